@@ -1,0 +1,89 @@
+"""Images on the device, normalised batch by batch; scores of a model for many images.
+
+    from batches import Images, score_all
+    images = Images(data, torch.device("cpu"))
+    scores = score_all(model, images, images.splits["valid"])
+
+No worker processes, no files: a batch is a slice of one uint8 tensor.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dataset import Data
+from losses import one_hot
+from runs import InputError
+
+EVALUATION_BATCH = 256  # larger gained nothing; its activations still fit the caches
+
+
+class Images:
+    """A data set's images, targets and splits as tensors on one device."""
+
+    def __init__(self, data: Data, device: torch.device) -> None:
+        self.images = torch.from_numpy(data.images).to(device)  # uint8 (N, H, W, 3)
+        self.targets = torch.from_numpy(data.targets).to(device)  # int64 (N,)
+        self.one_hot = one_hot(self.targets)  # float32 (N, 2)
+        self.splits = {name: torch.from_numpy(own).to(device) for name, own in data.splits.items()}
+        self.mean = torch.tensor(data.mean, device=device) * 255
+        self.scale = 1 / (torch.tensor(data.std, device=device) * 255)
+
+    def inputs(self, indices: Tensor) -> Tensor:
+        """Normalised float32 (n, 3, H, W) in channels_last memory, as convolutions like it."""
+        pixels = self.images[indices].to(torch.float32)
+        return pixels.sub_(self.mean).mul_(self.scale).permute(0, 3, 1, 2)
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn auto, cpu, cuda, cuda:1 or mps into a device; InputError if it cannot be used."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"--device {name} cannot be used: {reason}; try --device cpu") from None
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = False  # a benchmark's winner may differ between runs
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return device
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
+    """The context in which a model computes at a precision: float32 or bfloat16."""
+    if precision == "bfloat16":
+        return torch.autocast(device.type, torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def shuffled_batches(indices: Tensor, batch_size: int, random: torch.Generator) -> Iterator[Tensor]:
+    """Split int64 indices (n,) into batches in a new order; the last one may be smaller."""
+    order = torch.randperm(len(indices), generator=random).to(indices.device)
+    yield from indices[order].split(batch_size)
+
+
+def seed_of(*parts: int) -> int:
+    """Mix numbers, such as seed and epoch, into one seed that fits every generator."""
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
+@torch.inference_mode()
+def score_all(
+    model: nn.Module,
+    images: Images,
+    indices: Tensor,
+    batch_size: int = EVALUATION_BATCH,
+    precision: str = "float32",
+) -> Tensor:
+    """Raw scores, float32 (n, 2), of the images at `indices`, without dropout."""
+    model.eval()
+    scores = []
+    for batch in indices.split(batch_size):
+        with autocast(images.images.device, precision):
+            scores.append(model(images.inputs(batch)).float())
+    return torch.cat(scores)

@@ -1,0 +1,202 @@
+"""Every figure, drawn from the files of a run; no display is needed.
+
+    from plots import draw_curves
+    draw_curves(Path("result/Change_epochs/20"))     # reads history.csv, writes two PNGs
+
+Colours are Okabe and Ito's, which colour-blind readers can tell apart; line styles and
+markers carry the same difference for print in grey.
+"""
+
+import csv
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure  # not pyplot: it takes longer to import and keeps figures
+from matplotlib.ticker import MaxNLocator
+
+from runs import read_history, replacing
+
+BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC3311", "#AA4499"
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, "#333333")
+STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+PICTURES = {"Training_accuracy": (3, 4, "accuracy"), "Loss_curve": (1, 2, "loss")}
+DPI = 120
+
+
+class Curves(NamedTuple):
+    """The histories of one setting: one array (epochs, 5) of HISTORY_COLUMNS for each seed."""
+
+    name: str
+    histories: list[np.ndarray]
+
+
+class Score(NamedTuple):
+    """A setting's test accuracy and its interval, as shares, with one dot for each seed."""
+
+    name: str
+    accuracy: float
+    low: float
+    high: float
+    seeds: list[float]
+
+
+def draw_curves(folder: Path, sources: list[Path] | None = None) -> None:
+    """Draw Training_accuracy.png and Loss_curve.png of one run, or of several seeds.
+
+    `sources` are the folders whose history.csv is read, `folder` itself by default. Several
+    are shown as their mean in a band from the lowest to the highest.
+    """
+    histories = [np.array(read_history(source)) for source in sources or [folder]]
+    for name, (train_column, valid_column, kind) in PICTURES.items():
+        figure = Figure(figsize=(4.4, 3.1), dpi=DPI, layout="constrained")
+        axes = figure.add_subplot()
+        plot_band(axes, histories, train_column, color=BLUE, label=f"train-{kind}")
+        plot_band(
+            axes, histories, valid_column, color=ORANGE, linestyle="--", label=f"valid-{kind}"
+        )
+        if len(histories) == 1:
+            mark_kept_epoch(axes, histories[0], valid_column)
+        style_axes(axes, kind)
+        axes.legend(frameon=False, fontsize=9)
+        save(figure, folder / f"{name}.png")
+
+
+def plot_band(axes: Axes, histories: list[np.ndarray], column: int, **style: object) -> None:
+    """Plot the mean of a column over seeds, and for several the band they cover."""
+    length = min(len(history) for history in histories)  # a diverged seed is shorter
+    values = np.array([history[:length, column] for history in histories])
+    epochs = np.arange(1, length + 1)
+    marker = "o" if length == 1 else None
+    axes.plot(epochs, values.mean(0), linewidth=1.6, marker=marker, **style)
+    if len(values) > 1:
+        axes.fill_between(
+            epochs, values.min(0), values.max(0), color=style["color"], alpha=0.18, linewidth=0
+        )
+
+
+def kept_epoch(history: np.ndarray) -> int:
+    """The epoch with the lowest validation loss; 0 if none is finite."""
+    losses = np.where(np.isfinite(history[:, 1]), history[:, 2], np.nan)
+    return int(np.nanargmin(losses)) + 1 if np.isfinite(losses).any() else 0
+
+
+def mark_kept_epoch(axes: Axes, history: np.ndarray, column: int) -> None:
+    """Mark the epoch whose weights are kept, and say where a run diverged."""
+    kept = kept_epoch(history)
+    if kept:
+        value = history[kept - 1, column]
+        axes.axvline(kept, color="0.6", linewidth=0.8, zorder=0)
+        axes.plot(
+            kept, value, "o", markersize=6, markerfacecolor="white", markeredgecolor=ORANGE,
+            markeredgewidth=1.6, label=f"kept: epoch {kept}", zorder=3,
+        )  # fmt: skip
+    if not np.isfinite(history[-1, 1:3]).all():
+        axes.set_title(f"diverged at epoch {len(history)}", fontsize=9, color=RED)
+        axes.set_xlim(0.5, len(history) + 0.5)
+
+
+def style_axes(axes: Axes, kind: str) -> None:
+    """Whole epochs from 1, few lines, percent only where a share is meant."""
+    axes.set_xlabel("Epoch")
+    axes.set_ylabel(kind.capitalize())
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    low, high = axes.get_xlim()
+    axes.set_xlim(max(low, 0.5), high)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def draw_confusion_matrix(folder: Path, classes: list[str]) -> None:
+    """Draw confusion_matrix.png from predictions.csv: counts, and shares of the true class."""
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        pairs = Counter((row["true_class"], row["predicted_class"]) for row in csv.DictReader(file))
+    counts = np.array([[pairs[true, predicted] for predicted in classes] for true in classes])
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    figure = Figure(figsize=(3.6, 3.2), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        share = shares[row, column]
+        colour = "white" if share > 0.55 else "black"
+        text = f"{count}\n{100 * share:.1f}%"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=12)
+    shown = [literal(name, 18) for name in classes]
+    axes.set_xticks(range(len(classes)), shown)
+    axes.set_yticks(range(len(classes)), shown, rotation=90, va="center")
+    axes.set_xlabel("Predicted class")
+    axes.set_ylabel("True class")
+    axes.tick_params(length=0)
+    save(figure, folder / "confusion_matrix.png")
+
+
+def draw_comparison(path: Path, study: str, curves: list[Curves], scores: list[Score]) -> None:
+    """Draw a study in one picture: validation curves, training faint, test accuracies."""
+    figure = Figure(figsize=(12, 3.8), dpi=DPI, layout="constrained")
+    accuracy, loss, test = figure.subplots(1, 3, width_ratios=(4, 4, 3.2))
+    looks = [(COLOURS[i % 5], STYLES[i % 5]) for i in range(len(curves))]
+    for axes, (train_column, valid_column, kind) in (
+        (accuracy, PICTURES["Training_accuracy"]),
+        (loss, PICTURES["Loss_curve"]),
+    ):
+        for (name, histories), (colour, style) in zip(curves, looks, strict=True):
+            plot_band(
+                axes, histories, valid_column, color=colour, linestyle=style, label=literal(name)
+            )
+            length = min(map(len, histories))
+            mean = np.mean([history[:length, train_column] for history in histories], axis=0)
+            axes.plot(range(1, length + 1), mean, color=colour, alpha=0.3, linewidth=1)
+        style_axes(axes, kind)
+        axes.set_title(f"valid-{kind} (train-{kind} faint)", fontsize=10)
+    limit_loss(loss, curves)
+    accuracy.legend(frameon=False, fontsize=8)
+    plot_scores(test, scores, {c.name: look[0] for c, look in zip(curves, looks, strict=True)})
+    figure.suptitle(study.replace("_", " "), fontsize=12)
+    save(figure, path)
+
+
+def limit_loss(axes: Axes, curves: list[Curves]) -> None:
+    """Keep one exploding curve from pressing all others flat."""
+    highs = [float(np.nanmax(history[np.isfinite(history[:, 2]), 2], initial=0))
+             for _, histories in curves for history in histories]  # fmt: skip
+    usual = 3 * float(np.median(highs))
+    if 0 < usual < max(highs):
+        axes.set_ylim(0, usual)
+
+
+def plot_scores(axes: Axes, scores: list[Score], colours: dict[str, str]) -> None:
+    """Plot test accuracies as dots with their 95 % intervals, one row each."""
+    for row, score in enumerate(scores):
+        colour = colours.get(score.name, "black")
+        axes.plot([100 * score.low, 100 * score.high], [row, row], color=colour, linewidth=2)
+        axes.plot(100 * score.accuracy, row, "o", color=colour, markersize=7)
+        if len(score.seeds) > 1:
+            values = [100 * value for value in score.seeds]
+            axes.plot(values, [row + 0.22] * len(values), "|", color=colour, markersize=7)
+        label = f"{100 * score.accuracy:.1f}"
+        axes.annotate(
+            label, (100 * score.accuracy, row), (0, -14), textcoords="offset points",
+            ha="center", fontsize=8,
+        )  # fmt: skip
+    axes.set_yticks(range(len(scores)), [literal(score.name) for score in scores])
+    axes.set_ylim(len(scores) - 0.4, -0.6)
+    axes.set_xlabel("Test accuracy, % (95% interval)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.12)
+
+
+def literal(text: str, length: int = 40) -> str:
+    """Make text that matplotlib shows as it stands: no formulas, no endless names."""
+    short = text if len(text) <= length else text[: length - 1] + "…"
+    return short.replace("$", r"\$")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG, whole or not at all, without the time or the version of anything in it."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -1,0 +1,87 @@
+"""The processes of one training: alone, or several under torchrun with gloo or NCCL.
+
+    torchrun --nproc_per_node=2 train.py --epochs 20
+
+Alone, every function here does nothing or returns what it is given.
+"""
+
+import os
+
+import torch
+import torch.distributed as distributed
+from torch import Tensor, nn
+
+from runs import InputError
+
+
+def world_size() -> int:
+    """How many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """This process's number; process 0 is the one that writes."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def device_name(name: str) -> str:
+    """Give each process of a machine its own GPU."""
+    if world_size() > 1 and name in ("auto", "cuda") and torch.cuda.is_available():
+        return f"cuda:{os.environ['LOCAL_RANK']}"
+    return name
+
+
+def join(device: torch.device) -> None:
+    """Meet the other processes; InputError if they cannot be reached."""
+    if world_size() == 1:
+        return
+    try:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(
+            f"cannot meet the other processes of this training: {reason}; start it with torchrun"
+        ) from None
+
+
+def wait_for_all() -> None:
+    """Go on only when every process has come here."""
+    if world_size() > 1:
+        distributed.barrier()
+
+
+def from_first(value: object) -> object:
+    """Give every process the value that process 0 has."""
+    if world_size() == 1:
+        return value
+    box = [value]
+    distributed.broadcast_object_list(box)
+    return box[0]
+
+
+def wrap(model: nn.Module) -> nn.Module:
+    """Make backward() average gradients over all processes."""
+    return nn.parallel.DistributedDataParallel(model) if world_size() > 1 else model
+
+
+def share_of(batch: Tensor) -> tuple[Tensor, int]:
+    """This process's part of a batch of indices, and how many of them count.
+
+    A process for which nothing is left computes on one image that counts 0 times, since
+    every process has to take part in averaging the gradients.
+    """
+    share = batch[rank() :: world_size()]
+    return (share, len(share)) if len(share) else (batch[:1], 0)
+
+
+def sum_over_all(values: Tensor) -> Tensor:
+    """Add up a tensor over all processes."""
+    if world_size() > 1:
+        distributed.all_reduce(values)
+    return values
+
+
+def leave() -> None:
+    """Part from the other processes."""
+    if world_size() > 1:
+        distributed.destroy_process_group()

@@ -1,0 +1,407 @@
+"""One training: images -> epochs -> weights, history and curves.
+
+    python train.py --epochs 40 --learning_rate 0.01
+
+Reads images (see --data), writes weight.pth to --weight_path, and history.csv, two curves and
+train.json to --img_path. After every epoch a checkpoint stands beside the weights; the same
+command goes on from it. SGD with momentum 0.9; no schedule, augmentation or weight decay.
+The kept weights are those of the epoch with the lowest validation loss.
+"""
+
+import argparse
+import math
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import processes
+from batches import Images, autocast, choose_device, score_all, seed_of, shuffled_batches
+from checkpoints import CHECKPOINT, WEIGHT, load, save
+from dataset import Data, describe, load_data
+from losses import LOSSES
+from model import CNN
+from options import (
+    Parser,
+    add_data_options,
+    add_device_options,
+    add_size_option,
+    fill_data_defaults,
+    natural_int,
+    positive_float,
+    positive_int,
+)
+from runs import (
+    HISTORY_COLUMNS,
+    InputError,
+    checkpoint_path,
+    file_digest,
+    history_text,
+    identity,
+    machine,
+    remove_stale_temporaries,
+    run_program,
+    what_changed,
+    why_not_trained,
+    write_json,
+    write_text,
+)
+from screen import Progress, duration
+
+MOMENTUM = 0.9
+
+
+@dataclass
+class State:
+    """A training between two epochs: all that is needed to go on with the same bits.
+
+    The random numbers of an epoch depend on the seed and the epoch's number alone, so these
+    two are the random state. `history` holds one row of HISTORY_COLUMNS for each epoch.
+    """
+
+    model: CNN
+    optimizer: torch.optim.SGD
+    kept: dict[str, Tensor]
+    kept_epoch: int = 0  # 0: the initial weights, until an epoch's validation loss is finite
+    history: list[list[float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def epoch(self) -> int:
+        return len(self.history)
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the last epoch's losses are NaN or infinite."""
+        return bool(self.history) and not all(map(math.isfinite, self.history[-1][1:3]))
+
+
+def main() -> int:
+    options = parse_options()
+    device = choose_device(processes.device_name(options.device))
+    processes.join(device)
+    data = load_for_all(options)
+    settings = {
+        name: getattr(options, name)
+        for name in ("epochs", "learning_rate", "batch_size", "loss_function", "seed")
+    }
+    wanted = identity(
+        settings, data.digest, device.type, torch.get_num_threads(), options.precision
+    )
+    progress = Progress()
+    check_places(options)
+    if processes.rank() == 0:
+        progress.say(describe(data))
+        warn_if_slow(options.precision, device)
+    reason = why_not_trained(options.img_path, options.weight_path, wanted)
+    if processes.from_first(not reason and not options.fresh):
+        progress.say(f"already trained, nothing to do: {options.weight_path}")
+        return 0
+    state = start(options, wanted, device, progress)
+    train(state, Images(data, device), options, wanted, progress)
+    if processes.rank() == 0:
+        finish(state, data, options, wanted)
+        progress.say(summary(state, options.weight_path))
+    processes.leave()
+    return 0
+
+
+def parse_options() -> argparse.Namespace:
+    """Read the command line; InputError if it is wrong."""
+    parser = Parser("Train the CNN once and leave its weights, history and curves.")
+    add = parser.add_argument
+    add("--epochs", type=positive_int, default=20, help="passes over the training images")
+    add("--learning_rate", type=positive_float, default=0.01, help="step size of SGD")
+    add("--batch_size", type=positive_int, default=32, help="images in one step")
+    add("--loss_function", choices=LOSSES, default="CrossEntropyLoss", help="what is minimised")
+    add("--img_path", type=Path, default="result", metavar="FOLDER", help="folder for the curves")
+    add(
+        "--weight_path",
+        type=Path,
+        default="weights/weight.pth",
+        metavar="FILE",
+        help="weight file to write",
+    )
+    add("--seed", type=natural_int, default=0, help="start of all random numbers")
+    add_data_options(parser)
+    add_size_option(parser)
+    add_device_options(parser)
+    add("--fresh", action="store_true", help="train again even where a run could be reused")
+    add(
+        "--start_from",
+        type=Path,
+        metavar="FILE",
+        help="checkpoint of a shorter training with the same settings to go on from",
+    )
+    options = parser.parse_args()
+    fill_data_defaults(options)
+    return options
+
+
+def load_for_all(options: argparse.Namespace) -> Data:
+    """Load the images in process 0 first, so that only one decodes them."""
+    arguments = (
+        options.data, options.image_size, options.skip_bad_images, options.download_folder,
+    )  # fmt: skip
+    if processes.rank() == 0:
+        data = load_data(*arguments)
+    processes.wait_for_all()
+    return data if processes.rank() == 0 else load_data(*arguments)
+
+
+def check_places(options: argparse.Namespace) -> None:
+    """Find out before the training, not after it, that a result cannot be written."""
+    if options.weight_path.is_dir():
+        raise InputError(f"{options.weight_path} is a folder; --weight_path takes a file")
+    for folder in (options.img_path, options.weight_path.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+        remove_stale_temporaries(folder)
+
+
+def warn_if_slow(precision: str, device: torch.device) -> None:
+    """Say so where bfloat16 has to be emulated."""
+    if precision == "bfloat16" and device.type == "cpu" and not has_bfloat16():
+        print("warning: this processor has no bfloat16 instructions; float32 is faster here")
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor computes with bfloat16; true where the system does not tell."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return True
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
+
+
+# --- starting --------------------------------------------------------------------------------
+
+
+def start(
+    options: argparse.Namespace, wanted: dict, device: torch.device, progress: Progress
+) -> State:
+    """A new training, or the furthest checkpoint of this one or of a shorter one."""
+    checkpoint = {}
+    if processes.rank() == 0 and not options.fresh:
+        paths = [checkpoint_path(options.weight_path), options.start_from]
+        found = [usable_checkpoint(path, wanted, progress) for path in paths if path]
+        checkpoint = max(found, key=lambda content: content.get("epoch", 0))
+    checkpoint = processes.from_first(checkpoint)
+    torch.manual_seed(seed_of(options.seed, 0))
+    model = CNN().to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(
+        model.parameters(), options.learning_rate, momentum=MOMENTUM, fused=True
+    )
+    state = State(model, optimizer, copy_of(model))
+    if checkpoint:
+        restore(state, checkpoint)
+        if processes.rank() == 0:
+            progress.say(f"going on after epoch {state.epoch}")
+    return state
+
+
+def usable_checkpoint(path: Path, wanted: dict, progress: Progress) -> dict:
+    """Read a checkpoint; empty if there is none, or, after saying why, if it does not fit."""
+    if not path.exists():
+        return {}
+    try:
+        content = load(CHECKPOINT, path)
+    except InputError as error:
+        progress.say(f"starting again: {error}")
+        return {}
+    # A checkpoint fits any number of epochs that it has not passed.
+    changed = what_changed(content["identity"], wanted, ignore=("epochs",))
+    if content["epoch"] > wanted["epochs"]:
+        changed = f"it has {content['epoch']} epochs, more than {wanted['epochs']}"
+    if changed:
+        progress.say(f"not going on from {path}: {changed} since")
+        return {}
+    return content
+
+
+def restore(state: State, checkpoint: dict) -> None:
+    """Bring a new training to where a checkpoint was written."""
+    state.model.load_state_dict(checkpoint["weights"])
+    for parameter, momentum in zip(state.model.parameters(), checkpoint["momentum"], strict=True):
+        momentum = momentum.to(parameter.device, memory_format=torch.preserve_format)
+        state.optimizer.state[parameter]["momentum_buffer"] = momentum
+    state.kept, state.kept_epoch = checkpoint["kept"], checkpoint["kept_epoch"]
+    state.history, state.seconds = checkpoint["history"], checkpoint["seconds"]
+
+
+def copy_of(model: nn.Module) -> dict[str, Tensor]:
+    """The model's weights, copied to the CPU."""
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+
+
+# --- training --------------------------------------------------------------------------------
+
+
+def train(
+    state: State, images: Images, options: argparse.Namespace, wanted: dict, progress: Progress
+) -> None:
+    """Train up to `epochs` epochs or until the loss diverges; a checkpoint after each."""
+    loss_function = LOSSES[options.loss_function]
+    model = processes.wrap(state.model)
+    first, started, before = state.epoch, time.monotonic(), state.seconds
+    while state.epoch < options.epochs and not state.diverged:
+        epoch = state.epoch + 1
+        torch.manual_seed(seed_of(options.seed, epoch, 1 + processes.rank()))  # for dropout
+        random = torch.Generator().manual_seed(seed_of(options.seed, epoch))
+        batches = shuffled_batches(images.splits["train"], options.batch_size, random)
+        train_loss, train_accuracy = train_one_epoch(
+            model, state.optimizer, loss_function, images, batches, options.precision
+        )
+        valid_loss, valid_accuracy = validate(state.model, loss_function, images, options.precision)
+        if valid_loss < lowest_valid_loss(state) and math.isfinite(train_loss):
+            state.kept, state.kept_epoch = copy_of(state.model), epoch
+        state.history.append([epoch, train_loss, valid_loss, train_accuracy, valid_accuracy])
+        spent = time.monotonic() - started
+        state.seconds = before + spent
+        if processes.rank() == 0:
+            write_checkpoint(state, options, wanted)
+            left = spent / (epoch - first) * (options.epochs - epoch)
+            report_epoch(state.history[-1], options.epochs, left, progress)
+    progress.clear()
+
+
+def train_one_epoch(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss_function: object,
+    images: Images,
+    batches: Iterator[Tensor],
+    precision: str,
+) -> tuple[float, float]:
+    """Take one step for every batch of indices; mean loss and accuracy over the images."""
+    model.train()
+    totals = torch.zeros(2, device=images.images.device)  # loss, correct; read once, at the end
+    seen = 0
+    for batch in batches:
+        share, count = processes.share_of(batch)
+        with autocast(images.images.device, precision):
+            scores = model(images.inputs(share))
+        loss = loss_function(scores.float(), images.one_hot[share])
+        optimizer.zero_grad()
+        # The mean over processes of these is the mean over the images of the whole batch.
+        (loss * (count * processes.world_size() / len(batch))).backward()
+        optimizer.step()
+        correct = (scores.argmax(1) == images.targets[share]).sum()
+        totals += torch.stack([loss.detach() * count, correct * min(count, 1)])
+        seen += len(batch)
+    loss, correct = processes.sum_over_all(totals).tolist()
+    return loss / seen, correct / seen
+
+
+def validate(
+    model: nn.Module, loss_function: object, images: Images, precision: str
+) -> tuple[float, float]:
+    """Mean loss and accuracy over the validation images, each counted once."""
+    share, count = processes.share_of(images.splits["valid"])
+    scores = score_all(model, images, share, precision=precision)
+    loss = loss_function(scores, images.one_hot[share])
+    correct = (scores.argmax(1) == images.targets[share]).sum()
+    totals = torch.stack([loss * count, correct * min(count, 1)])
+    loss, correct = processes.sum_over_all(totals).tolist()
+    return loss / len(images.splits["valid"]), correct / len(images.splits["valid"])
+
+
+def lowest_valid_loss(state: State) -> float:
+    """Validation loss of the kept epoch; infinite before the first."""
+    return state.history[state.kept_epoch - 1][2] if state.kept_epoch else math.inf
+
+
+def report_epoch(row: list[float], epochs: int, left: float, progress: Progress) -> None:
+    """Show one epoch: passing on a terminal, a line in a file."""
+    epoch, *values = row
+    named = "  ".join(
+        f"{name} {value:.4f}" for name, value in zip(HISTORY_COLUMNS[1:], values, strict=True)
+    )
+    text = f"epoch {epoch:.0f} of {epochs}  {named}  {duration(left)} left"
+    progress.show(text) if progress.in_place else progress.say(text)
+
+
+# --- what is left on disk --------------------------------------------------------------------
+
+
+def write_checkpoint(state: State, options: argparse.Namespace, wanted: dict) -> None:
+    """Write all that is needed to go on, and the history for those who watch."""
+    momentum = [
+        state.optimizer.state[parameter]["momentum_buffer"].cpu()
+        for parameter in state.model.parameters()
+    ]
+    content = {
+        "identity": wanted,
+        "epoch": state.epoch,
+        "weights": copy_of(state.model),
+        "momentum": momentum,
+        "kept": state.kept,
+        "kept_epoch": state.kept_epoch,
+        "history": state.history,
+        "seconds": state.seconds,
+    }
+    save(CHECKPOINT, checkpoint_path(options.weight_path), content)
+    write_text(options.img_path / "history.csv", history_text(state.history))
+
+
+def finish(state: State, data: Data, options: argparse.Namespace, wanted: dict) -> None:
+    """Write weights and curves, and last the record that makes the run complete."""
+    from plots import draw_curves  # here: matplotlib takes a second to import
+
+    content = {
+        "kept": state.kept,
+        "last": copy_of(state.model),
+        "kept_epoch": state.kept_epoch,
+        "epochs": state.epoch,
+        "image_size": options.image_size,
+        "classes": list(data.classes),
+        "mean": data.mean,
+        "std": data.std,
+        "data": data.source,
+        "download_folder": str(options.download_folder.resolve()),
+        "skip_bad_images": options.skip_bad_images,
+        "loss_function": options.loss_function,
+    }
+    save(WEIGHT, options.weight_path, content)
+    write_text(options.img_path / "history.csv", history_text(state.history))
+    draw_curves(options.img_path)
+    record = {
+        "identity": wanted,
+        "command": [sys.executable, *sys.argv],
+        "data": {
+            "source": data.source,
+            "classes": list(data.classes),
+            "image_size": options.image_size,
+            "skipped": data.skipped,
+            "warnings": data.warnings,
+        },
+        "kept_epoch": state.kept_epoch,
+        "epochs": state.epoch,
+        "diverged": state.diverged,
+        "seconds": round(state.seconds, 3),
+        "processes": processes.world_size(),
+        "machine": machine(),
+        "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "weight_sha256": file_digest(options.weight_path),
+    }
+    write_json(options.img_path / "train.json", record)
+
+
+def summary(state: State, weight_path: Path) -> str:
+    """Say in one line how the training ended."""
+    if state.diverged:
+        end = f"diverged at epoch {state.epoch}: the loss is no longer finite"
+    else:
+        end = f"trained {state.epoch} epochs"
+    kept = f"kept epoch {state.kept_epoch}" if state.kept_epoch else "kept the initial weights"
+    return f"{end}; {kept}; {duration(state.seconds)}; {os.fspath(weight_path)}"
+
+
+if __name__ == "__main__":
+    run_program(main)
