@@ -6,6 +6,7 @@
 The widths and the dropout are chosen by measurement: see "Which network" in the README.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -17,9 +18,9 @@ class CNN(nn.Module):
 
     def __init__(
         self,
-        channels: tuple[int, int, int] = (8, 16, 32),
+        channels: tuple[int, int, int] = (8, 24, 48),
         hidden: int = 64,
-        dropout: float = 0.4,
+        dropout: float = 0.5,
     ) -> None:
         super().__init__()
         first, second, third = channels
@@ -55,3 +56,18 @@ def to_grid(features: Tensor) -> Tensor:
     stride = (height // GRID, width // GRID)
     window = (height - (GRID - 1) * stride[0], width - (GRID - 1) * stride[1])
     return F.avg_pool2d(features, window, stride)
+
+
+def layer_table(image_size: int) -> list[list]:
+    """Name, kind, output shape of one image and parameter count of each layer of the CNN."""
+    model, table = CNN(), []
+
+    def note(layer: nn.Module, _: object, output: Tensor) -> None:
+        name = next(name for name, own in model.named_modules() if own is layer)
+        count = sum(parameter.numel() for parameter in layer.parameters())
+        table.append([name, layer.extra_repr(), list(output.shape[1:]), count])
+
+    for layer in model.children():
+        layer.register_forward_hook(note)
+    model(torch.zeros(1, 3, image_size, image_size))
+    return table

@@ -26,6 +26,18 @@ PROJECT = Path(__file__).resolve().parent
 TRAIN_SOURCES = ("model.py", "losses.py", "dataset.py", "batches.py", "train.py")
 TEST_SOURCES = ("model.py", "dataset.py", "batches.py", "test.py")
 HISTORY_COLUMNS = ("epoch", "train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
+RUN_FILES = (
+    "Training_accuracy.png",
+    "Loss_curve.png",
+    "confusion_matrix.png",
+    "acc.txt",
+    "history.csv",
+    "predictions.csv",
+    "log.txt",
+    "test.json",
+    "train.json",  # last, since it makes a run complete
+)
+NOT_TRAINED = "not trained yet"
 STALE_SECONDS = 600  # no write takes this long: an older temporary file was left by a kill
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
 
@@ -103,7 +115,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())  # else a power cut could leave the name without the bytes
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         error.filename = str(path)
         raise
@@ -221,7 +233,7 @@ def why_not_trained(result: Path, weight: Path, wanted: dict) -> str:
     """Say why a folder holds no finished training with this identity; empty if it does."""
     record = read_json(result / "train.json")
     if not record:
-        return "not trained yet"
+        return NOT_TRAINED
     changed = what_changed(record.get("identity", {}), wanted)
     if changed:
         return f"{changed} since this run"

@@ -26,7 +26,7 @@ from batches import Images, autocast, choose_device, score_all, seed_of, shuffle
 from checkpoints import CHECKPOINT, WEIGHT, load, save
 from dataset import Data, describe, load_data
 from losses import LOSSES
-from model import CNN
+from model import CNN, layer_table
 from options import (
     Parser,
     add_data_options,
@@ -188,10 +188,11 @@ def start(
 ) -> State:
     """A new training, or the furthest checkpoint of this one or of a shorter one."""
     checkpoint = {}
-    if processes.rank() == 0 and not options.fresh:
-        paths = [checkpoint_path(options.weight_path), options.start_from]
-        found = [usable_checkpoint(path, wanted, progress) for path in paths if path]
-        checkpoint = max(found, key=lambda content: content.get("epoch", 0))
+    if processes.rank() == 0:
+        own = [] if options.fresh else [checkpoint_path(options.weight_path)]
+        named = [options.start_from] if options.start_from else []
+        found = [usable_checkpoint(path, wanted, progress) for path in own + named]
+        checkpoint = max(found, key=lambda content: content.get("epoch", 0), default={})
     checkpoint = processes.from_first(checkpoint)
     torch.manual_seed(seed_of(options.seed, 0))
     model = CNN().to(device, memory_format=torch.channels_last)
@@ -385,6 +386,7 @@ def finish(state: State, data: Data, options: argparse.Namespace, wanted: dict) 
         "epochs": state.epoch,
         "diverged": state.diverged,
         "seconds": round(state.seconds, 3),
+        "network": layer_table(options.image_size),
         "processes": processes.world_size(),
         "machine": machine(),
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),

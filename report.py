@@ -1,0 +1,478 @@
+"""Runs on disk -> results.csv, comparison pictures and the report as one HTML file.
+
+    from report import Report
+    Report(out, base, studies, seeds=1, data=data).write(open_runs=0)
+
+Only files are read: the report can be rebuilt at any time without training.
+"""
+
+import base64
+import csv
+import html
+import io
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import findings
+import plots
+from dataset import Data
+from findings import Result, Setting, percent, wilson
+from plan import Run, Studies, all_runs, settings_of
+from runs import PROJECT, read_history, read_json, write_text
+
+RELOAD_SECONDS = 10
+EXAMPLES = 12  # of each class on the sheet of examples
+MISTAKES = 24
+RESULT_COLUMNS = (
+    *("study", "setting", "seed", "epochs", "batch_size", "learning_rate", "loss_function"),
+    *("diverged", "test_accuracy", "test_low", "test_high", "last_test_accuracy", "kept_epoch"),
+    *("valid_accuracy", "last_valid_accuracy", "last_train_accuracy", "train_seconds"),
+    *("test_seconds", "result", "weight"),
+)
+QUESTIONS = {
+    "epochs": "What does training longer do?",
+    "batch_size": "What does the batch size do?",
+    "learning_rate": "What does the learning rate do?",
+    "loss_function": "What does the loss function do?",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A finished run, read from its folder."""
+
+    run: Run
+    settings: dict
+    train: dict
+    test: dict
+    result: Result
+    probability: np.ndarray
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.result.right.mean())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return wilson(int(self.result.right.sum()), len(self.result.right))
+
+    def at(self, epoch: int, column: int) -> float:
+        """A value of the history at an epoch; NaN where there is none."""
+        return float(self.result.history[epoch - 1, column]) if epoch else float("nan")
+
+
+class Report:
+    """The results of all studies in one folder, and the document about them."""
+
+    def __init__(self, out: Path, base: dict, studies: Studies, seeds: int, data: Data) -> None:
+        self.out, self.base, self.studies, self.data = out, base, studies, data
+        self.runs = all_runs(studies, out, seeds)
+        self.rows: list[Row] = []
+
+    @property
+    def path(self) -> Path:
+        return self.out / "result" / "report.html"
+
+    def write(self, open_runs: int) -> None:
+        """Read all finished runs on these images; write results.csv, pictures and report.html."""
+        read = (read_row(run, settings_of(run, self.studies, self.base)) for run in self.runs)
+        self.rows = [
+            row for row in read if row and row.train["identity"]["images"] == self.data.digest
+        ]
+        write_text(self.out / "result" / "results.csv", results_csv(self.rows, self.out))
+        for study in self.studies:
+            self.draw(study)
+        write_text(self.path, page(self, open_runs))
+
+    def settings(self, study: str) -> list[list[Row]]:
+        """The finished rows of a study, one list of seeds for each setting."""
+        groups: dict[str, list[Row]] = {}
+        for row in self.rows:
+            if row.run.study == study:
+                groups.setdefault(row.run.setting, []).append(row)
+        return list(groups.values())
+
+    def draw(self, study: str) -> None:
+        """Draw what is missing or older than the runs it shows."""
+        groups = self.settings(study)
+        for rows in groups:
+            folder = setting_folder(rows)
+            histories = [row.run.result / "history.csv" for row in rows]
+            if is_stale(folder / "Loss_curve.png", histories):
+                plots.draw_curves(folder, [row.run.result for row in rows])
+        files = [row.run.result / "train.json" for rows in groups for row in rows]
+        target = self.out / "result" / study / "comparison.png"
+        if groups and is_stale(target, files):
+            curves = [
+                plots.Curves(value_of(rows[0], self.studies), [row.result.history for row in rows])
+                for rows in groups
+            ]
+            scores = [score_of(rows, self.studies) for rows in groups]
+            plots.draw_comparison(target, study, curves, scores)
+
+    def accuracy_text(self, result: Path) -> str:
+        """One run's test accuracies for the screen, or how it ended."""
+        lines = (result / "acc.txt").read_text(encoding="utf-8").splitlines()
+        kept, last = (f"{float(line.split()[-1].rstrip('%')):.2f}%" for line in lines)
+        ended = " diverged" if read_json(result / "train.json").get("diverged") else ""
+        return f"test {kept} (last epoch {last}){ended}"
+
+    def table(self) -> str:
+        """All finished runs as a table for the screen."""
+        lines = [f"{'run':42} {'test':>7} {'95% interval':>15} {'last':>7} {'kept':>5} {'time':>7}"]
+        for row in self.rows:
+            low, high = row.interval
+            lines.append(
+                f"{row.run.name:42} {percent(row.accuracy):>7} "
+                f"{f'{100 * low:.1f} to {100 * high:.1f}':>15} "
+                f"{percent(row.result.last_accuracy):>7} {row.result.kept_epoch:>5} "
+                f"{row.train['seconds']:>6.0f}s{'  diverged' if row.result.diverged else ''}"
+            )
+        return "\n".join(lines)
+
+
+# --- reading runs ----------------------------------------------------------------------------
+
+
+def read_row(run: Run, settings: dict) -> Row | None:
+    """Read a run's files; None if it is not finished, or not with these settings."""
+    train, test = read_json(run.result / "train.json"), read_json(run.result / "test.json")
+    identity = train.get("identity", {})
+    if not test or any(identity.get(name) != value for name, value in settings.items()):
+        return None
+    if test["identity"]["weight.pth"] != train["weight_sha256"]:
+        return None
+    with (run.result / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        predictions = list(csv.DictReader(file))
+    predicted = np.array([row["predicted_class"] for row in predictions])
+    result = Result(
+        np.array(read_history(run.result)),
+        train["kept_epoch"],
+        predicted,
+        predicted == np.array([row["true_class"] for row in predictions]),
+        test["last_correct"] / test["test_images"],
+        train["diverged"],
+    )
+    probability = np.array([float(row["probability"]) for row in predictions])
+    return Row(run, settings, train, test, result, probability)
+
+
+def is_stale(target: Path, sources: list[Path]) -> bool:
+    """Whether a picture is missing, or older than a file it shows or than the drawing code."""
+    if not target.is_file():
+        return True
+    written = target.stat().st_mtime_ns
+    return any(path.stat().st_mtime_ns > written for path in (*sources, PROJECT / "plots.py"))
+
+
+def setting_folder(rows: list[Row]) -> Path:
+    """The folder of a setting's own pictures: above those of its seeds if it has any."""
+    folder = rows[0].run.result
+    return folder.parent if folder.name.startswith("seed_") else folder
+
+
+def value_of(row: Row, studies: Studies) -> str:
+    """A setting's value as a reader writes it."""
+    return str(row.settings[studies[row.run.study][0]])
+
+
+def score_of(rows: list[Row], studies: Studies) -> plots.Score:
+    """A setting's mean test accuracy, and the interval that its test images allow."""
+    accuracies = [row.accuracy for row in rows]
+    mean, count = float(np.mean(accuracies)), len(rows[0].result.right)
+    return plots.Score(value_of(rows[0], studies), mean, *wilson(mean * count, count), accuracies)
+
+
+def results_csv(rows: list[Row], out: Path) -> str:
+    """Every finished run with its settings, accuracies, times and paths, as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(RESULT_COLUMNS)
+    for row in rows:
+        kept, result = row.result.kept_epoch, row.result
+        settings = [row.settings[key] for key in
+                    ("epochs", "batch_size", "learning_rate", "loss_function")]  # fmt: skip
+        shares = [row.accuracy, *row.interval, result.last_accuracy]
+        curve = [row.at(kept, 4), row.at(len(result.history), 4), row.at(len(result.history), 3)]
+        writer.writerow(
+            [row.run.study, row.run.setting, row.run.seed, *settings, result.diverged]
+            + [f"{share:.6f}" for share in shares]
+            + [kept, *(f"{value:.6f}" for value in curve)]
+            + [row.train["seconds"], row.test["seconds"]]
+            + [row.run.result.relative_to(out), row.run.weight.relative_to(out)]
+        )
+    return text.getvalue()
+
+
+def as_setting(rows: list[Row], report: Report, with_study: bool = False) -> Setting:
+    """Rows of one setting as the numbers that findings are made of."""
+    changed, _ = report.studies[rows[0].run.study]
+    value = rows[0].settings[changed]
+    name = f"{changed} {value}" if with_study else str(value)
+    if with_study and all(rows[0].settings[key] == report.base[key] for key in report.base):
+        name = "the base setting"
+    batches = -(-len(report.data.splits["train"]) // rows[0].settings["batch_size"])
+    updates = batches * len(rows[0].result.history)
+    return Setting(name, value, updates, [row.result for row in rows])
+
+
+# --- the page --------------------------------------------------------------------------------
+
+
+def page(report: Report, open_runs: int) -> str:
+    """The whole document."""
+    done, total = len(report.rows), len(report.rows) + open_runs
+    reload = f'<meta http-equiv="refresh" content="{RELOAD_SECONDS}">' if open_runs else ""
+    status = (
+        f'<p class="status">{done} of {total} runs are done; this page reloads itself.</p>'
+        if open_runs
+        else ""
+    )
+    studies = "".join(study_section(report, study) for study in report.studies)
+    body = (
+        f"<h1>What changes what a CNN learns?</h1>{status}{answer_section(report)}{studies}"
+        f"{run_section(report)}{mistakes_section(report)}"
+        if report.rows
+        else f"<h1>What changes what a CNN learns?</h1>{status}<p>No run is finished yet.</p>"
+    )
+    style = (PROJECT / "report.css").read_text(encoding="utf-8")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"{reload}<title>CNN experiments</title><style>{style}</style></head>"
+        f"<body><main>{body}</main></body></html>\n"
+    )
+
+
+def answer_section(report: Report) -> str:
+    """The answer in a few sentences computed from the runs."""
+    return f'<section class="answer"><h2>The answer</h2>{paragraphs(answer(report))}</section>'
+
+
+def answer(report: Report) -> list[str]:
+    """Best setting of all, what it is tied with, what clearly hurts, what longer training does."""
+    groups: dict[tuple, list[Row]] = {}
+    for study in report.studies:
+        for rows in report.settings(study):
+            groups.setdefault(tuple(sorted(rows[0].settings.items(), key=str)), rows)
+    settings = [as_setting(rows, report, with_study=True) for rows in groups.values()]
+    sentences = findings.comparison_sentences(settings)
+    if not sentences:
+        return [f"Only one setting is finished: {settings[0].name}."]
+    longest = [own for own in settings if own.name.startswith("epochs ")]
+    if longest and findings.overfits(longest[-1]):
+        rise = findings.mean([findings.rise_of(own) for own in longest[-1].results])
+        sentences.append(
+            f"Training longer overfits: with {longest[-1].name} the validation loss ends "
+            f"{100 * rise:.0f}% above its minimum."
+        )
+    return sentences
+
+
+def study_section(report: Report, study: str) -> str:
+    """The original's table of a study, its comparison picture, its findings."""
+    groups = report.settings(study)
+    if not groups:
+        return ""
+    changed = report.studies[study][0]
+    rows = "".join(setting_row(own, report) for own in groups)
+    head = "".join(
+        f"<th>{name}</th>"
+        for name in (changed.replace("_", " "), "Training accuracy", "Loss curve", "Test acc")
+    )
+    comparison = picture(report.out / "result" / study / "comparison.png", f"{study} compared")
+    return (
+        f'<section><h2>{text(study.replace("_", " "))}</h2><p class="lead">'
+        f"{text(QUESTIONS.get(changed, ''))}</p>"
+        f"<table class=study><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<figure>{comparison}</figure><h3>Found</h3>{listing(found(report, changed, groups))}"
+        "</section>"
+    )
+
+
+def setting_row(rows: list[Row], report: Report) -> str:
+    """One setting of a study: its curves and its accuracies."""
+    folder = setting_folder(rows)
+    name = value_of(rows[0], report.studies)
+    curves = "".join(
+        f"<td>{picture(folder / f'{kind}.png', f'{kind} of {name}')}</td>"
+        for kind in ("Training_accuracy", "Loss_curve")
+    )
+    return f"<tr><th>{text(name)}</th>{curves}<td>{accuracies(rows)}</td></tr>"
+
+
+def accuracies(rows: list[Row]) -> str:
+    """Test and validation accuracy at the kept and at the last epoch, with intervals."""
+    score = score_of(rows, {rows[0].run.study: ("seed", [])})
+    count = len(rows[0].result.right)
+    spread = ""
+    if len(rows) > 1:
+        deviation = np.std(score.seeds, ddof=1)
+        spread = f" ± {100 * deviation:.1f} (standard deviation of {len(rows)} seeds)"
+    kept = sorted(row.result.kept_epoch for row in rows)
+    kept_text = str(kept[0]) if kept[0] == kept[-1] else f"{kept[0]}–{kept[-1]}"
+    last = [row.result.last_accuracy for row in rows]
+    valid = [row.at(row.result.kept_epoch, 4) for row in rows]
+    last_valid = [row.at(len(row.result.history), 4) for row in rows]
+    diverged = [row for row in rows if row.result.diverged]
+    notes = ""
+    if diverged:
+        epoch = len(diverged[0].result.history)
+        notes = f'<p class="warn">diverged at epoch {epoch}: the loss was no longer finite</p>'
+    return (
+        f'<p class="acc">{percent(score.accuracy)}{text(spread)}</p>'
+        f"<p>95% interval {100 * score.low:.1f} to {100 * score.high:.1f} ({count:,} images)</p>"
+        f"<p>kept epoch {kept_text}: valid {percent(np.mean(valid))}</p>"
+        f"<p>last epoch: test {percent(np.mean(last))}, valid {percent(np.mean(last_valid))}</p>"
+        f"{notes}"
+    )
+
+
+def found(report: Report, changed: str, groups: list[list[Row]]) -> list[str]:
+    """A study's findings in sentences."""
+    settings = [as_setting(rows, report) for rows in groups]
+    sentences = findings.comparison_sentences(settings)
+    if changed == "epochs":
+        sentences += findings.epochs_sentences(settings)
+    elif changed == "batch_size":
+        sentences += findings.batch_size_sentences(settings)
+    elif changed == "learning_rate":
+        valid = report.data.targets[report.data.splits["valid"]]
+        majority = float(np.bincount(valid, minlength=2).max() / len(valid))
+        sentences += findings.learning_rate_sentences(settings, majority, len(valid))
+    elif changed == "loss_function":
+        sentences += findings.loss_sentences(settings)
+    return sentences
+
+
+def run_section(report: Report) -> str:
+    """What was run: images, network, versions, machine, times, commands."""
+    data, first = report.data, report.rows[0]
+    identity = first.train["identity"]
+    counts = {
+        part: np.bincount(data.targets[own], minlength=2) for part, own in data.splits.items()
+    }
+    images = table(
+        ["", *data.classes, "larger class"],
+        [[part, *own, percent(own.max() / own.sum())] for part, own in counts.items()],
+    )
+    layers = [
+        [name, kind, " × ".join(map(str, shape)), f"{count:,}"]
+        for name, kind, shape, count in first.train["network"]
+    ]
+    total = sum(layer[3] for layer in first.train["network"])
+    times = table(
+        ["run", "training", "test", "finished"],
+        [
+            [row.run.name, f"{row.train['seconds']:.0f} s", f"{row.test['seconds']:.1f} s",
+             row.test["finished"]]
+            for row in report.rows
+        ],
+    )  # fmt: skip
+    commands = "\n".join(
+        shlex.join(record["command"]) for row in report.rows for record in (row.train, row.test)
+    )
+    seeds = sorted({row.run.seed for row in report.rows})
+    return (
+        f"<section><h2>What was run</h2><p>Images: {text(data.source)}, "
+        f"{data.images.shape[1]} × {data.images.shape[2]} pixels.</p>{images}"
+        f"{listing(data.warnings)}{example_sheets(data)}"
+        f"<h3>Network</h3>{table(['layer', 'form', 'output', 'parameters'], layers)}"
+        f"<p>{total:,} parameters; three blocks of convolution, 2 × 2 max-pooling and ReLU, "
+        f"then two fully connected layers with dropout before each. SGD, momentum 0.9.</p>"
+        f"<p>torch {text(identity['torch version'])}, numpy {text(identity['numpy version'])}, "
+        f"{text(identity['device'])}, {identity['threads']} thread per training, "
+        f"{text(identity['precision'])}; {text(first.train['machine'])}; "
+        f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}.</p>"
+        f"<details><summary>Times</summary>{times}</details>"
+        f"<details><summary>Commands</summary><pre>{text(commands)}</pre></details></section>"
+    )
+
+
+def example_sheets(data: Data) -> str:
+    """A sheet of training images of each class."""
+    sheets = []
+    for target, name in enumerate(data.classes):
+        own = data.splits["train"][data.targets[data.splits["train"]] == target]
+        chosen = own[np.linspace(0, len(own) - 1, min(EXAMPLES, len(own))).astype(int)]
+        tiles = "".join(tile(data.images[index], "") for index in chosen)
+        sheets.append(f'<h3>Examples of {text(name)}</h3><div class="sheet">{tiles}</div>')
+    return "".join(sheets)
+
+
+def mistakes_section(report: Report) -> str:
+    """The test images that the best setting got most wrong."""
+    groups = [rows for study in report.studies for rows in report.settings(study)]
+    best = max(groups, key=lambda rows: as_setting(rows, report).valid_accuracy)[0]
+    wrong = np.flatnonzero(~best.result.right)
+    worst = wrong[np.argsort(-best.probability[wrong], kind="stable")][:MISTAKES]
+    indices = report.data.splits["test"]
+    tiles = "".join(
+        tile(
+            report.data.images[indices[number]],
+            f"{best.result.predicted[number]} {100 * best.probability[number]:.0f}%",
+            report.data.names[indices[number]],
+        )
+        for number in worst
+    )
+    matrix = picture(best.run.result / "confusion_matrix.png", "confusion matrix")
+    return (
+        f"<section><h2>A look at mistakes</h2><p>The best setting by validation accuracy, "
+        f"{text(best.run.name)}, got {len(wrong):,} of {len(best.result.right):,} test images "
+        "wrong. These it was surest of, with the class it predicted and the softmax "
+        f'probability.</p><div class="sheet">{tiles}</div><figure class="small">{matrix}</figure>'
+        "</section>"
+    )
+
+
+# --- pieces of HTML --------------------------------------------------------------------------
+
+
+def text(words: object) -> str:
+    """Text, never markup: names of classes, files and folders come from the user."""
+    return html.escape(str(words))
+
+
+def paragraphs(sentences: list[str]) -> str:
+    return "".join(f"<p>{text(sentence)}</p>" for sentence in sentences)
+
+
+def listing(sentences: list[str]) -> str:
+    items = "".join(f"<li>{text(sentence)}</li>" for sentence in sentences)
+    return f"<ul>{items}</ul>" if items else ""
+
+
+def table(head: list[str], rows: list[list]) -> str:
+    """A plain table of texts."""
+    top = "".join(f"<th>{text(name)}</th>" for name in head)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{text(value)}</td>" for value in row) + "</tr>" for row in rows
+    )
+    return (
+        f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def picture(path: Path, description: str) -> str:
+    """A PNG as part of the page."""
+    if not path.is_file():
+        return ""
+    return image_tag(path.read_bytes(), description)
+
+
+def image_tag(png: bytes, description: str) -> str:
+    encoded = base64.b64encode(png).decode("ascii")
+    return f'<img alt="{text(description)}" src="data:image/png;base64,{encoded}">'
+
+
+def tile(pixels: np.ndarray, caption: str, name: str = "") -> str:
+    """A small image with a caption; `pixels` is uint8 (H, W, 3)."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    shown = f"<figcaption>{text(caption)}</figcaption>" if caption else ""
+    return f'<figure title="{text(name)}">{image_tag(file.getvalue(), caption)}{shown}</figure>'

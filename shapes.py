@@ -1,0 +1,89 @@
+"""Drawn images, for trying the program without data: striped discs that lean left or right.
+
+    from shapes import draw_all
+    for part, number, target, image in draw_all(): ...
+
+Hard in the way photographs are hard (place, size, turn, colour, light, clutter, noise and
+few images), not by wrong labels. Only whole numbers, + - * / and square roots are used, whose
+results every platform rounds alike: the images are the same everywhere.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+CLASSES = ("left", "right")  # to which side the stripes lean
+COUNTS = {"train": 1250, "test": 500}  # images of each class
+SIZE = 32
+SEED = 20
+RADIUS = (5.0, 11.0)  # of the disc, pixels
+PERIOD = (3.0, 7.0)  # of the stripes, pixels
+LEAN = (0.08, 0.92)  # tangent of half the stripes' angle: from nearly upright to nearly level
+CONTRAST = (4.0, 60.0)  # grey levels between light and dark stripes
+SPOTS = 10  # clutter: small discs and bars behind the disc, and half as many before it
+NOISE = 50.0  # grey levels, the width of the noise
+
+
+def draw_all() -> Iterator[tuple[str, int, int, np.ndarray]]:
+    """Give part, number, target and uint8 (SIZE, SIZE, 3) image, class by class."""
+    random = np.random.default_rng(SEED)
+    for part, count in COUNTS.items():
+        for target in range(len(CLASSES)):
+            for number in range(count):
+                yield part, target * count + number, target, draw(target, random)
+
+
+def draw(target: int, random: np.random.Generator) -> np.ndarray:
+    """Draw one image of a class: uint8 (SIZE, SIZE, 3)."""
+    y, x = np.mgrid[:SIZE, :SIZE].astype(np.float64)
+    slope = random.uniform(-2, 2, (2, 3))  # light that falls off to one side
+    ground = random.uniform(60, 195, 3)
+    middle = (SIZE - 1) / 2
+    image = ground + (x - middle)[..., None] * slope[0] + (y - middle)[..., None] * slope[1]
+    for _ in range(SPOTS):
+        add_spot(image, x, y, random)
+    radius = random.uniform(*RADIUS)
+    place = random.uniform(radius / 2, SIZE - 1 - radius / 2, 2)
+    lean = random.uniform(*LEAN) * (2 * target - 1)
+    paint(
+        image,
+        disc(x - place[0], y - place[1], radius),
+        random.uniform(60, 195, 3) + stripes(x, y, lean, random)[..., None],
+    )
+    for _ in range(SPOTS // 2):
+        add_spot(image, x, y, random)
+    image += random.uniform(-NOISE / 2, NOISE / 2, image.shape)
+    return np.clip(np.floor(image), 0, 255).astype(np.uint8)
+
+
+def add_spot(image: np.ndarray, x: np.ndarray, y: np.ndarray, random: np.random.Generator) -> None:
+    """Paint a small disc or bar of any colour anywhere."""
+    place = random.uniform(0, SIZE - 1, 2)
+    across, along = turned(x - place[0], y - place[1], random.uniform(-1, 1))
+    stretch = random.uniform(0.25, 1.0)  # the smaller, the more of a bar
+    cover = disc(across / stretch, along, random.uniform(1.0, 3.5))
+    paint(image, cover * random.uniform(0.3, 1.0), random.uniform(20, 235, 3))
+
+
+def stripes(x: np.ndarray, y: np.ndarray, lean: float, random: np.random.Generator) -> np.ndarray:
+    """Light and dark stripes, grey levels around zero."""
+    across, _ = turned(x, y, lean)
+    phase = across / random.uniform(*PERIOD) + random.uniform(0, 1)
+    wave = 4 * np.abs(phase - np.floor(phase) - 0.5) - 1  # from -1 to 1 and back
+    return wave * random.uniform(*CONTRAST) / 2
+
+
+def turned(x: np.ndarray, y: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
+    """Turn coordinates by the angle whose half has the tangent t, from -90 to 90 degrees."""
+    cosine, sine = (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
+    return cosine * x + sine * y, cosine * y - sine * x
+
+
+def disc(x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
+    """How much of each pixel a disc covers, from 0 to 1."""
+    return np.clip(radius + 0.5 - np.sqrt(x * x + y * y), 0, 1)
+
+
+def paint(image: np.ndarray, cover: np.ndarray, colour: np.ndarray) -> None:
+    """Lay a colour over the covered part of an image, in place."""
+    image += cover[..., None] * (colour - image)
