@@ -13,13 +13,13 @@ from collections.abc import Iterator
 import numpy as np
 
 CLASSES = ("left", "right")  # to which side the stripes lean
-COUNTS = {"train": 1250, "test": 500}  # images of each class
+COUNTS = {"train": 900, "test": 500}  # images of each class
 SIZE = 32
 SEED = 20
 RADIUS = (5.0, 11.0)  # of the disc, pixels
 PERIOD = (3.0, 7.0)  # of the stripes, pixels
 LEAN = (0.08, 0.92)  # tangent of half the stripes' angle: from nearly upright to nearly level
-CONTRAST = (4.0, 60.0)  # grey levels between light and dark stripes
+CONTRAST = (4.0, 80.0)  # grey levels between light and dark stripes
 SPOTS = 10  # clutter: small discs and bars behind the disc, and half as many before it
 NOISE = 50.0  # grey levels, the width of the noise
 

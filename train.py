@@ -14,8 +14,9 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -66,7 +67,7 @@ class State:
     """
 
     model: CNN
-    optimizer: torch.optim.SGD
+    momentum: list[Tensor]
     kept: dict[str, Tensor]
     kept_epoch: int = 0  # 0: the initial weights, until an epoch's validation loss is finite
     history: list[list[float]] = field(default_factory=list)
@@ -196,10 +197,7 @@ def start(
     checkpoint = processes.from_first(checkpoint)
     torch.manual_seed(seed_of(options.seed, 0))
     model = CNN().to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(
-        model.parameters(), options.learning_rate, momentum=MOMENTUM, fused=True
-    )
-    state = State(model, optimizer, copy_of(model))
+    state = State(model, [torch.zeros_like(own) for own in model.parameters()], copy_of(model))
     if checkpoint:
         restore(state, checkpoint)
         if processes.rank() == 0:
@@ -229,9 +227,8 @@ def usable_checkpoint(path: Path, wanted: dict, progress: Progress) -> dict:
 def restore(state: State, checkpoint: dict) -> None:
     """Bring a new training to where a checkpoint was written."""
     state.model.load_state_dict(checkpoint["weights"])
-    for parameter, momentum in zip(state.model.parameters(), checkpoint["momentum"], strict=True):
-        momentum = momentum.to(parameter.device, memory_format=torch.preserve_format)
-        state.optimizer.state[parameter]["momentum_buffer"] = momentum
+    for momentum, saved in zip(state.momentum, checkpoint["momentum"], strict=True):
+        momentum.copy_(saved)
     state.kept, state.kept_epoch = checkpoint["kept"], checkpoint["kept_epoch"]
     state.history, state.seconds = checkpoint["history"], checkpoint["seconds"]
 
@@ -250,6 +247,7 @@ def train(
     """Train up to `epochs` epochs or until the loss diverges; a checkpoint after each."""
     loss_function = LOSSES[options.loss_function]
     model = processes.wrap(state.model)
+    step = partial(sgd_step, list(state.model.parameters()), state.momentum, options.learning_rate)
     first, started, before = state.epoch, time.monotonic(), state.seconds
     while state.epoch < options.epochs and not state.diverged:
         epoch = state.epoch + 1
@@ -257,7 +255,7 @@ def train(
         random = torch.Generator().manual_seed(seed_of(options.seed, epoch))
         batches = shuffled_batches(images.splits["train"], options.batch_size, random)
         train_loss, train_accuracy = train_one_epoch(
-            model, state.optimizer, loss_function, images, batches, options.precision
+            model, step, loss_function, images, batches, options.precision
         )
         valid_loss, valid_accuracy = validate(state.model, loss_function, images, options.precision)
         if valid_loss < lowest_valid_loss(state) and math.isfinite(train_loss):
@@ -274,8 +272,8 @@ def train(
 
 def train_one_epoch(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    loss_function: object,
+    step: Callable[[], None],
+    loss_function: Callable[[Tensor, Tensor], Tensor],
     images: Images,
     batches: Iterator[Tensor],
     precision: str,
@@ -289,10 +287,9 @@ def train_one_epoch(
         with autocast(images.images.device, precision):
             scores = model(images.inputs(share))
         loss = loss_function(scores.float(), images.one_hot[share])
-        optimizer.zero_grad()
         # The mean over processes of these is the mean over the images of the whole batch.
         (loss * (count * processes.world_size() / len(batch))).backward()
-        optimizer.step()
+        step()
         correct = (scores.argmax(1) == images.targets[share]).sum()
         totals += torch.stack([loss.detach() * count, correct * min(count, 1)])
         seen += len(batch)
@@ -300,8 +297,23 @@ def train_one_epoch(
     return loss / seen, correct / seen
 
 
+@torch.no_grad()
+def sgd_step(parameters: list[Tensor], momenta: list[Tensor], learning_rate: float) -> None:
+    """Step as torch.optim.SGD(momentum=0.9) does, v ← 0.9 v + g, w ← w − η v; forget gradients.
+
+    torch's own class imports its compiler when first used, 1.6 s that every run would wait.
+    """
+    for parameter, momentum in zip(parameters, momenta, strict=True):
+        momentum.mul_(MOMENTUM).add_(parameter.grad)
+        parameter.sub_(momentum, alpha=learning_rate)
+        parameter.grad = None
+
+
 def validate(
-    model: nn.Module, loss_function: object, images: Images, precision: str
+    model: nn.Module,
+    loss_function: Callable[[Tensor, Tensor], Tensor],
+    images: Images,
+    precision: str,
 ) -> tuple[float, float]:
     """Mean loss and accuracy over the validation images, each counted once."""
     share, count = processes.share_of(images.splits["valid"])
@@ -333,15 +345,11 @@ def report_epoch(row: list[float], epochs: int, left: float, progress: Progress)
 
 def write_checkpoint(state: State, options: argparse.Namespace, wanted: dict) -> None:
     """Write all that is needed to go on, and the history for those who watch."""
-    momentum = [
-        state.optimizer.state[parameter]["momentum_buffer"].cpu()
-        for parameter in state.model.parameters()
-    ]
     content = {
         "identity": wanted,
         "epoch": state.epoch,
         "weights": copy_of(state.model),
-        "momentum": momentum,
+        "momentum": [momentum.cpu() for momentum in state.momentum],
         "kept": state.kept,
         "kept_epoch": state.kept_epoch,
         "history": state.history,
