@@ -5,13 +5,15 @@
 Alone, every function here does nothing or returns what it is given.
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import torch
 import torch.distributed as distributed
 from torch import Tensor, nn
 
-from runs import InputError
+from runs import InputError, RunError
 
 
 def world_size() -> int:
@@ -31,9 +33,14 @@ def device_name(name: str) -> str:
     return name
 
 
-def join(device: torch.device) -> None:
-    """Meet the other processes; InputError if they cannot be reached."""
+@contextlib.contextmanager
+def together(device: torch.device) -> Iterator[None]:
+    """Meet the other processes, and part from them in the end.
+
+    InputError if they cannot be reached, RunError if one of them ends before the training does.
+    """
     if world_size() == 1:
+        yield
         return
     try:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
@@ -42,6 +49,15 @@ def join(device: torch.device) -> None:
         raise InputError(
             f"cannot meet the other processes of this training: {reason}; start it with torchrun"
         ) from None
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).split("\n")[0]
+        raise RunError(
+            f"process {rank()} lost the others ({reason}); "
+            "the same command goes on after the last finished epoch"
+        ) from None
+    distributed.destroy_process_group()
 
 
 def wait_for_all() -> None:
@@ -79,9 +95,3 @@ def sum_over_all(values: Tensor) -> Tensor:
     if world_size() > 1:
         distributed.all_reduce(values)
     return values
-
-
-def leave() -> None:
-    """Part from the other processes."""
-    if world_size() > 1:
-        distributed.destroy_process_group()

@@ -46,20 +46,29 @@ class InputError(Exception):
     """Bad input or surroundings; the message says what is wrong, where, and what to do."""
 
 
+class RunError(Exception):
+    """A run that failed for no fault of its input; the message says why and what to do."""
+
+
 def run_program(main: Callable[[], int]) -> None:
-    """Run a program's `main` and exit: its status, 2 after one line on bad input, 130 on Ctrl-C."""
+    """Run a program's `main` and exit with its status.
+
+    2 after one line on bad input, 1 after one line on a failed run, 130 on Ctrl-C.
+    """
     if os.environ.get(STDIN_IS_PARENT):
         threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         status = main()
         sys.stdout.flush()
     except InputError as error:
-        status = _complain(str(error))
+        status = _complain(str(error), 2)
+    except RunError as error:
+        status = _complain(str(error), 1)
     except BrokenPipeError:  # the reader, `head` for one, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except OSError as error:
-        status = _complain(describe_os_error(error))
+        status = _complain(describe_os_error(error), 2)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         print("\nstopped; the same command goes on from here", file=sys.stderr)
@@ -67,9 +76,9 @@ def run_program(main: Callable[[], int]) -> None:
     sys.exit(status)
 
 
-def _complain(message: str) -> int:
+def _complain(message: str, status: int) -> int:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+    return status
 
 
 def _end_with_parent() -> None:

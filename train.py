@@ -40,6 +40,7 @@ from options import (
 )
 from runs import (
     HISTORY_COLUMNS,
+    NOT_TRAINED,
     InputError,
     checkpoint_path,
     file_digest,
@@ -86,31 +87,34 @@ class State:
 def main() -> int:
     options = parse_options()
     device = choose_device(processes.device_name(options.device))
-    processes.join(device)
+    with processes.together(device):
+        run(options, device, Progress())
+    return 0
+
+
+def run(options: argparse.Namespace, device: torch.device, progress: Progress) -> None:
+    """Train, or find that it has been done; process 0 speaks and writes."""
     data = load_for_all(options)
-    settings = {
-        name: getattr(options, name)
-        for name in ("epochs", "learning_rate", "batch_size", "loss_function", "seed")
-    }
-    wanted = identity(
-        settings, data.digest, device.type, torch.get_num_threads(), options.precision
-    )
-    progress = Progress()
+    names = ("epochs", "learning_rate", "batch_size", "loss_function", "seed")
+    settings = {name: getattr(options, name) for name in names}
+    threads = torch.get_num_threads()
+    wanted = identity(settings, data.digest, device.type, threads, options.precision)
     check_places(options)
     if processes.rank() == 0:
         progress.say(describe(data))
         warn_if_slow(options.precision, device)
     reason = why_not_trained(options.img_path, options.weight_path, wanted)
     if processes.from_first(not reason and not options.fresh):
-        progress.say(f"already trained, nothing to do: {options.weight_path}")
-        return 0
+        if processes.rank() == 0:
+            progress.say(f"already trained, nothing to do: {options.weight_path}")
+        return
+    if processes.rank() == 0 and reason != NOT_TRAINED:
+        progress.say(f"training again: {reason}" if reason else "training again: --fresh")
     state = start(options, wanted, device, progress)
     train(state, Images(data, device), options, wanted, progress)
     if processes.rank() == 0:
         finish(state, data, options, wanted)
         progress.say(summary(state, options.weight_path))
-    processes.leave()
-    return 0
 
 
 def parse_options() -> argparse.Namespace:

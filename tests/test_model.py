@@ -1,0 +1,48 @@
+"""The network: any image size, the shapes and numbers it promises."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from model import CNN, layer_table
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 31), (32, 32), (33, 50), (64, 64), (100, 16)])
+def test_any_image_size_gives_two_scores(size):
+    model = CNN().eval()
+    assert model(torch.randn(3, 3, *size)).shape == (3, 2)
+
+
+def test_one_set_of_weights_fits_every_size():
+    weights = CNN().state_dict()
+    model = CNN()
+    model.load_state_dict(weights)
+    assert torch.isfinite(model(torch.randn(2, 3, 48, 48))).all()
+
+
+def test_pooling_before_relu_gives_the_values_of_the_usual_order():
+    torch.manual_seed(0)
+    model, images = CNN().eval(), torch.randn(4, 3, 32, 32)
+    features = images
+    for convolution in (model.conv1, model.conv2, model.conv3):
+        features = F.max_pool2d(F.relu(convolution(features)), 2)
+    expected = model.output(F.relu(model.hidden(features.flatten(1))))
+    assert torch.equal(model(images), expected)
+
+
+def test_scores_are_raw_and_dropout_works_only_in_training():
+    torch.manual_seed(0)
+    model, images = CNN(), torch.randn(8, 3, 32, 32)
+    assert not torch.equal(model(images), model(images))
+    model.eval()
+    assert torch.equal(model(images), model(images))
+    assert not torch.allclose(model(images).sum(1), torch.ones(8))
+
+
+def test_layer_table_counts_every_parameter():
+    table = layer_table(64)
+    assert [row[0] for row in table] == ["conv1", "conv2", "conv3", "hidden", "output"]
+    assert table[0][2] == [8, 64, 64]
+    model: nn.Module = CNN()
+    assert sum(row[3] for row in table) == sum(own.numel() for own in model.parameters())
