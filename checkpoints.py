@@ -7,6 +7,7 @@
 Reading never executes anything: `weights_only=True` refuses pickles that would.
 """
 
+import io
 from pathlib import Path
 
 import torch
@@ -27,9 +28,12 @@ KEYS = {
 
 def save(kind: str, path: Path, content: dict) -> None:
     """Write a weight file or checkpoint; the same content gives the same bytes."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        # Through a file object: given a path, torch.save puts the file's name into the bytes.
-        torch.save({"kind": kind, "version": VERSION, **content}, file)
+    # By way of memory: given a path, torch.save puts the file's name into the bytes, and where
+    # a disk is full it raises RuntimeError.
+    buffer = io.BytesIO()
+    torch.save({"kind": kind, "version": VERSION, **content}, buffer)
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def load(kind: str, path: Path) -> dict:

@@ -234,7 +234,7 @@ def test_missing_folder_and_class_without_images_are_named(tmp_path):
 def test_too_few_images_to_split_is_an_error(tmp_path):
     fill(tmp_path / "cat", 2)
     fill(tmp_path / "dog", 20, first=50)
-    with pytest.raises(InputError, match="class cat .* only 2 readable images, none for train"):
+    with pytest.raises(InputError, match=r"class cat .* only 2 readable images, none for train"):
         load_data(str(tmp_path), 16)
 
 
