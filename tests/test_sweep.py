@@ -1,0 +1,319 @@
+"""The whole job on a few small settings: sharing, reuse, failures, kills, dry runs."""
+
+import csv
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, make_photos, run_process
+
+from runs import file_digest, read_json
+
+STUDIES = """STUDIES = {
+    "Change_epochs": ("epochs", [2, 4]),
+    "Change_learning_rate": ("learning_rate", [0.001, 0.01]),
+}
+MOST_SEEDS"""
+
+
+def copy_project(target: Path) -> Path:
+    """The project with small studies, edited where a user would edit them."""
+    target.mkdir()
+    for path in PROJECT.iterdir():
+        if path.suffix in (".py", ".css"):
+            shutil.copy(path, target)
+    script = (target / "my_script.py").read_text()
+    script = re.sub(r"STUDIES = \{.*?\nMOST_SEEDS", STUDIES, script, flags=re.S)
+    (target / "my_script.py").write_text(script.replace('"epochs": 20', '"epochs": 2'))
+    return target
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Path, list, str]:
+    """A project, the arguments of its finished sweep, and what it printed."""
+    root = tmp_path_factory.mktemp("sweep")
+    project = copy_project(root / "project")
+    arguments = ["--data", make_photos(root / "photos"), "--image_size", 16]
+    ended = run_process(project / "my_script.py", *arguments)
+    assert ended.status == 0, ended.out + ended.err
+    return project, arguments, ended.out
+
+
+@pytest.fixture
+def sweep(finished, tmp_path) -> tuple[Path, list]:
+    """A copy of the finished sweep that a test may spoil."""
+    project, arguments, _ = finished
+    shutil.copytree(project, tmp_path / "project")
+    return tmp_path / "project", arguments
+
+
+def weights(project: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(project)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(project.glob("weights/**/weight.pth"))
+    }
+
+
+def test_every_setting_leaves_every_file_and_a_shared_one_is_trained_once(finished):
+    project, _, said = finished
+    runs = ["Change_epochs/2", "Change_epochs/4",
+            "Change_learning_rate/0_001", "Change_learning_rate/0_01"]  # fmt: skip
+    for run in runs:
+        names = {path.name for path in (project / "result" / run).iterdir()}
+        assert names == {
+            "Training_accuracy.png", "Loss_curve.png", "confusion_matrix.png", "acc.txt", "log.txt",
+            "history.csv", "predictions.csv", "train.json", "test.json",
+        }  # fmt: skip
+    assert sorted(weights(project)) == sorted(f"weights/{run}/weight.pth" for run in runs)
+    assert "asked for: 4 trainings, 10 epochs; to be done: 3 trainings, 6 epochs" in said
+    assert "the same training as Change_epochs/2" in said
+    assert "goes on after epoch 2" in said
+    assert (
+        weights(project)["weights/Change_epochs/2/weight.pth"]
+        == (weights(project)["weights/Change_learning_rate/0_01/weight.pth"])
+    )
+
+
+def test_the_plan_names_images_settings_and_places_and_each_run_has_its_line(finished):
+    project, _, said = finished
+    assert re.search(r"train +8 +8\n +valid +2 +2\n +test +5 +5", said)
+    assert f"results: {project / 'result'}" in said
+    assert len(re.findall(r"^\[\d/4\] .* test \d+\.\d+% .* in \d+ s", said, re.M)) == 3
+    assert "\x1b" not in said and "\r" not in said
+    assert re.search(r"^Change_epochs/4 +\d+\.\d% ", said, re.M)
+
+
+def test_results_csv_has_one_row_a_run_with_its_paths(finished):
+    project, _, _ = finished
+    with (project / "result" / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["study"], row["setting"]) for row in rows] == [
+        ("Change_epochs", "2"), ("Change_epochs", "4"),
+        ("Change_learning_rate", "0_001"), ("Change_learning_rate", "0_01"),
+    ]  # fmt: skip
+    for row in rows:
+        low, share, high = (float(row[f"test_{name}"]) for name in ("low", "accuracy", "high"))
+        assert low <= share <= high
+        assert f"{100 * share:.4f}%" in (project / row["result"] / "acc.txt").read_text()
+        assert (project / row["weight"]).is_file()
+
+
+def test_sharing_and_going_on_give_the_bits_of_trainings_from_scratch(finished, tmp_path):
+    project, arguments, _ = finished
+    for epochs in (2, 4):
+        places = ["--weight_path", tmp_path / f"{epochs}.pth", "--img_path", tmp_path]
+        run_process(project / "train.py", *arguments, "--epochs", epochs, *places)
+        found = hashlib.sha256((tmp_path / f"{epochs}.pth").read_bytes()).hexdigest()
+        assert found == weights(project)[f"weights/Change_epochs/{epochs}/weight.pth"]
+
+
+def test_no_checkpoint_is_left_from_which_no_run_can_go_on(finished):
+    project, _, _ = finished
+    assert list(project.glob("weights/**/*checkpoint*")) == []
+
+
+def test_a_second_call_does_nothing_again(sweep):
+    project, arguments = sweep
+    times = {path: path.stat().st_mtime_ns for path in project.glob("weights/**/*.pth")}
+    ended = run_process(project / "my_script.py", *arguments)
+    assert ended.status == 0
+    assert "to be done: 0 trainings, 0 epochs, 0 tests" in ended.out
+    assert times == {path: path.stat().st_mtime_ns for path in times}
+
+
+def test_a_changed_plot_redraws_and_a_changed_source_trains_again(sweep):
+    project, arguments = sweep
+    (project / "README.md").write_text("changed")
+    with (project / "plots.py").open("a") as file:
+        file.write("# another colour\n")
+    old = weights(project)
+    ended = run_process(project / "my_script.py", *arguments, "--dry_run")
+    assert "to be done: 0 trainings" in ended.err and ended.out.strip() == ""
+    with (project / "losses.py").open("a") as file:
+        file.write("# changed\n")
+    ended = run_process(project / "my_script.py", *arguments, "--studies", "Change_epochs")
+    assert "to train 2 epochs: losses.py changed since this run" in ended.out
+    assert weights(project) == old, "a comment changes no bits"
+
+
+def test_a_missing_copy_is_delivered_and_a_lost_test_is_done_without_training(sweep):
+    project, arguments = sweep
+    shutil.rmtree(project / "result/Change_learning_rate/0_01")
+    (project / "result/Change_epochs/4/test.json").unlink()
+    ended = run_process(project / "my_script.py", *arguments)
+    assert "to be done: 0 trainings, 0 epochs, 1 tests" in ended.out
+    assert (project / "result/Change_learning_rate/0_01/acc.txt").is_file()
+    assert read_json(project / "result/Change_epochs/4/test.json")
+
+
+def test_fresh_trains_everything_again_with_the_same_bits(sweep):
+    project, arguments = sweep
+    old = weights(project)
+    before = (project / "weights/Change_epochs/4/weight.pth").stat().st_mtime_ns
+    ended = run_process(project / "my_script.py", *arguments, "--fresh")
+    assert ended.status == 0 and "to be done: 3 trainings, 6 epochs" in ended.out
+    assert weights(project) == old
+    assert (project / "weights/Change_epochs/4/weight.pth").stat().st_mtime_ns > before
+
+
+def test_dry_run_prints_shell_lines_that_do_the_work_from_any_folder(finished, tmp_path):
+    project, arguments, _ = finished
+    out = tmp_path / "it's; $out"
+    ended = run_process(project / "my_script.py", *arguments, "--out", out, "--dry_run")
+    assert ended.status == 0
+    assert "to be done: 3 trainings" in ended.err
+    lines = ended.out.splitlines()
+    assert len(lines) == 2, "one line for each independent chain"
+    assert not (out / "result").exists()
+    for line in lines:
+        subprocess.run(["sh", "-c", line], cwd="/", check=True, stdout=subprocess.DEVNULL)
+    after = run_process(project / "my_script.py", *arguments, "--out", out)
+    assert "to be done: 0 trainings, 0 epochs, 0 tests" in after.out
+    assert [own.replace(str(out), "") for own in weights(out)] == list(weights(project))
+    assert list(weights(out).values()) == list(weights(project).values())
+    assert (out / "result" / "report.html").is_file()
+
+
+@pytest.mark.skipif(not shutil.which("parallel"), reason="GNU parallel is not installed")
+def test_gnu_parallel_runs_the_lines_on_two_workers(finished, tmp_path):
+    project, arguments, _ = finished
+    own = [*arguments, "--out", tmp_path]
+    lines = run_process(project / "my_script.py", *own, "--dry_run").out
+    subprocess.run(["parallel", "--jobs", "2"], input=lines, text=True, check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    after = run_process(project / "my_script.py", *own)
+    assert "to be done: 0 trainings" in after.out
+    assert list(weights(tmp_path).values()) == list(weights(project).values())
+
+
+def test_one_failing_run_stops_no_other_and_is_named_twice(finished, tmp_path):
+    project, arguments, _ = finished
+    blocked = tmp_path / "weights/Change_learning_rate/0_001/weight.pth"
+    blocked.mkdir(parents=True)
+    ended = run_process(project / "my_script.py", *arguments, "--out", tmp_path)
+    assert ended.status == 1
+    log = tmp_path / "result/Change_learning_rate/0_001/log.txt"
+    assert ended.out.count("FAILED Change_learning_rate/0_001") == 2
+    assert ended.out.count(str(log)) == 2
+    assert "is a folder; --weight_path takes a file" in ended.out
+    assert (tmp_path / "result/Change_epochs/4/acc.txt").is_file()
+
+
+def start(project: Path, arguments: list, out: Path) -> subprocess.Popen:
+    """Start a sweep whose trainings take minutes."""
+    return subprocess.Popen(
+        [sys.executable, project / "my_script.py", *map(str, arguments), "--out", str(out)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def slow(finished, tmp_path) -> tuple[Path, list]:
+    project, arguments, _ = finished
+    project = shutil.copytree(project, tmp_path / "slow", ignore=shutil.ignore_patterns("result"))
+    script = (project / "my_script.py").read_text()
+    (project / "my_script.py").write_text(script.replace("[2, 4]", "[2, 100000]"))
+    return project, arguments
+
+
+def trainings_of(out: Path) -> list[int]:
+    """Process numbers of the trainings that write below a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes()
+        except OSError:
+            continue
+        if b"train.py" in words and os.fsencode(out) in words and b"my_script" not in words:
+            found.append(int(entry.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
+def test_a_stopped_sweep_leaves_no_training_behind_and_can_go_on(number, slow, tmp_path):
+    project, arguments = slow
+    out = tmp_path / "out"
+    process = start(project, arguments, out)
+    checkpoint = out / "weights/Change_epochs/100000/weight_checkpoint.pth"
+    wait_for(checkpoint.is_file)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    wait_for(lambda: not trainings_of(out), 10)
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert "Traceback" not in said and "the same command goes on" in said
+    plan = run_process(project / "my_script.py", *arguments, "--out", out, "--dry_run").err
+    assert re.search(r"Change_epochs/100000 .*goes on after epoch \d+: interrupted", plan)
+
+
+def test_two_sweeps_at_once_in_one_folder_leave_whole_files(finished, tmp_path):
+    project, arguments, _ = finished
+    both = [start(project, arguments, tmp_path) for _ in range(2)]
+    said = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert list(weights(tmp_path).values()) == list(weights(project).values())
+    for record in tmp_path.glob("result/**/train.json"):
+        folder = record.parent.relative_to(tmp_path / "result")
+        weight = tmp_path / "weights" / folder / "weight.pth"
+        assert read_json(record)["weight_sha256"] == file_digest(weight)
+
+
+def test_seeds_get_folders_of_their_own_and_seed_0_is_not_trained_twice(sweep):
+    project, arguments = sweep
+    ended = run_process(project / "my_script.py", *arguments, "--seeds", 2)
+    assert ended.status == 0, ended.out + ended.err
+    assert "to be done: 3 trainings, 6 epochs" in ended.out, "only seed 1 is new"
+    for setting in ("Change_epochs/2", "Change_learning_rate/0_001"):
+        for seed in (0, 1):
+            assert (project / "result" / setting / f"seed_{seed}" / "acc.txt").is_file()
+    with (project / "result" / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8 and {row["seed"] for row in rows} == {"0", "1"}
+    page = (project / "result" / "report.html").read_text()
+    assert "±" in page and "No winner can be named: with 2 seeds" in page
+
+
+def test_a_diverged_run_is_tested_listed_and_plotted_as_such(finished, tmp_path):
+    project, arguments, _ = finished
+    shutil.copytree(project, tmp_path / "p", ignore=shutil.ignore_patterns("result", "weights"))
+    script = (tmp_path / "p" / "my_script.py").read_text()
+    script = script.replace("[0.001, 0.01]", "[1e12]").replace("CrossEntropyLoss", "MSELoss")
+    script = script.replace('"epochs": 2', '"epochs": 9')
+    (tmp_path / "p" / "my_script.py").write_text(script)
+    ended = run_process(tmp_path / "p" / "my_script.py", *arguments,
+                        "--studies", "Change_learning_rate")  # fmt: skip
+    assert ended.status == 0, ended.out
+    assert "diverged" in ended.out.splitlines()[-2]
+    page = (tmp_path / "p" / "result" / "report.html").read_text()
+    assert "diverged at epoch" in page
+
+
+def test_bad_images_stop_the_sweep_before_it_starts_and_can_be_skipped(finished, tmp_path):
+    project, _, _ = finished
+    photos = make_photos(tmp_path / "photos")
+    (photos / "train" / "cat" / "broken.jpg").write_bytes(b"")
+    arguments = ["--data", photos, "--image_size", 16, "--out", tmp_path / "out"]
+    ended = run_process(project / "my_script.py", *arguments)
+    assert ended.status == 2
+    assert ended.err.count("\n") == 1 and "broken.jpg (empty file)" in ended.err
+    assert not (tmp_path / "out" / "result").exists()
+    ended = run_process(project / "my_script.py", *arguments, "--skip_bad_images",
+                        "--studies", "Change_learning_rate")  # fmt: skip
+    assert ended.status == 0, ended.out + ended.err
+    assert "1 unreadable files are left out" in ended.out
+    record = read_json(tmp_path / "out/result/Change_learning_rate/0_01/train.json")
+    assert record["data"]["skipped"] == 1
