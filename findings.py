@@ -221,15 +221,17 @@ def overfits(setting: Setting) -> bool:
 
 
 def convergence(result: Result, majority_share: float, valid_images: int) -> str:
-    """How a training ended: diverged, did not learn, still improving, converged."""
+    """How a training ended: diverged, did not learn, unstable, still improving, converged."""
     if result.diverged:
         return "diverged"
     noise = Z95 * math.sqrt(majority_share * (1 - majority_share) / valid_images)
-    if np.nanmax(result.history[:, 4]) <= majority_share + noise:
+    if result.history[:, 4].max() <= majority_share + noise:
         return "did not learn"
     fifth = len(result.history) // 5
     if not fifth:
         return "too short to tell"
+    if result.history[-fifth:, 4].mean() <= majority_share + noise:
+        return "unstable"
     losses = result.history[:, 2]
     before, last = losses[-2 * fifth : -fifth].mean(), losses[-fifth:].mean()
     return "still improving" if last < before * (1 - STILL_FALLING) else "converged"
@@ -299,8 +301,9 @@ def learning_rate_sentences(
         sentences.append(f"{setting.name}: {and_list(counted)}; swing {setting.swing:.4f}.")
     sentences.append(
         f"Rules: did not learn, if the best validation accuracy is within the noise of the "
-        f"majority share ({percent(majority_share)}); still improving, if the mean validation "
-        f"loss of the last fifth of the epochs is more than {100 * STILL_FALLING:.0f}% below "
+        f"majority share ({percent(majority_share)}); unstable, if it was better at some epoch "
+        "but the mean of the last fifth of the epochs is not; still improving, if the mean validation "
+        f"loss of the last fifth is more than {100 * STILL_FALLING:.0f}% below "
         "that of the fifth before; else converged."
     )
     return sentences

@@ -188,6 +188,13 @@ def test_convergence_by_its_rules(result, expected):
     assert text[0].startswith(f"0.1: {expected}; swing")
 
 
+@pytest.mark.parametrize(("end", "expected"), [(0.54, "unstable"), (0.56, "converged")])
+def test_a_run_that_loses_what_it_had_learned_is_unstable(end, expected):
+    result = run([0.6] * 20)
+    result.history[16:, 4] = end
+    assert findings.convergence(result, 0.5, 400) == expected
+
+
 @pytest.mark.parametrize(("differing", "same"), [(19, True), (21, False)])
 def test_losses_give_the_same_answer_above_95_percent(differing, same):
     settings = [

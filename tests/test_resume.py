@@ -134,7 +134,7 @@ def test_training_killed_at_random_times_again_and_again_resumes_bit_for_bit(
     command = [sys.executable, PROJECT / "train.py"]
     command += list(map(str, train_arguments(photos, tmp_path / "killed", **settings)))
     times, kills = random.Random(0), 0
-    while kills < 3:
+    while kills < 2:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         reached = epochs_done(tmp_path / "killed")
         while epochs_done(tmp_path / "killed") <= reached and process.poll() is None:
