@@ -302,8 +302,8 @@ def learning_rate_sentences(
     sentences.append(
         f"Rules: did not learn, if the best validation accuracy is within the noise of the "
         f"majority share ({percent(majority_share)}); unstable, if it was better at some epoch "
-        "but the mean of the last fifth of the epochs is not; still improving, if the mean validation "
-        f"loss of the last fifth is more than {100 * STILL_FALLING:.0f}% below "
+        "but the mean of the last fifth of the epochs is not; still improving, if the mean "
+        f"validation loss of the last fifth is more than {100 * STILL_FALLING:.0f}% below "
         "that of the fifth before; else converged."
     )
     return sentences
