@@ -1,0 +1,43 @@
+"""What every benchmark here shares: the project on the path, fair timing, the machine's name.
+
+Timings drift, so two things are compared in one run, in turn, and ratios of medians count.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
+
+
+def alternate(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Run every way once to warm up, then in turn; median seconds of each."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for round_number in range(rounds + 1):
+        for name, way in ways.items():
+            started = time.perf_counter()
+            way()
+            if round_number:
+                times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(own) for name, own in times.items()}
+
+
+def print_ratios(title: str, medians: dict[str, float], unit: str = "s") -> None:
+    """Print medians, and how many times longer than the last way each takes."""
+    print(f"\n{title}")
+    *_, reference = medians.values()
+    for name, seconds in medians.items():
+        print(f"  {name:44} {seconds:8.3f} {unit}   {seconds / reference:6.2f} times the last")
+
+
+def print_machine() -> None:
+    """Print what a figure is worth nothing without."""
+    import torch
+
+    from runs import machine
+
+    print(f"{machine()}, torch {torch.__version__}, {date.today()}")

@@ -1,0 +1,63 @@
+"""Fixed costs: train.py and test.py on tiny data beside a bare `import torch`.
+
+    python benchmarks/start_up.py [--rounds 5]
+
+What train.py and test.py take beyond the import is start, one epoch on 64 images, pictures
+and exit, on a warm cache.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import PROJECT, alternate, print_machine, print_ratios
+
+
+def draw_folder(root: Path) -> None:
+    """A small folder of the program's own drawn images."""
+    import numpy as np
+    from PIL import Image
+
+    import shapes
+
+    random = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for target, name in enumerate(shapes.CLASSES):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for number in range(40):
+                Image.fromarray(shapes.draw(target, random)).save(folder / f"{number}.png")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    print_machine()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        draw_folder(root / "images")
+        places = ["--weight_path", str(root / "w.pth"), "--img_path", str(root / "r")]
+        train = [str(PROJECT / "train.py"), "--data", str(root / "images"), "--image_size", "32"]
+        train += ["--epochs", "1", "--fresh", *places]
+        ways = {
+            "train.py": train,
+            "test.py": [str(PROJECT / "test.py"), *places],
+            "import torch": ["-c", "import torch"],
+        }
+
+        def start(arguments: list[str]) -> None:
+            subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+
+        medians = alternate(
+            {name: lambda own=own: start(own) for name, own in ways.items()}, rounds
+        )
+    print_ratios("from start to exit", medians)
+    for name in ("train.py", "test.py"):
+        print(f"  {name} beyond import torch: {medians[name] - medians['import torch']:.2f} s")
+
+
+if __name__ == "__main__":
+    main()
