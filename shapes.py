@@ -3,8 +3,8 @@
     from shapes import draw_all
     for part, number, target, image in draw_all(): ...
 
-Hard in the way photographs are hard (place, size, turn, colour, light, clutter, noise and
-few images), not by wrong labels. Only whole numbers, + - * / and square roots are used, whose
+Hard in the way photographs are hard (place, size, turn, colour, light, clutter, noise
+and few images), not by wrong labels. Only whole numbers, + - * / and square roots are used, whose
 results every platform rounds alike: the images are the same everywhere.
 """
 
@@ -19,7 +19,7 @@ SEED = 20
 RADIUS = (5.0, 11.0)  # of the disc, pixels
 PERIOD = (3.0, 7.0)  # of the stripes, pixels
 LEAN = (0.08, 0.92)  # tangent of half the stripes' angle: from nearly upright to nearly level
-CONTRAST = (4.0, 80.0)  # grey levels between light and dark stripes
+CONTRAST = 220.0  # grey levels between light and dark stripes, at most; most have far less
 SPOTS = 10  # clutter: small discs and bars behind the disc, and half as many before it
 NOISE = 50.0  # grey levels, the width of the noise
 
@@ -70,7 +70,8 @@ def stripes(x: np.ndarray, y: np.ndarray, lean: float, random: np.random.Generat
     across, _ = turned(x, y, lean)
     phase = across / random.uniform(*PERIOD) + random.uniform(0, 1)
     wave = 4 * np.abs(phase - np.floor(phase) - 0.5) - 1  # from -1 to 1 and back
-    return wave * random.uniform(*CONTRAST) / 2
+    share = random.uniform(0, 1)
+    return wave * CONTRAST * share * share * share / 2
 
 
 def turned(x: np.ndarray, y: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:

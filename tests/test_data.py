@@ -261,7 +261,7 @@ def test_shapes_are_the_same_pixels_on_every_platform():
     assert digest.hexdigest() == SHAPES_DIGEST
 
 
-SHAPES_DIGEST = "2ddb35bae84a1d96c2e5aea9f50e579976f52b152115c84f52fe1030f30ca5ee"
+SHAPES_DIGEST = "833db8d6ec036d1d5ba0fd2172938ec21ad7a1c704cb4568b9506507a7688878"
 
 
 def test_without_data_the_folder_data_is_used_if_it_holds_images(tmp_path):
