@@ -22,8 +22,11 @@ KEYS = {
         "kept", "last", "kept_epoch", "epochs", "image_size", "classes", "mean", "std",
         "data", "download_folder", "skip_bad_images", "loss_function",
     },
-    CHECKPOINT: {"identity", "epoch", "weights", "momentum", "kept", "kept_epoch", "history"},
+    CHECKPOINT: {
+        "identity", "epoch", "weights", "momentum", "kept", "kept_epoch", "history", "seconds",
+    },
 }  # fmt: skip
+PREPARING = {"image_size": int, "classes": list, "mean": list, "std": list, "data": str}
 
 
 def save(kind: str, path: Path, content: dict) -> None:
@@ -59,6 +62,9 @@ def load(kind: str, path: Path) -> dict:
 def load_weight(path: Path) -> dict:
     """Read a weight file; InputError if it is broken or belongs to another model."""
     content = load(WEIGHT, path)
+    for name, kind in PREPARING.items():
+        if not isinstance(content[name], kind):
+            raise InputError(f"{path} is damaged: {name} is no {kind.__name__}; train again")
     for name in ("kept", "last"):
         check_weights(content[name], path)
     return content
@@ -67,7 +73,8 @@ def load_weight(path: Path) -> dict:
 def check_weights(weights: dict, path: Path) -> None:
     """Refuse weights that do not fit the CNN of model.py."""
     expected = {name: value.shape for name, value in CNN().state_dict().items()}
-    found = {name: getattr(value, "shape", None) for name, value in weights.items()}
+    values = weights.items() if isinstance(weights, dict) else ()
+    found = {name: getattr(value, "shape", None) for name, value in values}
     if found != expected:
         differing = sorted(
             name for name in expected | found if expected.get(name) != found.get(name)

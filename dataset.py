@@ -15,6 +15,7 @@ import io
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ from sources import PARTS, Item, Source, open_source, stamp_of
 HELD_OUT = 0.2  # share of a class that becomes valid, and test where there is none
 SPLIT_SEED = 0  # one split for every run, so that runs are compared on the same images
 BLOCK = 512  # images decoded before they are written: what bounds the memory
+ABANDONED_SECONDS = 86400  # a cache that has been under way for longer was killed
 NAMED_FILES = 20  # bad files named in a message; the rest is a count
 UNBALANCED = 1.5  # from this ratio of the classes on, plain accuracy misleads
 
@@ -70,9 +72,19 @@ def load_data(
     own = file_digest(PROJECT / "dataset.py")
     key = stamp_of([source.name, source.stamp, image_size, skip_bad_images, own])
     folder = cache_folder() / key[:32]
-    if not (folder / "index.json").is_file():
+    if not is_whole(folder, image_size):
+        shutil.rmtree(folder, ignore_errors=True)
         build_cache(source, image_size, skip_bad_images, folder)
     return open_cache(folder, source.name, image_size)
+
+
+def is_whole(folder: Path, image_size: int) -> bool:
+    """Whether a cache is there, with all its images."""
+    count = len(read_json(folder / "index.json").get("names", []))
+    try:
+        return count > 0 and (folder / "images").stat().st_size == count * image_size**2 * 3
+    except OSError:
+        return False
 
 
 def cache_folder() -> Path:
@@ -104,12 +116,16 @@ def open_cache(folder: Path, source: str, image_size: int) -> Data:
 def build_cache(source: Source, image_size: int, skip_bad: bool, folder: Path) -> None:
     """Decode a source into a folder that appears complete or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(".building-*"):
+        if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
     try:
         kept, digests, bad = decode_into(work / "images", source.items(), image_size)
         if bad and not skip_bad:
             raise InputError(bad_files_message(bad))
         index = make_index(source, kept, digests, bad)
+        index["digest"] = stamp_of([image_size, index["digest"]])
         index["mean"], index["std"] = channel_statistics(
             work / "images", image_size, index["splits"]["train"]
         )
@@ -117,8 +133,11 @@ def build_cache(source: Source, image_size: int, skip_bad: bool, folder: Path) -
         try:
             work.rename(folder)
         except OSError:
-            if not (folder / "index.json").is_file():  # else another process was faster
+            if not is_whole(folder, image_size):  # else another process was faster
                 raise
+    except OSError as error:
+        error.filename = error.filename or str(folder.parent)
+        raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -145,6 +164,8 @@ def decode_into(
                     kept.append(item)
                     digests.append(digest_or_reason)
             progress.show(f"decoding images: {start + len(block)} of {len(items)}")
+        file.flush()
+        os.fsync(file.fileno())
     progress.clear()
     return kept, digests, bad
 

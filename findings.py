@@ -242,6 +242,9 @@ def epochs_sentences(settings: list[Setting]) -> list[str]:
     sentences = []
     for setting in settings:
         results = setting.results
+        if any(result.diverged for result in results):
+            sentences.append(f"{setting.name}: diverged, which says nothing about overfitting.")
+            continue
         kept = sorted(result.kept_epoch for result in results)
         epochs = f"epoch {kept[0]}" if kept[0] == kept[-1] else f"epochs {kept[0]} to {kept[-1]}"
         verdict = "overfits" if overfits(setting) else "does not overfit by this rule"
@@ -300,11 +303,12 @@ def learning_rate_sentences(
         ]
         sentences.append(f"{setting.name}: {and_list(counted)}; swing {setting.swing:.4f}.")
     sentences.append(
-        f"Rules: did not learn, if the best validation accuracy is within the noise of the "
-        f"majority share ({percent(majority_share)}); unstable, if it was better at some epoch "
-        "but the mean of the last fifth of the epochs is not; still improving, if the mean "
-        f"validation loss of the last fifth is more than {100 * STILL_FALLING:.0f}% below "
-        "that of the fifth before; else converged."
+        "Rules: diverged, if the loss is no longer finite; did not learn, if the best validation "
+        f"accuracy is within the noise of the majority share ({percent(majority_share)}); "
+        "unstable, if it was better at some epoch but the mean of the last fifth of the epochs is "
+        "not; still improving, if the mean validation loss of the last fifth is more than "
+        f"{100 * STILL_FALLING:.0f}% below that of the fifth before; else converged. Fewer than "
+        "5 epochs are too short to tell."
     )
     return sentences
 

@@ -18,7 +18,10 @@ FOCAL_GAMMA = 2.0  # the value Lin et al. 2017 found best
 
 
 def one_hot(targets: Tensor) -> Tensor:
-    """Turn class numbers 0 and 1, int64 of shape (N,), into float32 targets of shape (N, 2)."""
+    """Turn class numbers 0 and 1, int64 (N,), into float32 targets (N, 2).
+
+    ValueError on another shape, RuntimeError on another number.
+    """
     if targets.ndim != 1:
         raise ValueError(f"targets must have shape (N,), not {tuple(targets.shape)}")
     return F.one_hot(targets, 2).to(torch.float32)

@@ -82,7 +82,7 @@ def main() -> int:
         lines = [shell_line(chain, command_for) for chain in in_order(chains, jobs)]
         print("\n".join(line for line in lines if line))
         return 0
-    report = Report(options.out, BASE, STUDIES, options.seeds, data)
+    report = Report(options.out, BASE, STUDIES, options.seeds, data, wanted_for)
     return run_all(chains, command_for, jobs, options, report)
 
 
@@ -124,8 +124,8 @@ def resolve_device(name: str) -> str:
         [sys.executable, "-c", question, name], cwd=PROJECT, capture_output=True, text=True
     )
     if answer.returncode:
-        reason = answer.stderr.strip().splitlines()[-1].removeprefix("runs.InputError: ")
-        raise InputError(reason)
+        reason = answer.stderr.strip().split("\n")[-1].removeprefix("runs.InputError: ")
+        raise InputError(reason or f"--device {name} cannot be used; try --device cpu")
     return answer.stdout.strip()
 
 
@@ -212,9 +212,11 @@ def run_all(
     started = time.monotonic()
     progress = Progress()
     asked = [training for chain in chains for training in chain if training.runs]
-    for training in asked:
-        if training.finished:
-            deliver(training)
+    for chain in chains:
+        for training in chain:
+            if training.finished:
+                deliver(training)
+        remove_spent_checkpoints(chain)
     report.write(open_runs=sum(len(own.runs) for own in asked if not own.finished))
     total = sum(len(training.runs) for training in asked)
 
@@ -232,6 +234,7 @@ def run_all(
     failed = Sweep(in_order(chains, jobs), command_for, jobs, progress).run(
         on_finished, options.stop_on_failure
     )
+    report.write(open_runs=0, failed_runs=[child.training.home.name for child in failed])
     print(report.table())
     print(f"report: {report.path}, after {duration(time.monotonic() - started)}")
     for child in failed:

@@ -6,14 +6,14 @@ add_data_options(parser)
 """
 
 import argparse
-import math
 from pathlib import Path
 from typing import NoReturn
 
 from runs import InputError
 from sources import BUILT_IN, default_image_size, default_source
 
-SMALLEST_IMAGE = 16  # three poolings leave 2 x 2
+SMALLEST_IMAGE, LARGEST_IMAGE = 16, 2048  # three poolings leave 2 x 2 of 16
+LARGEST_FLOAT = 3.4e38  # of float32
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -43,17 +43,17 @@ def natural_int(text: str) -> int:
 
 def image_size(text: str) -> int:
     """Read an image size in pixels."""
-    return whole_number(text, SMALLEST_IMAGE)
+    return whole_number(text, SMALLEST_IMAGE, LARGEST_IMAGE)
 
 
-def whole_number(text: str, least: int) -> int:
-    """Read a whole number of at least `least`, small enough for 32 bits."""
+def whole_number(text: str, least: int, most: int = 2**31 - 1) -> int:
+    """Read a whole number from `least` to `most`."""
     try:
         value = int(text)
     except ValueError:
         value = least - 1
-    if not least <= value < 2**31:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
     return value
 
 
@@ -62,20 +62,22 @@ def positive_float(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = math.nan
-    if not (value > 0 and math.isfinite(value)):
+        value = 0.0
+    if not 0 < value <= LARGEST_FLOAT:
         raise argparse.ArgumentTypeError(f"{text!r} is not a finite number above 0")
     return value
 
 
-def add_data_options(parser: Parser) -> None:
-    """Add the options that say which images are used."""
+def add_data_options(
+    parser: Parser, without: str = "data/ if it holds images, else shapes"
+) -> None:
+    """Add the options that say which images are used; `without` names those used by default."""
     parser.add_argument(
         "--data",
         metavar="FOLDER|NAME",
         help="a folder with train/ and test/ (and valid/), or with just two class folders; or "
         "shapes (drawn by the program: synthetic, for trying it out), pets, cifar10 "
-        "(downloaded by torchvision); without it data/ if that holds images, else shapes",
+        f"(downloaded by torchvision); default: {without}",
         default=argparse.SUPPRESS,
     )
     parser.add_argument(

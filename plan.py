@@ -7,7 +7,6 @@ Settings that several studies share become one training; trainings that differ o
 epochs form a chain, in which each goes on from the checkpoint of the one before.
 """
 
-import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,8 +16,8 @@ from runs import (
     NOT_TRAINED,
     RUN_FILES,
     checkpoint_path,
+    count_epochs,
     file_digest,
-    read_history,
     replacing,
     setting_name,
     why_not_tested,
@@ -133,7 +132,8 @@ def look_up(training: Training, wanted: dict, images: str) -> None:
         best = tests.index("") if "" in tests else 0
         training.home, training.why_test = trained[best], tests[best]
         return
-    training.home = places[0]
+    begun = [run for run in places if checkpoint_path(run.weight).is_file()]
+    training.home = [*begun, *places][0]
     training.why_train = next((r for r in reasons if r != NOT_TRAINED), NOT_TRAINED)
     training.why_test = "not tested yet"
     training.epochs_to_do = training.settings["epochs"] - epochs_to_reuse(training)
@@ -143,8 +143,7 @@ def epochs_to_reuse(training: Training) -> int:
     """Epochs that checkpoints of this training, interrupted, or of a shorter one hold."""
     reached = 0
     if training.why_train == NOT_TRAINED and training.checkpoint.is_file():
-        with contextlib.suppress(OSError, ValueError):
-            reached = len(read_history(training.home.result))
+        reached = count_epochs(training.home.result)
         training.why_train = f"interrupted after epoch {reached}"
     shorter = training.shorter
     if shorter and ((shorter.why_train and shorter.runs) or has_checkpoint(shorter)):

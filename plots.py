@@ -178,7 +178,7 @@ def plot_scores(axes: Axes, scores: list[Score], colours: dict[str, str]) -> Non
             axes.plot(values, [row + 0.22] * len(values), "|", color=colour, markersize=7)
         label = f"{100 * score.accuracy:.1f}"
         axes.annotate(
-            label, (100 * score.accuracy, row), (0, -14), textcoords="offset points",
+            label, (100 * score.accuracy, row), (0, 7), textcoords="offset points",
             ha="center", fontsize=8,
         )  # fmt: skip
     axes.set_yticks(range(len(scores)), [literal(score.name) for score in scores])

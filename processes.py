@@ -42,6 +42,8 @@ def together(device: torch.device) -> Iterator[None]:
     if world_size() == 1:
         yield
         return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # NCCL meets on the current device
     try:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     except (RuntimeError, ValueError) as error:
@@ -51,6 +53,8 @@ def together(device: torch.device) -> Iterator[None]:
         ) from None
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         reason = str(error).split("\n")[0]
         raise RunError(

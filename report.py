@@ -11,6 +11,7 @@ import csv
 import html
 import io
 import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import plots
 from dataset import Data
 from findings import Result, Setting, percent, wilson
 from plan import Run, Studies, all_runs, settings_of
-from runs import PROJECT, read_history, read_json, write_text
+from runs import PROJECT, read_history, read_json, what_changed, write_text
 
 RELOAD_SECONDS = 10
 EXAMPLES = 12  # of each class on the sheet of examples
@@ -67,8 +68,17 @@ class Row:
 class Report:
     """The results of all studies in one folder, and the document about them."""
 
-    def __init__(self, out: Path, base: dict, studies: Studies, seeds: int, data: Data) -> None:
+    def __init__(
+        self,
+        out: Path,
+        base: dict,
+        studies: Studies,
+        seeds: int,
+        data: Data,
+        wanted_for: Callable[[dict], dict],
+    ) -> None:
         self.out, self.base, self.studies, self.data = out, base, studies, data
+        self.wanted_for = wanted_for
         self.runs = all_runs(studies, out, seeds)
         self.rows: list[Row] = []
 
@@ -76,16 +86,26 @@ class Report:
     def path(self) -> Path:
         return self.out / "result" / "report.html"
 
-    def write(self, open_runs: int) -> None:
-        """Read all finished runs on these images; write results.csv, pictures and report.html."""
-        read = (read_row(run, settings_of(run, self.studies, self.base)) for run in self.runs)
-        self.rows = [
-            row for row in read if row and row.train["identity"]["images"] == self.data.digest
-        ]
+    def write(self, open_runs: int, failed_runs: Sequence[str] = ()) -> None:
+        """Read all finished runs that are up to date; write results.csv, pictures, report.html."""
+        read = (self.read(run) for run in self.runs)
+        self.rows = [row for row in read if row]
         write_text(self.out / "result" / "results.csv", results_csv(self.rows, self.out))
         for study in self.studies:
             self.draw(study)
-        write_text(self.path, page(self, open_runs))
+        write_text(self.path, page(self, open_runs, failed_runs))
+
+    def read(self, run: Run) -> Row | None:
+        """A run's row; None if it is not finished, or something that decides it has changed."""
+        settings = settings_of(run, self.studies, self.base)
+        try:
+            row = read_row(run, settings)
+        except (OSError, KeyError, ValueError):  # another program is writing it just now
+            return None
+        changed = what_changed(row.train["identity"], self.wanted_for(settings))
+        whole = row.test["identity"]["weight.pth"] == row.train["weight_sha256"]
+        complete = len(row.result.history) == row.train["epochs"]
+        return row if whole and complete and not changed else None
 
     def settings(self, study: str) -> list[list[Row]]:
         """The finished rows of a study, one list of seeds for each setting."""
@@ -101,7 +121,7 @@ class Report:
         for rows in groups:
             folder = setting_folder(rows)
             histories = [row.run.result / "history.csv" for row in rows]
-            if is_stale(folder / "Loss_curve.png", histories):
+            if any(is_stale(folder / f"{name}.png", histories) for name in plots.PICTURES):
                 plots.draw_curves(folder, [row.run.result for row in rows])
         files = [row.run.result / "train.json" for rows in groups for row in rows]
         target = self.out / "result" / study / "comparison.png"
@@ -110,7 +130,7 @@ class Report:
                 plots.Curves(value_of(rows[0], self.studies), [row.result.history for row in rows])
                 for rows in groups
             ]
-            scores = [score_of(rows, self.studies) for rows in groups]
+            scores = [score_of(rows, value_of(rows[0], self.studies)) for rows in groups]
             plots.draw_comparison(target, study, curves, scores)
 
     def accuracy_text(self, result: Path) -> str:
@@ -137,14 +157,9 @@ class Report:
 # --- reading runs ----------------------------------------------------------------------------
 
 
-def read_row(run: Run, settings: dict) -> Row | None:
-    """Read a run's files; None if it is not finished, or not with these settings."""
+def read_row(run: Run, settings: dict) -> Row:
+    """Read a run's files; OSError, KeyError or ValueError if they are not all there."""
     train, test = read_json(run.result / "train.json"), read_json(run.result / "test.json")
-    identity = train.get("identity", {})
-    if not test or any(identity.get(name) != value for name, value in settings.items()):
-        return None
-    if test["identity"]["weight.pth"] != train["weight_sha256"]:
-        return None
     with (run.result / "predictions.csv").open(encoding="utf-8", newline="") as file:
         predictions = list(csv.DictReader(file))
     predicted = np.array([row["predicted_class"] for row in predictions])
@@ -179,11 +194,11 @@ def value_of(row: Row, studies: Studies) -> str:
     return str(row.settings[studies[row.run.study][0]])
 
 
-def score_of(rows: list[Row], studies: Studies) -> plots.Score:
+def score_of(rows: list[Row], name: str) -> plots.Score:
     """A setting's mean test accuracy, and the interval that its test images allow."""
     accuracies = [row.accuracy for row in rows]
     mean, count = float(np.mean(accuracies)), len(rows[0].result.right)
-    return plots.Score(value_of(rows[0], studies), mean, *wilson(mean * count, count), accuracies)
+    return plots.Score(name, mean, *wilson(mean * count, count), accuracies)
 
 
 def results_csv(rows: list[Row], out: Path) -> str:
@@ -222,7 +237,7 @@ def as_setting(rows: list[Row], report: Report, with_study: bool = False) -> Set
 # --- the page --------------------------------------------------------------------------------
 
 
-def page(report: Report, open_runs: int) -> str:
+def page(report: Report, open_runs: int, failed_runs: Sequence[str]) -> str:
     """The whole document."""
     done, total = len(report.rows), len(report.rows) + open_runs
     reload = f'<meta http-equiv="refresh" content="{RELOAD_SECONDS}">' if open_runs else ""
@@ -231,6 +246,8 @@ def page(report: Report, open_runs: int) -> str:
         if open_runs
         else ""
     )
+    if failed_runs:
+        status += f'<p class="warn">failed: {text(", ".join(failed_runs))}</p>'
     studies = "".join(study_section(report, study) for study in report.studies)
     body = (
         f"<h1>What changes what a CNN learns?</h1>{status}{answer_section(report)}{studies}"
@@ -258,18 +275,26 @@ def answer(report: Report) -> list[str]:
     for study in report.studies:
         for rows in report.settings(study):
             groups.setdefault(tuple(sorted(rows[0].settings.items(), key=str)), rows)
-    settings = [as_setting(rows, report, with_study=True) for rows in groups.values()]
+    common = with_common_seeds(list(groups.values()))
+    settings = [as_setting(rows, report, with_study=True) for rows in common]
     sentences = findings.comparison_sentences(settings)
     if not sentences:
-        return [f"Only one setting is finished: {settings[0].name}."]
-    longest = [own for own in settings if own.name.startswith("epochs ")]
-    if longest and findings.overfits(longest[-1]):
-        rise = findings.mean([findings.rise_of(own) for own in longest[-1].results])
+        return ["Too few settings are finished with the same seed to be compared."]
+    longest = max(settings, key=lambda own: max(len(run.history) for run in own.results))
+    if findings.overfits(longest):
+        rise = findings.mean([findings.rise_of(own) for own in longest.results])
         sentences.append(
-            f"Training longer overfits: with {longest[-1].name} the validation loss ends "
+            f"Training longer overfits: with {longest.name} the validation loss ends "
             f"{100 * rise:.0f}% above its minimum."
         )
     return sentences
+
+
+def with_common_seeds(groups: list[list[Row]]) -> list[list[Row]]:
+    """Only the seeds that all settings have, since runs are compared seed by seed."""
+    seeds = set.intersection(*({row.run.seed for row in rows} for rows in groups))
+    common = [[row for row in rows if row.run.seed in seeds] for rows in groups]
+    return common if seeds else []
 
 
 def study_section(report: Report, study: str) -> str:
@@ -306,26 +331,25 @@ def setting_row(rows: list[Row], report: Report) -> str:
 
 def accuracies(rows: list[Row]) -> str:
     """Test and validation accuracy at the kept and at the last epoch, with intervals."""
-    score = score_of(rows, {rows[0].run.study: ("seed", [])})
+    score = score_of(rows, "")
     count = len(rows[0].result.right)
-    spread = ""
+    spread, notes = "", ""
     if len(rows) > 1:
-        deviation = np.std(score.seeds, ddof=1)
-        spread = f" ± {100 * deviation:.1f} (standard deviation of {len(rows)} seeds)"
+        spread = f" ± {100 * np.std(score.seeds, ddof=1):.1f}"
+        notes = f"<p>mean ± standard deviation of {len(rows)} seeds</p>"
     kept = sorted(row.result.kept_epoch for row in rows)
-    kept_text = str(kept[0]) if kept[0] == kept[-1] else f"{kept[0]}–{kept[-1]}"
+    kept_text = f"epoch {kept[0]}" if kept[0] == kept[-1] else f"epochs {kept[0]}–{kept[-1]}"
+    kept_text += f": valid {percent(np.mean([row.at(row.result.kept_epoch, 4) for row in rows]))}"
     last = [row.result.last_accuracy for row in rows]
-    valid = [row.at(row.result.kept_epoch, 4) for row in rows]
     last_valid = [row.at(len(row.result.history), 4) for row in rows]
     diverged = [row for row in rows if row.result.diverged]
-    notes = ""
     if diverged:
         epoch = len(diverged[0].result.history)
-        notes = f'<p class="warn">diverged at epoch {epoch}: the loss was no longer finite</p>'
+        notes += f'<p class="warn">diverged at epoch {epoch}: the loss was no longer finite</p>'
     return (
         f'<p class="acc">{percent(score.accuracy)}{text(spread)}</p>'
         f"<p>95% interval {100 * score.low:.1f} to {100 * score.high:.1f} ({count:,} images)</p>"
-        f"<p>kept epoch {kept_text}: valid {percent(np.mean(valid))}</p>"
+        f"<p>kept {kept_text if kept[0] else 'the initial weights'}</p>"
         f"<p>last epoch: test {percent(np.mean(last))}, valid {percent(np.mean(last_valid))}</p>"
         f"{notes}"
     )
@@ -333,8 +357,10 @@ def accuracies(rows: list[Row]) -> str:
 
 def found(report: Report, changed: str, groups: list[list[Row]]) -> list[str]:
     """A study's findings in sentences."""
-    settings = [as_setting(rows, report) for rows in groups]
+    settings = [as_setting(rows, report) for rows in with_common_seeds(groups)]
     sentences = findings.comparison_sentences(settings)
+    if not settings:
+        return ["No seed is finished for all settings yet."]
     if changed == "epochs":
         sentences += findings.epochs_sentences(settings)
     elif changed == "batch_size":

@@ -23,19 +23,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent
-TRAIN_SOURCES = ("model.py", "losses.py", "dataset.py", "batches.py", "train.py")
+TRAIN_SOURCES = (
+    *("model.py", "losses.py", "dataset.py"),
+    *("batches.py", "processes.py", "train.py"),
+)
 TEST_SOURCES = ("model.py", "dataset.py", "batches.py", "test.py")
 HISTORY_COLUMNS = ("epoch", "train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
-RUN_FILES = (
-    "Training_accuracy.png",
-    "Loss_curve.png",
-    "confusion_matrix.png",
-    "acc.txt",
-    "history.csv",
-    "predictions.csv",
-    "log.txt",
-    "test.json",
-    "train.json",  # last, since it makes a run complete
+TEST_FILES = ("acc.txt", "predictions.csv", "confusion_matrix.png")
+RUN_FILES = (  # in the order of copying: curves after what they show, records last
+    *("history.csv", "Training_accuracy.png", "Loss_curve.png", "log.txt"),
+    *TEST_FILES,
+    *("test.json", "train.json"),
 )
 NOT_TRAINED = "not trained yet"
 STALE_SECONDS = 600  # no write takes this long: an older temporary file was left by a kill
@@ -66,7 +64,7 @@ def run_program(main: Callable[[], int]) -> None:
         status = _complain(str(error), 1)
     except BrokenPipeError:  # the reader, `head` for one, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+        status = 1
     except OSError as error:
         status = _complain(describe_os_error(error), 2)
     except KeyboardInterrupt:
@@ -194,7 +192,9 @@ def setting_name(value: float | str) -> str:
     return str(value).replace(".", "_")
 
 
-def identity(settings: dict, images: str, device: str, threads: int, precision: str) -> dict:
+def identity(
+    settings: dict, images: str, device: str, threads: int, precision: str, processes: int = 1
+) -> dict:
     """All that decides the result of a training, as plain values that can be compared.
 
     `settings` holds learning_rate, batch_size, loss_function, seed and epochs; `images` is
@@ -205,6 +205,7 @@ def identity(settings: dict, images: str, device: str, threads: int, precision: 
         "images": images,
         "device": device,
         "threads": threads,
+        "processes": processes,
         "precision": precision,
         **{f"{name} version": importlib.metadata.version(name) for name in ("torch", "numpy")},
         **{name: file_digest(PROJECT / name) for name in TRAIN_SOURCES},
@@ -248,7 +249,17 @@ def why_not_trained(result: Path, weight: Path, wanted: dict) -> str:
         return f"{changed} since this run"
     if file_digest(weight) != record.get("weight_sha256"):
         return f"{weight.name} is missing or changed since this run"
+    if count_epochs(result) != record.get("epochs"):
+        return "history.csv is missing or incomplete"
     return ""
+
+
+def count_epochs(result: Path) -> int:
+    """How many epochs the history in a folder holds; 0 if there is none."""
+    try:
+        return len(read_history(result))
+    except (OSError, ValueError):
+        return 0
 
 
 def test_identity(weight: Path, images: str) -> dict:
@@ -266,4 +277,7 @@ def why_not_tested(result: Path, weight: Path, images: str) -> str:
     if not record:
         return "not tested yet"
     changed = what_changed(record.get("identity", {}), test_identity(weight, images))
-    return f"{changed} since this test" if changed else ""
+    if changed:
+        return f"{changed} since this test"
+    missing = [name for name in TEST_FILES if not (result / name).is_file()]
+    return f"{missing[0]} is missing" if missing else ""

@@ -5,7 +5,8 @@
 
 The weight file knows the images it was trained beside; their test split is used. Writes
 acc.txt, predictions.csv, confusion_matrix.png and test.json to --img_path. With --predict it
-prints class, probability and file for pictures of the user's own and writes nothing.
+prints class, probability and file for pictures of the user's own instead, and, with --csv,
+writes the same as a table.
 """
 
 import argparse
@@ -34,7 +35,6 @@ from runs import (
 )
 from sources import BUILT_IN, Item, image_files
 
-PROBABILITY_LOSSES = ("CrossEntropyLoss", "FocalLoss")
 COLUMNS = ("file", "true_class", "predicted_class", "probability")
 
 
@@ -90,7 +90,7 @@ def parse_options() -> argparse.Namespace:
     )
     add("--img_path", type=Path, default="result", metavar="FOLDER", help="folder for the results")
     add("--batch_size", type=positive_int, default=EVALUATION_BATCH, help="images scored at once")
-    add_data_options(parser)
+    add_data_options(parser, without="the images that the weights were trained beside")
     add_device_options(parser)
     add(
         "--predict",
@@ -211,7 +211,7 @@ def predict(options: argparse.Namespace, weight: dict, device: torch.device) -> 
         print(f"{name:{width}}  {probability}  {path}")
     if options.csv:
         write_text(options.csv, table(("file", "class", "probability"), rows))
-    if weight["loss_function"] not in PROBABILITY_LOSSES:
+    if weight["loss_function"] != "CrossEntropyLoss":
         print(
             f"note: {weight['loss_function']} gives no calibrated probability; "
             "the number is the softmax of the raw scores",

@@ -95,11 +95,13 @@ def main() -> int:
 def run(options: argparse.Namespace, device: torch.device, progress: Progress) -> None:
     """Train, or find that it has been done; process 0 speaks and writes."""
     data = load_for_all(options)
+    check_places(options)
     names = ("epochs", "learning_rate", "batch_size", "loss_function", "seed")
     settings = {name: getattr(options, name) for name in names}
     threads = torch.get_num_threads()
-    wanted = identity(settings, data.digest, device.type, threads, options.precision)
-    check_places(options)
+    wanted = identity(
+        settings, data.digest, device.type, threads, options.precision, processes.world_size()
+    )
     if processes.rank() == 0:
         progress.say(describe(data))
         warn_if_slow(options.precision, device)
@@ -162,8 +164,9 @@ def load_for_all(options: argparse.Namespace) -> Data:
 
 def check_places(options: argparse.Namespace) -> None:
     """Find out before the training, not after it, that a result cannot be written."""
-    if options.weight_path.is_dir():
-        raise InputError(f"{options.weight_path} is a folder; --weight_path takes a file")
+    for path in (options.weight_path, checkpoint_path(options.weight_path)):
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; --weight_path takes a file")
     for folder in (options.img_path, options.weight_path.parent):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -218,8 +221,8 @@ def usable_checkpoint(path: Path, wanted: dict, progress: Progress) -> dict:
     except InputError as error:
         progress.say(f"starting again: {error}")
         return {}
-    # A checkpoint fits any number of epochs that it has not passed.
-    changed = what_changed(content["identity"], wanted, ignore=("epochs",))
+    # A checkpoint fits any number of epochs that it has not passed, and of processes.
+    changed = what_changed(content["identity"], wanted, ignore=("epochs", "processes"))
     if content["epoch"] > wanted["epochs"]:
         changed = f"it has {content['epoch']} epochs, more than {wanted['epochs']}"
     if changed:
@@ -399,7 +402,6 @@ def finish(state: State, data: Data, options: argparse.Namespace, wanted: dict) 
         "diverged": state.diverged,
         "seconds": round(state.seconds, 3),
         "network": layer_table(options.image_size),
-        "processes": processes.world_size(),
         "machine": machine(),
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
         "weight_sha256": file_digest(options.weight_path),

@@ -16,7 +16,7 @@ import dataset
 import shapes
 import sources
 from dataset import load_data
-from runs import InputError
+from runs import InputError, read_json
 
 
 def picture_of(path: Path, image: Image.Image, **options: object) -> None:
@@ -116,6 +116,22 @@ def test_warm_cache_decodes_nothing_and_is_found_by_content(photos, monkeypatch)
     assert load_data(str(photos), 16).digest == first.digest, "the content is what counts"
     Image.fromarray(noise(99)).save(touched)
     assert load_data(str(photos), 16).digest != first.digest
+
+
+@pytest.mark.parametrize("name", ["images", "index.json"])
+def test_a_damaged_cache_is_built_again(name, photos):
+    whole = load_data(str(photos), 16)
+    pixels = np.array(whole.images)
+    damaged = [path for path in dataset.cache_folder().glob(f"*/{name}")
+               if whole.names == read_json(path.parent / "index.json")["names"]]  # fmt: skip
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:100])
+    again = load_data(str(photos), 16)
+    assert np.array_equal(again.images, pixels)
+
+
+def test_the_image_size_is_part_of_the_digest(photos):
+    assert load_data(str(photos), 16).digest != load_data(str(photos), 20).digest
 
 
 def test_two_processes_that_build_the_cache_at_once_do_not_hurt_each_other(photos, tmp_path):

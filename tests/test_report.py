@@ -16,7 +16,7 @@ from PIL import Image
 import plots
 from dataset import load_data
 from plan import all_runs
-from report import Report
+from report import Report, with_common_seeds
 from runs import history_text, identity, write_json, write_text
 
 BASE = {"epochs": 4, "batch_size": 8, "learning_rate": 0.01, "loss_function": "CrossEntropyLoss"}
@@ -49,10 +49,14 @@ def make_report(tmp_path: Path, seeds: int = 1, classes=("cat", "dog")) -> Repor
             if old != new:
                 (photos / part / old).rename(photos / part / new)
     data = load_data(str(photos), 16)
-    report = Report(tmp_path / "out", BASE, STUDIES, seeds, data)
+    report = Report(tmp_path / "out", BASE, STUDIES, seeds, data, wanted_for(data))
     for number, run in enumerate(all_runs(STUDIES, tmp_path / "out", seeds)):
         make_run(run, data, number)
     return report
+
+
+def wanted_for(data):
+    return lambda settings: identity(settings, data.digest, "cpu", 1, "float32")
 
 
 def make_run(run, data, number: int) -> None:
@@ -113,20 +117,48 @@ def test_the_page_reloads_itself_only_while_runs_are_open(tmp_path):
 
 def test_a_report_without_runs_says_so(tmp_path):
     data = load_data(str(make_photos(tmp_path / "photos")), 16)
-    report = Report(tmp_path / "out", BASE, STUDIES, 1, data)
+    report = Report(tmp_path / "out", BASE, STUDIES, 1, data, wanted_for(data))
     report.write(open_runs=8)
     assert "No run is finished yet" in report.path.read_text(encoding="utf-8")
 
 
-def test_runs_on_other_images_are_left_out(tmp_path):
+@pytest.mark.parametrize("key", ["images", "model.py", "torch version"])
+def test_runs_that_are_out_of_date_are_left_out(key, tmp_path):
     report = make_report(tmp_path)
     record = tmp_path / "out/result/Change_epochs/4/train.json"
     content = json.loads(record.read_text())
-    content["identity"]["images"] = "others"
+    content["identity"][key] = "another"
     write_json(record, content)
     report.write(open_runs=0)
     assert "Change_epochs/4" not in [row.run.name for row in report.rows]
     assert len(report.rows) == 7
+
+
+@pytest.mark.parametrize("name", ["predictions.csv", "history.csv", "test.json"])
+def test_runs_whose_files_are_missing_or_half_there_are_left_out(name, tmp_path):
+    report = make_report(tmp_path)
+    path = tmp_path / "out/result/Change_epochs/8" / name
+    if name == "history.csv":
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:3]))
+    else:
+        path.unlink()
+    report.write(open_runs=0)
+    assert len(report.rows) == 7
+
+
+def test_failed_runs_are_named_on_the_finished_page(tmp_path):
+    report = make_report(tmp_path)
+    report.write(open_runs=0, failed_runs=["Change_epochs/16"])
+    assert "failed: Change_epochs/16" in report.path.read_text(encoding="utf-8")
+
+
+def test_only_seeds_that_all_settings_have_are_compared(tmp_path):
+    report = make_report(tmp_path, seeds=3)
+    (tmp_path / "out/result/Change_batch_size/4/seed_0/test.json").unlink()
+    (tmp_path / "out/result/Change_batch_size/4/seed_2/test.json").unlink()
+    report.write(open_runs=2)
+    groups = with_common_seeds(report.settings("Change_batch_size"))
+    assert [[row.run.seed for row in rows] for rows in groups] == [[1], [1]]
 
 
 def test_names_are_text_never_markup(tmp_path):
@@ -143,7 +175,7 @@ def test_seeds_are_shown_as_mean_and_deviation_with_a_band(tmp_path):
     report = make_report(tmp_path, seeds=3)
     report.write(open_runs=0)
     text = report.path.read_text(encoding="utf-8")
-    assert "standard deviation of 3 seeds" in text
+    assert "standard deviation of 3 seeds" in text and " ± " in text
     assert "No winner can be named: with 3 seeds" in text
     assert (tmp_path / "out/result/Change_epochs/4/Loss_curve.png").is_file()
 

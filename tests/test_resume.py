@@ -166,7 +166,10 @@ def test_a_finished_run_is_not_done_again_unless_fresh(photos, tmp_path, call):
     assert (tmp_path / "w.pth").stat().st_mtime_ns != before
 
 
-@pytest.mark.parametrize("name", ["model.py", "losses.py", "dataset.py", "batches.py", "train.py"])
+DECISIVE = ["model.py", "losses.py", "dataset.py", "batches.py", "processes.py", "train.py"]
+
+
+@pytest.mark.parametrize("name", DECISIVE)
 def test_a_changed_source_trains_again_and_says_so(name, photos, tmp_path, call, monkeypatch):
     import runs
 
@@ -178,6 +181,24 @@ def test_a_changed_source_trains_again_and_says_so(name, photos, tmp_path, call,
     said = call("train", *train_arguments(photos, tmp_path)).out
     assert f"training again: {name} changed since this run" in said
     assert "not going on from" in said and "going on after" not in said
+
+
+def test_another_image_size_trains_again(photos, tmp_path, call):
+    train_and_test(call, photos, tmp_path, image_size=16)
+    said = call("train", *train_arguments(photos, tmp_path, image_size=20)).out
+    assert "images changed since this run" in said and "going on after" not in said
+
+
+def test_a_new_training_killed_half_way_over_a_finished_one_is_not_taken_for_it(
+    photos, tmp_path, call
+):
+    train_and_test(call, photos, tmp_path, epochs=5)
+    good = digests(tmp_path)
+    arguments = [*train_arguments(photos, tmp_path, epochs=5), "--fresh"]
+    assert train_in_fork(arguments, Killer("before an epoch", 3)) == -signal.SIGKILL
+    said = train_and_test(call, photos, tmp_path, epochs=5)
+    assert "history.csv is missing or incomplete" in said and "going on after epoch 2" in said
+    assert digests(tmp_path) == good
 
 
 def test_changed_images_settings_and_versions_train_again(photos, tmp_path, call, monkeypatch):
@@ -200,8 +221,7 @@ def test_changed_images_settings_and_versions_train_again(photos, tmp_path, call
 def test_a_changed_plot_or_readme_trains_nothing(photos, tmp_path, call):
     import runs
 
-    decisive = {"model.py", "losses.py", "dataset.py", "batches.py", "train.py"}
-    assert set(runs.TRAIN_SOURCES) == decisive
+    assert set(runs.TRAIN_SOURCES) == set(DECISIVE)
 
 
 def test_a_damaged_weight_file_is_trained_again(photos, tmp_path, call):

@@ -202,6 +202,9 @@ def test_help_explains_every_option_with_its_default(program, call, capsys):
         ("train", ["--learning_rate", "-1"], "--learning_rate"),
         ("train", ["--learning_rate", "nan"], "'nan' is not a finite number"),
         ("train", ["--learning_rate", "inf"], "'inf' is not a finite number"),
+        ("train", ["--learning_rate", "1e300"], "'1e300' is not a finite number"),
+        ("train", ["--image_size", "100000"], "from 16 to 2048"),
+        ("train", ["--device", "meta"], "--device meta cannot be used"),
         ("train", ["--learning_rate", "fast"], "'fast' is not a finite number"),
         ("train", ["--image_size", "8"], "'8' is not a whole number from 16"),
         ("train", ["--seed", "-1"], "--seed"),
@@ -246,7 +249,9 @@ class Bomb:
         return os.system, ("touch exploded",)
 
 
-@pytest.mark.parametrize("kind", ["empty", "cut", "text", "other", "model", "pickle", "version"])
+@pytest.mark.parametrize(
+    "kind", ["empty", "cut", "text", "other", "model", "list", "size", "pickle", "version"]
+)
 def test_a_weight_file_that_is_none_is_refused_in_one_line(
     kind, trained, call, tmp_path, monkeypatch
 ):
@@ -265,6 +270,10 @@ def test_a_weight_file_that_is_none_is_refused_in_one_line(
     elif kind == "model":
         content["kept"]["conv1.weight"] = torch.zeros(9, 3, 3, 3)
         torch.save(content, weight)
+    elif kind == "list":
+        torch.save({**content, "kept": [1, 2]}, weight)
+    elif kind == "size":
+        torch.save({**content, "image_size": "x"}, weight)
     elif kind == "pickle":
         torch.save({"kept": Bomb()}, weight)
     elif kind == "version":
