@@ -110,10 +110,10 @@ def print_settings(rows: dict[str, list[Row]]) -> None:
         ends = [(row.at(len(row.result.history), 3), row.at(len(row.result.history), 4))
                 for row in own]  # fmt: skip
         train, valid = np.mean(ends, axis=0)
+        tests, ends_of = [test(row) for row in own], [last(row) for row in own]
         print(
-            f"| {key} | {spread([test(row) for row in own])} | {spread([last(row) for row in own])} "
-            f"| {kept[0]} to {kept[-1]} | {train:.2f} / {valid:.2f} "
-            f"| {spread([swing(row) for row in own])} |"
+            f"| {key} | {spread(tests)} | {spread(ends_of)} | {kept[0]} to {kept[-1]} "
+            f"| {train:.2f} / {valid:.2f} | {spread([swing(row) for row in own])} |"
         )
 
 
