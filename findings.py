@@ -17,6 +17,7 @@ ALPHA = 0.05
 Z95 = 1.959963984540054  # 97.5 % point of the normal distribution
 OVERFIT_RISE = 0.10  # the validation loss rises by more than this share after its minimum ...
 OVERFIT_GAP = 0.05  # ... while training accuracy is more than this above validation accuracy
+UNSTABLE = 0.2  # of its range that the validation loss goes up and down between two epochs
 STILL_FALLING = 0.01  # fall of the validation loss over the last fifth that counts as one
 SAME_ANSWERS = 0.95  # two losses that agree on more of the test images give the same answer
 
@@ -203,6 +204,13 @@ def swing_of(losses: np.ndarray) -> float:
     return float(np.abs(np.diff(finite)).mean()) if len(finite) > 1 else 0.0
 
 
+def up_and_down(losses: np.ndarray) -> float:
+    """Mean movement between epochs beyond the net change, as a share of the curve's range."""
+    net = abs(losses[-1] - losses[0]) / (len(losses) - 1)
+    extent = np.ptp(losses)
+    return float((swing_of(losses) - net) / extent) if extent else 0.0
+
+
 def rise_of(result: Result) -> float:
     """Share by which the validation loss at the end exceeds its minimum."""
     losses = result.history[:, 2]
@@ -230,9 +238,10 @@ def convergence(result: Result, majority_share: float, valid_images: int) -> str
     fifth = len(result.history) // 5
     if not fifth:
         return "too short to tell"
-    if result.history[-fifth:, 4].mean() <= majority_share + noise:
-        return "unstable"
     losses = result.history[:, 2]
+    lost = result.history[-fifth:, 4].mean() <= majority_share + noise
+    if lost or up_and_down(losses) > UNSTABLE:
+        return "unstable"
     before, last = losses[-2 * fifth : -fifth].mean(), losses[-fifth:].mean()
     return "still improving" if last < before * (1 - STILL_FALLING) else "converged"
 
@@ -306,7 +315,8 @@ def learning_rate_sentences(
         "Rules: diverged, if the loss is no longer finite; did not learn, if the best validation "
         f"accuracy is within the noise of the majority share ({percent(majority_share)}); "
         "unstable, if it was better at some epoch but the mean of the last fifth of the epochs is "
-        "not; still improving, if the mean validation loss of the last fifth is more than "
+        "not, or if the validation loss goes up and down between epochs by more than "
+        f"{100 * UNSTABLE:.0f}% of its range; still improving, if the mean validation loss of the last fifth is more than "
         f"{100 * STILL_FALLING:.0f}% below that of the fifth before; else converged. Fewer than "
         "5 epochs are too short to tell."
     )

@@ -195,6 +195,19 @@ def test_a_run_that_loses_what_it_had_learned_is_unstable(end, expected):
     assert findings.convergence(result, 0.5, 400) == expected
 
 
+def test_up_and_down_is_movement_beyond_the_net_change():
+    assert findings.up_and_down(np.linspace(0.7, 0.4, 20)) == pytest.approx(0, abs=1e-9)
+    assert findings.up_and_down(np.array([0.5, 0.7, 0.5])) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("step", "expected"), [(0.023, "unstable"), (0.018, "converged")])
+def test_a_loss_that_goes_up_and_down_by_a_fifth_of_its_range_is_unstable(step, expected):
+    losses = np.array([0.6, 0.5] + [0.5 + step * (epoch % 2) for epoch in range(18)])
+    share = findings.up_and_down(losses)
+    assert (share > 0.2) == (expected == "unstable")
+    assert findings.convergence(run(losses), 0.5, 400) == expected
+
+
 @pytest.mark.parametrize(("differing", "same"), [(19, True), (21, False)])
 def test_losses_give_the_same_answer_above_95_percent(differing, same):
     settings = [
