@@ -316,7 +316,8 @@ def learning_rate_sentences(
         f"accuracy is within the noise of the majority share ({percent(majority_share)}); "
         "unstable, if it was better at some epoch but the mean of the last fifth of the epochs is "
         "not, or if the validation loss goes up and down between epochs by more than "
-        f"{100 * UNSTABLE:.0f}% of its range; still improving, if the mean validation loss of the last fifth is more than "
+        f"{100 * UNSTABLE:.0f}% of its range; still improving, if the mean "
+        "validation loss of the last fifth is more than "
         f"{100 * STILL_FALLING:.0f}% below that of the fifth before; else converged. Fewer than "
         "5 epochs are too short to tell."
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, Ended, run_process, train_arguments
+from conftest import PROJECT, Ended, run_process, train_arguments, trainings_of
 
 from runs import read_history, read_json
 
@@ -79,16 +79,3 @@ def test_a_killed_process_ends_all_and_another_number_of_them_goes_on(project, p
     ended = run_on(1, project, arguments)
     assert ended.status == 0, ended.err
     assert "going on after epoch" in ended.out
-
-
-def trainings_of(out: Path) -> list[int]:
-    """Process numbers of the trainings that write below a folder, launchers left out."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes()
-        except OSError:
-            continue
-        if os.fsencode(out) in words and b"train.py" in words and b"nproc" not in words:
-            found.append(int(entry.parent.name))
-    return sorted(found)

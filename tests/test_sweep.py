@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import os
 import re
 import shutil
 import signal
@@ -12,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, make_photos, run_process
+from conftest import PROJECT, make_photos, run_process, trainings_of
 
 from runs import file_digest, read_json
 
@@ -211,19 +210,6 @@ def slow(finished, tmp_path) -> tuple[Path, list]:
     script = (project / "my_script.py").read_text()
     (project / "my_script.py").write_text(script.replace("[2, 4]", "[2, 100000]"))
     return project, arguments
-
-
-def trainings_of(out: Path) -> list[int]:
-    """Process numbers of the trainings that write below a folder."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes()
-        except OSError:
-            continue
-        if b"train.py" in words and os.fsencode(out) in words and b"my_script" not in words:
-            found.append(int(entry.parent.name))
-    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
