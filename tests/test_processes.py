@@ -54,7 +54,7 @@ def test_two_and_three_processes_give_the_losses_of_one(project, photos, tmp_pat
         assert ended.status == 0, ended.err
         assert len(re.findall(r"^epoch 4 of 4", ended.out, re.M)) == 1, "one process speaks"
         histories[processes] = np.array(read_history(out / "r"))
-        assert read_json(out / "r" / "train.json")["processes"] == processes
+        assert read_json(out / "r" / "train.json")["identity"]["processes"] == processes
     for processes in (2, 3):
         np.testing.assert_allclose(histories[processes][:, 1:3], histories[1][:, 1:3], rtol=1e-4)
         np.testing.assert_allclose(histories[processes][:, 3:], histories[1][:, 3:], atol=1e-6)

@@ -146,16 +146,12 @@ def test_a_changed_plot_trains_nothing_and_a_changed_source_trains_again(sweep):
     assert "to be done: 3 trainings, 6 epochs" in ended.err
 
 
-def test_fresh_trains_everything_again_with_the_same_bits(sweep):
-    project, arguments = sweep
-    old = weights(project)
-    before = (project / "weights/Change_epochs/4/weight.pth").stat().st_mtime_ns
-    ended = run_process(
-        project / "my_script.py", *arguments, "--fresh", "--studies", "Change_epochs"
-    )
-    assert ended.status == 0 and "to be done: 2 trainings, 4 epochs" in ended.out
-    assert weights(project) == old
-    assert (project / "weights/Change_epochs/4/weight.pth").stat().st_mtime_ns > before
+def test_fresh_plans_everything_again(finished):
+    project, arguments, _ = finished
+    ended = run_process(project / "my_script.py", *arguments, "--fresh", "--dry_run")
+    assert "to be done: 3 trainings, 6 epochs, 3 tests" in ended.err
+    words = ended.out.split()
+    assert words.count("--fresh") == 3 and words.count("--start_from") == 1
 
 
 def test_lines_of_a_dry_run_do_the_work_from_any_folder_under_gnu_parallel_too(finished, tmp_path):
