@@ -7,6 +7,7 @@ and exit, on a warm cache.
 """
 
 import argparse
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,39 @@ def draw_folder(root: Path) -> None:
             folder.mkdir(parents=True)
             for number in range(40):
                 Image.fromarray(shapes.draw(target, random)).save(folder / f"{number}.png")
+
+
+PHASES = """
+import sys, time
+started = time.perf_counter()
+import torch
+imported = time.perf_counter()
+sys.path.insert(0, {project!r})
+import train
+times = {{}}
+whole, sys.argv[0] = train.train, "train.py"
+def timed(*arguments):
+    times["first"] = time.perf_counter()
+    whole(*arguments)
+    times["last"] = time.perf_counter()
+train.train = timed
+train.main()
+ended = time.perf_counter()
+print(imported - started, times["first"] - imported, ended - times["last"])
+"""
+
+
+def print_phases(arguments: list[str], rounds: int) -> None:
+    """Print medians of what stands before the first epoch and after the last."""
+    code = PHASES.format(project=str(PROJECT))
+    found = []
+    for _ in range(rounds):
+        command = [sys.executable, "-c", code, *arguments]
+        answer = subprocess.run(command, check=True, capture_output=True, text=True)
+        found.append([float(word) for word in answer.stdout.splitlines()[-1].split()])
+    imported, before, after = map(statistics.median, zip(*found, strict=True))
+    print(f"  of train.py: import torch {imported:.2f} s, then to the first epoch {before:.2f} s, ")
+    print(f"  and after the last (weights, curves, record) {after:.2f} s")
 
 
 def main() -> None:
@@ -54,6 +88,7 @@ def main() -> None:
         medians = alternate(
             {name: lambda own=own: start(own) for name, own in ways.items()}, rounds
         )
+        print_phases(train[1:], rounds)
     print_ratios("from start to exit", medians)
     for name in ("train.py", "test.py"):
         print(f"  {name} beyond import torch: {medians[name] - medians['import torch']:.2f} s")
