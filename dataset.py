@@ -290,14 +290,17 @@ def channel_statistics(
     path: Path, image_size: int, indices: list[int]
 ) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each channel over some images, of values from 0 to 1."""
-    shape = (-1, image_size * image_size, 3)
-    images = np.memmap(path, np.uint8, "r").reshape(shape)
     total = np.zeros(3, dtype=np.int64)  # integers: exact in any order
     squares = np.zeros(3, dtype=np.int64)
-    for start in range(0, len(indices), BLOCK):
-        block = images[indices[start : start + BLOCK]].astype(np.int64)
-        total += block.sum((0, 1))
-        squares += (block * block).sum((0, 1))
+    wanted = np.zeros(path.stat().st_size // (image_size * image_size * 3), dtype=bool)
+    wanted[indices] = True
+    with path.open("rb") as file:  # read, not mapped: mapped pages would count as memory
+        for start in range(0, len(wanted), BLOCK):
+            block = np.fromfile(file, np.uint8, BLOCK * image_size * image_size * 3)
+            block = block.reshape(-1, image_size * image_size, 3)[wanted[start : start + BLOCK]]
+            values = block.astype(np.uint32)
+            total += values.sum((0, 1), dtype=np.int64)
+            squares += (values * values).sum((0, 1), dtype=np.int64)
     count = len(indices) * image_size * image_size
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean * mean, 1.0))  # one grey level at least
