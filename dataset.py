@@ -234,6 +234,12 @@ def bad_files_message(bad: list[tuple[str, str]]) -> str:
     return f"{count}: {named}{more}; mend or remove them, or leave them out: --skip_bad_images"
 
 
+def bad_files_note(bad: list[tuple[str, str]]) -> str:
+    """Say how many bad files are left out, and name the first."""
+    files = "1 unreadable file" if len(bad) == 1 else f"{len(bad)} unreadable files, first"
+    return f"left out {files}: {bad[0][0]} ({bad[0][1]})"
+
+
 def make_index(
     source: Source, items: list[Item], digests: list[str], bad: list[tuple[str, str]]
 ) -> dict:
@@ -247,7 +253,7 @@ def make_index(
     names = [item.name for item in items]
     notes = [leak_warning(names, digests, part_of), balance_warning(source, targets, splits)]
     if bad:
-        notes.append(f"{len(bad)} unreadable files are left out, {bad[0][0]} ({bad[0][1]}) first")
+        notes.append(bad_files_note(bad))
     return {
         "classes": source.classes,
         "names": names,

@@ -310,7 +310,10 @@ def learning_rate_sentences(
             else f"{state} in {states.count(state)} of {len(states)} seeds"
             for state in dict.fromkeys(states)
         ]
-        sentences.append(f"{setting.name}: {and_list(counted)}; swing {setting.swing:.4f}.")
+        sentences.append(
+            f"{setting.name}: {and_list(counted)}; the validation loss swings by "
+            f"{setting.swing:.4f}."
+        )
     sentences.append(
         "Rules: diverged, if the loss is no longer finite; did not learn, if the best validation "
         f"accuracy is within the noise of the majority share ({percent(majority_share)}); "

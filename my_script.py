@@ -90,8 +90,8 @@ def parse_options() -> argparse.Namespace:
     """Read the command line; InputError if it is wrong."""
     parser = Parser("Train and test every setting of the studies, then write the report.")
     add = parser.add_argument
-    add("--studies", nargs="+", choices=STUDIES, default=list(STUDIES), metavar="NAME",
-        help=f"studies to do: {', '.join(STUDIES)}")  # fmt: skip
+    add("--studies", nargs="+", choices=STUDIES, metavar="NAME",
+        help=f"studies to do: {', '.join(STUDIES)} (default: all)")  # fmt: skip
     add("--out", type=Path, default=PROJECT, metavar="FOLDER",
         help="where result/ and weights/ go; keep one folder per data set")  # fmt: skip
     add("--seeds", type=positive_int, default=1, metavar="N",
@@ -109,6 +109,7 @@ def parse_options() -> argparse.Namespace:
     fill_data_defaults(options)
     if options.seeds > MOST_SEEDS:
         parser.error(f"argument --seeds: {options.seeds} is more than {MOST_SEEDS}")
+    options.studies = options.studies or list(STUDIES)
     options.jobs = getattr(options, "jobs", None)
     options.out = options.out.resolve()
     options.download_folder = options.download_folder.resolve()

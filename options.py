@@ -17,13 +17,22 @@ LARGEST_FLOAT = 3.4e38  # of float32
 PRECISIONS = ("float32", "bfloat16")
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds each option's default, in words a reader expects."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is False:
+            return f"{action.help} (default: off)"
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """Explains every option with its default; reports a wrong one in a single line."""
 
     def __init__(self, description: str) -> None:
         super().__init__(
             description=description,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=HelpFormatter,
             allow_abbrev=False,
         )
 

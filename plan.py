@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runs import (
+    INTERRUPTED,
     NOT_TRAINED,
     RUN_FILES,
     checkpoint_path,
@@ -142,7 +143,7 @@ def look_up(training: Training, wanted: dict, images: str) -> None:
 def epochs_to_reuse(training: Training) -> int:
     """Epochs that checkpoints of this training, interrupted, or of a shorter one hold."""
     reached = 0
-    if training.why_train == NOT_TRAINED and training.checkpoint.is_file():
+    if training.why_train in (NOT_TRAINED, INTERRUPTED) and training.checkpoint.is_file():
         reached = count_epochs(training.home.result)
         training.why_train = f"interrupted after epoch {reached}"
     shorter = training.shorter

@@ -228,7 +228,7 @@ def as_setting(rows: list[Row], report: Report, with_study: bool = False) -> Set
     value = rows[0].settings[changed]
     name = f"{changed} {value}" if with_study else str(value)
     if with_study and all(rows[0].settings[key] == report.base[key] for key in report.base):
-        name = "the base setting"
+        name = f"the base setting ({', '.join(f'{k} {v}' for k, v in report.base.items())})"
     batches = -(-len(report.data.splits["train"]) // rows[0].settings["batch_size"])
     updates = batches * len(rows[0].result.history)
     return Setting(name, value, updates, [row.result for row in rows])

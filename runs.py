@@ -36,6 +36,7 @@ RUN_FILES = (  # in the order of copying: curves after what they show, records l
     *("test.json", "train.json"),
 )
 NOT_TRAINED = "not trained yet"
+INTERRUPTED = "history.csv is missing or incomplete"
 STALE_SECONDS = 600  # no write takes this long: an older temporary file was left by a kill
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
 
@@ -69,7 +70,7 @@ def run_program(main: Callable[[], int]) -> None:
         status = _complain(describe_os_error(error), 2)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        print("\nstopped; the same command (without --fresh) goes on from here", file=sys.stderr)
         status = 130
     sys.exit(status)
 
@@ -233,7 +234,7 @@ def what_changed(old: dict, new: dict, ignore: tuple[str, ...] = ()) -> str:
         if key in ignore or old.get(key) == new[key]:
             continue
         if key.endswith(".py") or key == "images":
-            changes.append(f"{key} changed")
+            changes.append(f"{key} changed since this run")
         else:
             changes.append(f"{key} was {old.get(key)}, is {new[key]}")
     return ", ".join(changes)
@@ -246,11 +247,11 @@ def why_not_trained(result: Path, weight: Path, wanted: dict) -> str:
         return NOT_TRAINED
     changed = what_changed(record.get("identity", {}), wanted)
     if changed:
-        return f"{changed} since this run"
+        return changed
     if file_digest(weight) != record.get("weight_sha256"):
         return f"{weight.name} is missing or changed since this run"
     if count_epochs(result) != record.get("epochs"):
-        return "history.csv is missing or incomplete"
+        return INTERRUPTED
     return ""
 
 
@@ -278,6 +279,6 @@ def why_not_tested(result: Path, weight: Path, images: str) -> str:
         return "not tested yet"
     changed = what_changed(record.get("identity", {}), test_identity(weight, images))
     if changed:
-        return f"{changed} since this test"
+        return changed
     missing = [name for name in TEST_FILES if not (result / name).is_file()]
     return f"{missing[0]} is missing" if missing else ""

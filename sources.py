@@ -124,6 +124,8 @@ def class_names(roots: dict[str, Path]) -> tuple[str, str]:
             if child.is_dir() and not child.name.startswith((".", "__"))
         )
     for root, names in names_by_root.items():
+        if not names and next(image_files(root), None):
+            raise InputError(f"{root} holds pictures but no class folders; name the folder above")
         if len(names) != 2:
             listed = f" ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})" if names else ""
             raise InputError(

@@ -160,10 +160,11 @@ class Sweep:
         parts = []
         for child in self.children:
             epoch, loss = epoch_of(child)
-            doing = f"epoch {epoch} loss {loss}" if epoch and child.program == "train" else ""
+            epochs, to_do = child.training.settings["epochs"], child.training.epochs_to_do
+            doing = f"epoch {epochs - to_do + epoch}/{epochs} loss {loss}" if epoch else ""
             parts.append(f"{child.training.home.name} {doing or child.program}")
         left = self.seconds_left()
-        self.progress.show(" | ".join(parts) + (f" | {duration(left)} left" if left else ""))
+        self.progress.show(" | ".join([f"{duration(left)} left"] * bool(left) + parts))
 
     def stop(self) -> None:
         """End the children that still run: they can go on from their checkpoints."""

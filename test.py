@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from batches import EVALUATION_BATCH, Images, choose_device, score_all
 from checkpoints import load_weight
-from dataset import Data, bad_files_message, decode_or_reason, describe, load_data
+from dataset import Data, bad_files_message, bad_files_note, decode_or_reason, describe, load_data
 from model import CNN
 from options import Parser, add_data_options, add_device_options, positive_int
 from runs import (
@@ -237,6 +237,8 @@ def decode_all(paths: list[Path], image_size: int, skip_bad: bool) -> dict[Path,
     bad = [(str(path), reason) for path, (image, reason) in decoded.items() if image is None]
     if bad and not (skip_bad and len(bad) < len(decoded)):
         raise InputError(bad_files_message(bad))
+    if bad:
+        print(f"warning: {bad_files_note(bad)}", file=sys.stderr)
     return {path: image for path, (image, _) in decoded.items() if image is not None}
 
 

@@ -10,7 +10,6 @@ The kept weights are those of the epoch with the lowest validation loss.
 
 import argparse
 import math
-import os
 import sys
 import tempfile
 import time
@@ -110,13 +109,13 @@ def run(options: argparse.Namespace, device: torch.device, progress: Progress) -
         if processes.rank() == 0:
             progress.say(f"already trained, nothing to do: {options.weight_path}")
         return
-    if processes.rank() == 0 and reason != NOT_TRAINED:
+    if processes.rank() == 0 and reason != NOT_TRAINED and not reason.startswith("epochs was"):
         progress.say(f"training again: {reason}" if reason else "training again: --fresh")
     state = start(options, wanted, device, progress)
     train(state, Images(data, device), options, wanted, progress)
     if processes.rank() == 0:
         finish(state, data, options, wanted)
-        progress.say(summary(state, options.weight_path))
+        progress.say(summary(state, options))
 
 
 def parse_options() -> argparse.Namespace:
@@ -226,7 +225,7 @@ def usable_checkpoint(path: Path, wanted: dict, progress: Progress) -> dict:
     if content["epoch"] > wanted["epochs"]:
         changed = f"it has {content['epoch']} epochs, more than {wanted['epochs']}"
     if changed:
-        progress.say(f"not going on from {path}: {changed} since")
+        progress.say(f"not going on from {path}: {changed}")
         return {}
     return content
 
@@ -409,14 +408,15 @@ def finish(state: State, data: Data, options: argparse.Namespace, wanted: dict) 
     write_json(options.img_path / "train.json", record)
 
 
-def summary(state: State, weight_path: Path) -> str:
+def summary(state: State, options: argparse.Namespace) -> str:
     """Say in one line how the training ended."""
     if state.diverged:
         end = f"diverged at epoch {state.epoch}: the loss is no longer finite"
     else:
         end = f"trained {state.epoch} epochs"
     kept = f"kept epoch {state.kept_epoch}" if state.kept_epoch else "kept the initial weights"
-    return f"{end}; {kept}; {duration(state.seconds)}; {os.fspath(weight_path)}"
+    places = f"weights: {options.weight_path}, curves: {options.img_path}"
+    return f"{end}; {kept}; {duration(state.seconds)}; {places}"
 
 
 if __name__ == "__main__":

@@ -196,7 +196,7 @@ def test_bad_files_can_be_skipped_and_are_counted(tmp_path):
     data = load_data(str(bad_collection(tmp_path / "photos")), 16, skip_bad_images=True)
     assert data.skipped == 4
     assert len(data.names) == 30
-    assert any("4 unreadable files" in note for note in data.warnings)
+    assert any("left out 4 unreadable files, first: train/cat/" in note for note in data.warnings)
 
 
 def test_the_same_picture_in_two_splits_is_a_warning_with_examples(photos):
@@ -222,6 +222,7 @@ def test_a_class_far_larger_than_the_other_is_a_warning_with_the_majority_share(
     ("layout", "message"),
     [
         ([], "holds 0 class folders; a binary classifier needs exactly 2"),
+        ([""], "holds pictures but no class folders; name the folder above"),
         (["cat"], r"holds 1 class folder \(cat\)"),
         (["bird", "cat", "dog"], r"holds 3 class folders \(bird, cat, dog\); a binary"),
         (["train/cat", "train/dog"], "holds train but no test folder"),

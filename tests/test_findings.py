@@ -185,7 +185,7 @@ def test_convergence_by_its_rules(result, expected):
     # 400 validation images, half of each class: the noise is 0.049 around 0.5.
     assert findings.convergence(result, 0.5, 400) == expected
     text = findings.learning_rate_sentences([setting("0.1", result)], 0.5, 400)
-    assert text[0].startswith(f"0.1: {expected}; swing")
+    assert text[0].startswith(f"0.1: {expected}; the validation loss")
 
 
 @pytest.mark.parametrize(("end", "expected"), [(0.54, "unstable"), (0.56, "converged")])

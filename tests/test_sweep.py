@@ -220,7 +220,7 @@ def test_a_stopped_sweep_leaves_no_training_behind_and_can_go_on(number, slow, t
     wait_for(lambda: not trainings_of(out), 10)
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert "Traceback" not in said and "the same command goes on" in said
+        assert "Traceback" not in said and "the same command (without --fresh) goes on" in said
     plan = run_process(project / "my_script.py", *arguments, "--out", out, "--dry_run").err
     assert re.search(r"Change_epochs/100000 .*goes on after epoch \d+: interrupted", plan)
 
@@ -272,9 +272,14 @@ def test_bad_images_stop_a_sweep_or_are_skipped_and_a_diverged_run_is_shown_as_s
     assert not (tmp_path / "p" / "result").exists(), "nothing half-written"
     ended = run_process(tmp_path / "p" / "my_script.py", *arguments, "--skip_bad_images")
     assert ended.status == 0, ended.out + ended.err
-    assert "1 unreadable files are left out" in ended.out
+    assert "left out 1 unreadable file: train/cat/broken.jpg (empty file)" in ended.out
     record = read_json(tmp_path / "p/result/Change_learning_rate/1000000000000_0/train.json")
     assert record["data"]["skipped"] == 1
     assert record["diverged"]
     assert "diverged" in ended.out.splitlines()[-2]
     assert "diverged at epoch" in (tmp_path / "p" / "result" / "report.html").read_text()
+
+
+def test_the_sweep_itself_needs_no_torch():
+    code = "import sys, my_script; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT).returncode == 0
