@@ -1,6 +1,6 @@
 """The report's findings beside ours, with verdicts by rules: the tables of REPRODUCTION.md.
 
-    python benchmarks/reproduction.py --out FOLDER [--seeds 6]
+    python benchmarks/reproduction.py --out FOLDER [--seeds 6] [--valid_images 2000]
 
 FOLDER is the --out of a finished `my_script.py --seeds N`. Nothing is trained.
 """
@@ -86,6 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--valid_images", type=int, default=2000)
     options = parser.parse_args()
     rows: dict[str, list[Row]] = {}
     for run in all_runs(STUDIES, options.out, options.seeds):
@@ -99,7 +100,7 @@ def main() -> None:
         values = [test(row) for row in rows[key]]
         verdict = number_verdict(values, reported, images)
         print(f"| {name}: {reported} % | {spread(values)} % | {verdict} |")
-    print_claims(rows)
+    print_claims(rows, options.valid_images)
 
 
 def print_settings(rows: dict[str, list[Row]]) -> None:
@@ -117,7 +118,7 @@ def print_settings(rows: dict[str, list[Row]]) -> None:
         )
 
 
-def print_claims(rows: dict[str, list[Row]]) -> None:
+def print_claims(rows: dict[str, list[Row]], valid_images: int) -> None:
     def values(key: str, measure_of: Callable[[Row], float]) -> list[float]:
         return [measure_of(row) for row in rows[key]]
 
@@ -147,7 +148,7 @@ def print_claims(rows: dict[str, list[Row]]) -> None:
     compare("batch 128 tests better than 16", "Change_batch_size/128", "Change_batch_size/16", test)
     compare("0.001 too slow: below 0.01", rate + "0_01", rate + "0_001", test)
     against_all("0.01 tests best", "0_01", "Change_learning_rate", test)
-    states = [convergence(row.result, 0.5, 2000) for row in rows[rate + "0_1"]]
+    states = [convergence(row.result, 0.5, valid_images) for row in rows[rate + "0_1"]]
     named = ", ".join(f"{state} {states.count(state)}×" for state in dict.fromkeys(states))
     bad = [state in ("diverged", "did not learn", "unstable") for state in states]
     print(f"| 0.1 does not converge | {named} | {share_verdict(bad)} |")
