@@ -1,7 +1,7 @@
 """Runs on disk -> results.csv, comparison pictures and the report as one HTML file.
 
     from report import Report
-    Report(out, base, studies, seeds=1, data=data).write(open_runs=0)
+    Report(out, base, studies, 1, data, wanted_for).write(open_runs=0)
 
 Only files are read: the report can be rebuilt at any time without training.
 """

@@ -3,8 +3,8 @@
     from shapes import draw_all
     for part, number, target, image in draw_all(): ...
 
-Hard in the way photographs are hard (place, size, turn, colour, light, clutter, noise
-and few images), not by wrong labels. Only whole numbers, + - * / and square roots are used, whose
+Hard in the way photographs are hard (place, size, turn, colour, light, clutter, noise, few
+images), not by wrong labels. Only whole numbers, + - * / and square roots are used, whose
 results every platform rounds alike: the images are the same everywhere.
 """
 

@@ -1,7 +1,7 @@
 """Trainings and tests as child programs: several at once, watched until the last has ended.
 
     from sweep import Sweep
-    failed = Sweep(chains, command_for, jobs=2, progress=Progress()).run(on_finished)
+    failed = Sweep(chains, command_for, jobs=2, progress=Progress()).run(on_finished, False)
 
 Every child has one thread, writes to its run's log, and ends when this program does.
 """
