@@ -51,8 +51,9 @@ def draw_curves(folder: Path, sources: list[Path] | None = None) -> None:
     """
     histories = [np.array(read_history(source)) for source in sources or [folder]]
     for name, (train_column, valid_column, kind) in PICTURES.items():
-        figure = Figure(figsize=(4.4, 3.1), dpi=DPI, layout="constrained")
-        axes = figure.add_subplot()
+        figure = Figure(figsize=(4.4, 3.1), dpi=DPI)
+        # A fixed frame: fitting it to the labels would take as long as drawing.
+        axes = figure.add_axes((0.16, 0.16, 0.81, 0.76))
         plot_band(axes, histories, train_column, color=BLUE, label=f"train-{kind}")
         plot_band(
             axes, histories, valid_column, color=ORANGE, linestyle="--", label=f"valid-{kind}"
@@ -103,6 +104,7 @@ def style_axes(axes: Axes, kind: str) -> None:
     axes.set_xlabel("Epoch")
     axes.set_ylabel(kind.capitalize())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.ticklabel_format(axis="y", scilimits=(-3, 4))
     low, high = axes.get_xlim()
     axes.set_xlim(max(low, 0.5), high)
     axes.spines[["top", "right"]].set_visible(False)
@@ -116,15 +118,15 @@ def draw_confusion_matrix(folder: Path, classes: list[str]) -> None:
         pairs = Counter((row["true_class"], row["predicted_class"]) for row in csv.DictReader(file))
     counts = np.array([[pairs[true, predicted] for predicted in classes] for true in classes])
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    figure = Figure(figsize=(3.6, 3.2), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(3.6, 3.2), dpi=DPI)
+    axes = figure.add_axes((0.18, 0.16, 0.79, 0.8))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         share = shares[row, column]
         colour = "white" if share > 0.55 else "black"
         text = f"{count}\n{100 * share:.1f}%"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=12)
-    shown = [literal(name, 18) for name in classes]
+    shown = [literal(name, 16) for name in classes]
     axes.set_xticks(range(len(classes)), shown)
     axes.set_yticks(range(len(classes)), shown, rotation=90, va="center")
     axes.set_xlabel("Predicted class")

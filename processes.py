@@ -84,14 +84,9 @@ def wrap(model: nn.Module) -> nn.Module:
     return nn.parallel.DistributedDataParallel(model) if world_size() > 1 else model
 
 
-def share_of(batch: Tensor) -> tuple[Tensor, int]:
-    """This process's part of a batch of indices, and how many of them count.
-
-    A process for which nothing is left computes on one image that counts 0 times, since
-    every process has to take part in averaging the gradients.
-    """
-    share = batch[rank() :: world_size()]
-    return (share, len(share)) if len(share) else (batch[:1], 0)
+def share_of(batch: Tensor) -> Tensor:
+    """This process's part of a batch of indices; empty where there are fewer than processes."""
+    return batch[rank() :: world_size()] if world_size() > 1 else batch
 
 
 def sum_over_all(values: Tensor) -> Tensor:

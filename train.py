@@ -22,7 +22,15 @@ import torch
 from torch import Tensor, nn
 
 import processes
-from batches import Images, autocast, choose_device, score_all, seed_of, shuffled_batches
+from batches import (
+    Images,
+    as_cuda_graph,
+    autocast,
+    choose_device,
+    score_all,
+    seed_of,
+    shuffled_batches,
+)
 from checkpoints import CHECKPOINT, WEIGHT, load, save
 from dataset import Data, describe, load_data
 from losses import LOSSES
@@ -252,8 +260,7 @@ def train(
 ) -> None:
     """Train up to `epochs` epochs or until the loss diverges; a checkpoint after each."""
     loss_function = LOSSES[options.loss_function]
-    model = processes.wrap(state.model)
-    step = partial(sgd_step, list(state.model.parameters()), state.momentum, options.learning_rate)
+    step = make_step(state, images, options)
     first, started, before = state.epoch, time.monotonic(), state.seconds
     while state.epoch < options.epochs and not state.diverged:
         epoch = state.epoch + 1
@@ -261,7 +268,7 @@ def train(
         random = torch.Generator().manual_seed(seed_of(options.seed, epoch))
         batches = shuffled_batches(images.splits["train"], options.batch_size, random)
         train_loss, train_accuracy = train_one_epoch(
-            model, step, loss_function, images, batches, options.precision
+            state.model, step, loss_function, images, batches
         )
         valid_loss, valid_accuracy = validate(state.model, loss_function, images, options.precision)
         if valid_loss < lowest_valid_loss(state) and math.isfinite(train_loss):
@@ -278,29 +285,49 @@ def train(
 
 def train_one_epoch(
     model: nn.Module,
-    step: Callable[[], None],
+    step: Callable[[Tensor], Tensor],
     loss_function: Callable[[Tensor, Tensor], Tensor],
     images: Images,
     batches: Iterator[Tensor],
-    precision: str,
 ) -> tuple[float, float]:
     """Take one step for every batch of indices; mean loss and accuracy over the images."""
     model.train()
-    totals = torch.zeros(2, device=images.images.device)  # loss, correct; read once, at the end
-    seen = 0
+    scores, shares = [], []
     for batch in batches:
-        share, count = processes.share_of(batch)
-        with autocast(images.images.device, precision):
-            scores = model(images.inputs(share))
-        loss = loss_function(scores.float(), images.one_hot[share])
-        # The mean over processes of these is the mean over the images of the whole batch.
-        (loss * (count * processes.world_size() / len(batch))).backward()
-        step()
-        correct = (scores.argmax(1) == images.targets[share]).sum()
-        totals += torch.stack([loss.detach() * count, correct * min(count, 1)])
-        seen += len(batch)
-    loss, correct = processes.sum_over_all(totals).tolist()
-    return loss / seen, correct / seen
+        scores.append(step(batch))
+        shares.append(processes.share_of(batch))
+    return loss_and_accuracy(loss_function, torch.cat(scores), images, torch.cat(shares))
+
+
+def make_step(
+    state: State, images: Images, options: argparse.Namespace
+) -> Callable[[Tensor], Tensor]:
+    """The step of this training: on one GPU, a graph of its kernels."""
+    parameters = list(state.model.parameters())
+    update = partial(sgd_step, parameters, state.momentum, options.learning_rate)
+    step = partial(train_step, processes.wrap(state.model), update, images, options)
+    if images.images.device.type != "cuda" or processes.world_size() > 1:
+        return step
+    return as_cuda_graph(step, options.batch_size, [*parameters, *state.momentum])
+
+
+def train_step(
+    model: nn.Module,
+    update: Callable[[], None],
+    images: Images,
+    options: argparse.Namespace,
+    batch: Tensor,
+) -> Tensor:
+    """Learn from a batch of indices, int64 (n,); this process's scores, float32, before that."""
+    share = processes.share_of(batch)
+    used = share if len(share) else batch[:1]  # every process has to take part in averaging
+    with autocast(images.images.device, options.precision):
+        scores = model(images.inputs(used)).float()
+    loss = LOSSES[options.loss_function](scores, images.one_hot[used])
+    # The mean of these gradients over processes is that over the images of the whole batch.
+    (loss * (len(share) * processes.world_size() / len(batch))).backward()
+    update()
+    return scores.detach()[: len(share)]
 
 
 @torch.no_grad()
@@ -310,7 +337,7 @@ def sgd_step(parameters: list[Tensor], momenta: list[Tensor], learning_rate: flo
     torch's own class imports its compiler when first used, 1.6 s that every run would wait.
     """
     for parameter, momentum in zip(parameters, momenta, strict=True):
-        momentum.mul_(MOMENTUM).add_(parameter.grad)
+        torch.add(parameter.grad, momentum, alpha=MOMENTUM, out=momentum)
         parameter.sub_(momentum, alpha=learning_rate)
         parameter.grad = None
 
@@ -322,13 +349,25 @@ def validate(
     precision: str,
 ) -> tuple[float, float]:
     """Mean loss and accuracy over the validation images, each counted once."""
-    share, count = processes.share_of(images.splits["valid"])
+    share = processes.share_of(images.splits["valid"])
     scores = score_all(model, images, share, precision=precision)
-    loss = loss_function(scores, images.one_hot[share])
-    correct = (scores.argmax(1) == images.targets[share]).sum()
-    totals = torch.stack([loss * count, correct * min(count, 1)])
-    loss, correct = processes.sum_over_all(totals).tolist()
-    return loss / len(images.splits["valid"]), correct / len(images.splits["valid"])
+    return loss_and_accuracy(loss_function, scores, images, share)
+
+
+def loss_and_accuracy(
+    loss_function: Callable[[Tensor, Tensor], Tensor],
+    scores: Tensor,
+    images: Images,
+    indices: Tensor,
+) -> tuple[float, float]:
+    """Means over the images of all processes; `scores`, float32 (n, 2), belong to `indices`."""
+    totals = torch.zeros(3, device=scores.device)  # loss, correct, images
+    if len(indices):
+        loss = loss_function(scores, images.one_hot[indices])
+        correct = (scores.argmax(1) == images.targets[indices]).sum()
+        totals += torch.stack([loss * len(indices), correct, totals.new_tensor(len(indices))])
+    loss, correct, count = processes.sum_over_all(totals).tolist()
+    return loss / count, correct / count
 
 
 def lowest_valid_loss(state: State) -> float:

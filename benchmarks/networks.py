@@ -14,8 +14,7 @@ import torch
 from measure import print_machine
 from one_training import Ours
 
-import train
-from batches import Images, score_all, shuffled_batches
+from batches import Images, score_all
 from dataset import load_data
 from model import CNN
 
@@ -37,23 +36,11 @@ def measure_candidate(
     """Train one candidate and print a line for each epoch that is shown."""
     channels, dropout, hidden = candidate
     torch.manual_seed(seed)
-    own = Ours(images, channels)
-    own.model = CNN(channels, hidden, dropout).to(memory_format=torch.channels_last)
-    own.parameters = list(own.model.parameters())
-    own.momenta = [torch.zeros_like(parameter) for parameter in own.parameters]
+    own = Ours(images, CNN(channels, hidden, dropout), learning_rate)
     test, started = images.splits["test"], time.perf_counter()
     for epoch in range(1, epochs + 1):
-        random = torch.Generator().manual_seed(1000 * seed + epoch)
-        order = shuffled_batches(images.splits["train"], 32, random)
-        _, train_accuracy = train.train_one_epoch(
-            own.model,
-            lambda: train.sgd_step(own.parameters, own.momenta, learning_rate),
-            own.loss,
-            images,
-            order,
-            "float32",
-        )
-        _, valid_accuracy = train.validate(own.model, own.loss, images, "float32")
+        _, train_accuracy = own.train(1000 * seed + epoch)
+        _, valid_accuracy = own.validate()
         if epoch in SHOWN or epoch == epochs:
             scores = score_all(own.model, images, test)
             accuracy = (scores.argmax(1) == images.targets[test]).double().mean().item()

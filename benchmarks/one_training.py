@@ -27,25 +27,33 @@ NETWORKS = ((8, 24, 48), (16, 32, 64), (32, 64, 128))
 
 
 class Ours:
-    """The epochs of train.py, for one network, number of threads and precision."""
+    """The epochs of train.py for a network, in any number of threads."""
 
-    def __init__(self, images: Images, channels: tuple, precision: str = "float32") -> None:
-        self.images, self.precision = images, precision
-        self.model = CNN(channels).to(memory_format=torch.channels_last)
-        self.parameters = list(self.model.parameters())
-        self.momenta = [torch.zeros_like(own) for own in self.parameters]
-        self.loss = LOSSES["CrossEntropyLoss"]
+    def __init__(
+        self, images: Images, model: CNN, learning_rate: float = 0.01, precision: str = "float32"
+    ) -> None:
+        self.images, self.model = images, model.to(memory_format=torch.channels_last)
+        self.momenta = [torch.zeros_like(own) for own in model.parameters()]
+        self.options = argparse.Namespace(
+            batch_size=32,
+            learning_rate=learning_rate,
+            loss_function="CrossEntropyLoss",
+            precision=precision,
+        )
+        self.loss = LOSSES[self.options.loss_function]
+        self.step = train.make_step(train.State(model, self.momenta, {}), images, self.options)
 
-    def train(self) -> None:
-        order = shuffled_batches(self.images.splits["train"], 32, torch.Generator())
-        train.train_one_epoch(self.model, self.step, self.loss, self.images, order, self.precision)
+    def train(self, seed: int = 0) -> tuple[float, float]:
+        random = torch.Generator().manual_seed(seed)
+        batches = shuffled_batches(self.images.splits["train"], 32, random)
+        return train.train_one_epoch(self.model, self.step, self.loss, self.images, batches)
 
-    def step(self) -> None:
-        train.sgd_step(self.parameters, self.momenta, 0.01)
+    def validate(self) -> tuple[float, float]:
+        return train.validate(self.model, self.loss, self.images, self.options.precision)
 
     def epoch(self) -> None:
         self.train()
-        train.validate(self.model, self.loss, self.images, self.precision)
+        self.validate()
 
     def save(self, folder: Path) -> None:
         """What a checkpoint costs: the bytes of weights, momentum and best weights, synced."""
@@ -98,12 +106,11 @@ def main() -> None:
     cores = torch.get_num_threads()
     ways = {
         "the report's way": report_way(data, NETWORKS[0]),
-        "train.py": Ours(images, NETWORKS[0]).epoch,
+        "train.py": Ours(images, CNN()).epoch,
     }
     print_ratios(f"an epoch, 8-24-48, {cores} threads", alternate(ways, options.rounds))
     torch.set_num_threads(1)
-    own = Ours(images, NETWORKS[0])
-    half = Ours(images, NETWORKS[0], "bfloat16")
+    own, half = Ours(images, CNN()), Ours(images, CNN(), precision="bfloat16")
     with TemporaryDirectory() as folder:
         ways = {
             "bfloat16": half.epoch,
@@ -115,7 +122,7 @@ def main() -> None:
     for threads in (1, cores):
         torch.set_num_threads(threads)
         for channels in NETWORKS:
-            seconds = alternate({"": Ours(images, channels).train}, options.rounds)[""]
+            seconds = alternate({"": Ours(images, CNN(channels)).train}, options.rounds)[""]
             rate = operations(channels, options.image_size) * count / seconds
             peak = matrix_rate()
             name = "-".join(map(str, channels))

@@ -1,73 +1,137 @@
-"""What each idea for the training step is worth: an epoch without it, beside train.py's own.
+"""What each idea for the training step is worth: an epoch with one thing changed, beside ours.
 
-    python benchmarks/step_ideas.py --data FOLDER [--image_size 32] [--rounds 2]
+    python benchmarks/step_ideas.py --data FOLDER [--image_size 32] [--rounds 5]
 
-One thread; ways are run in turn.
+One thread; the ways take turns. The first four undo what train.py does, the others add what it
+does not do.
 """
 
 import argparse
+import shutil
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from measure import alternate, print_machine, print_ratios
-from one_training import NETWORKS, Ours
+from one_training import Ours
 from torch import Tensor
 
+import model
+import train
 from batches import Images
-from dataset import load_data
+from dataset import Data, load_data
+from model import CNN
 
 
-class PlainInputs(Images):
-    """Images gathered by indexing and normalised channel by channel."""
-
-    def inputs(self, indices: Tensor) -> Tensor:
-        pixels = self.images[indices].to(torch.float32)
-        return pixels.sub_(self.mean).mul_(self.factor).permute(0, 3, 1, 2)
+def default_layout(own: Ours) -> None:
+    forward = own.model.to(memory_format=torch.contiguous_format).forward
+    own.model.forward = lambda images: forward(images.contiguous())
 
 
-def plain_forward(model: torch.nn.Module, images: Tensor) -> Tensor:
-    """The network with ReLU before pooling."""
-    for convolution in (model.conv1, model.conv2, model.conv3):
-        images = F.max_pool2d(F.relu(convolution(images)), 2)
-    features = F.dropout(images.flatten(1), model.dropout, model.training)
-    hidden = F.dropout(F.relu(model.hidden(features)), model.dropout, model.training)
-    return model.output(hidden)
+def usual_order(own: Ours) -> None:
+    """Bias and ReLU before pooling."""
+    network = own.model
+
+    def forward(images: Tensor) -> Tensor:
+        for convolution in (network.conv1, network.conv2, network.conv3):
+            images = F.max_pool2d(F.relu(convolution(images)), 2)
+        features = F.dropout(images.flatten(1), network.dropout, network.training)
+        hidden = F.dropout(F.relu(network.hidden(features)), network.dropout, network.training)
+        return network.output(hidden)
+
+    network.forward = forward
+
+
+def tallies_in_the_loop(own: Ours) -> None:
+    """Loss and accuracy summed after every step."""
+    step, images, totals = own.step, own.images, torch.zeros(2)
+
+    def tallied(batch: Tensor) -> Tensor:
+        scores = step(batch)
+        loss = own.loss(scores, images.one_hot[batch])
+        correct = (scores.argmax(1) == images.targets[batch]).sum()
+        totals.add_(torch.stack([loss * len(batch), correct]))
+        return scores
+
+    own.step = tallied
+
+
+def torch_optimizer(own: Ours) -> None:
+    optimizer = torch.optim.SGD(own.model.parameters(), 0.01, momentum=0.9, fused=True)
+
+    def update() -> None:
+        optimizer.step()
+        optimizer.zero_grad()
+
+    own.step = partial(train.train_step, own.model, update, own.images, own.options)
+
+
+def normalised_once(own: Ours) -> None:
+    """All images kept as normalised float32, four times the memory."""
+    whole = own.images.inputs(torch.arange(len(own.images.images))).permute(0, 2, 3, 1)
+    own.images.inputs = lambda indices: whole.index_select(0, indices).permute(0, 3, 1, 2)
+
+
+def dropout_from_bytes(own: Ours) -> None:
+    """A dropout mask drawn as bytes instead of by F.dropout."""
+
+    def dropout(features: Tensor, share: float, training: bool) -> Tensor:
+        if not training:
+            return features
+        keep = torch.randint(0, 256, features.shape, dtype=torch.uint8) >= round(256 * share)
+        return features * keep * (1 / (1 - share))
+
+    names = {**vars(F), "dropout": dropout}
+    functions = argparse.Namespace(**names)
+    network = own.model
+
+    def forward(images: Tensor) -> Tensor:
+        before, model.F = model.F, functions
+        try:
+            return CNN.forward(network, images)
+        finally:
+            model.F = before
+
+    network.forward = forward
+
+
+def compiled(own: Ours) -> None:
+    """The network through torch.compile, which needs a C++ compiler."""
+    own.model.forward = torch.compile(own.model.forward)
+
+
+IDEAS = {
+    "default memory layout": default_layout,
+    "bias and ReLU before pooling": usual_order,
+    "loss and accuracy summed in every step": tallies_in_the_loop,
+    "torch.optim.SGD(fused=True)": torch_optimizer,
+    "images normalised once": normalised_once,
+    "dropout masks from bytes": dropout_from_bytes,
+    "torch.compile": compiled,
+}
+
+
+def way(data: Data, idea: str = "") -> Ours:
+    """The epochs of train.py, with one thing changed."""
+    torch.manual_seed(0)
+    own = Ours(Images(data, torch.device("cpu")), CNN())
+    if idea:
+        IDEAS[idea](own)
+    return own
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--image_size", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    data, device = load_data(options.data, options.image_size), torch.device("cpu")
-    images, plain = Images(data, device), PlainInputs(data, device)
-    plain.mean = 255 * torch.tensor(data.mean)
-    plain.factor = 1 / (255 * torch.tensor(data.std))
-    ways = {name: Ours(images, NETWORKS[0]) for name in ("layout", "order", "torch", "ours")}
-    ways["inputs"] = Ours(plain, NETWORKS[0])
-    ways["layout"].model.to(memory_format=torch.contiguous_format)
-    plain_model = ways["order"].model
-    plain_model.forward = lambda batch: plain_forward(plain_model, batch)
-    optimizer = torch.optim.SGD(ways["torch"].parameters, 0.01, momentum=0.9, fused=True)
-
-    def torch_step() -> None:
-        optimizer.step()
-        optimizer.zero_grad()
-
-    ways["torch"].step = torch_step
-    contiguous = ways["layout"].model.forward
-    ways["layout"].model.forward = lambda batch: contiguous(batch.contiguous())
     print_machine()
-    shown = {
-        "default memory layout": ways["layout"].train,
-        "ReLU before pooling": ways["order"].train,
-        "indexing, normalising by channel": ways["inputs"].train,
-        "torch.optim.SGD(fused=True)": ways["torch"].train,
-        "train.py": ways["ours"].train,
-    }
-    print_ratios("an epoch's training, 8-24-48, 1 thread", alternate(shown, options.rounds))
+    data = load_data(options.data, options.image_size)
+    ideas = [idea for idea in IDEAS if idea != "torch.compile" or shutil.which("g++")]
+    ways = {idea: way(data, idea).train for idea in ideas} | {"train.py": way(data).train}
+    print_ratios("an epoch's training, 8-24-48, 1 thread", alternate(ways, options.rounds))
 
 
 if __name__ == "__main__":

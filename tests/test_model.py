@@ -21,14 +21,14 @@ def test_one_set_of_weights_fits_every_size():
     assert torch.isfinite(model(torch.randn(2, 3, 48, 48))).all()
 
 
-def test_pooling_before_relu_gives_the_values_of_the_usual_order():
+def test_pooling_before_bias_and_relu_gives_the_values_of_the_usual_order():
     torch.manual_seed(0)
     model, images = CNN().eval(), torch.randn(4, 3, 32, 32)
     features = images
     for convolution in (model.conv1, model.conv2, model.conv3):
         features = F.max_pool2d(F.relu(convolution(features)), 2)
     expected = model.output(F.relu(model.hidden(features.flatten(1))))
-    assert torch.equal(model(images), expected)
+    torch.testing.assert_close(model(images), expected)
 
 
 def test_scores_are_raw_and_dropout_works_only_in_training():

@@ -1,5 +1,7 @@
 """Training and testing alone: what is left on disk, what is said, what is refused."""
 
+import argparse
+import contextlib
 import csv
 import json
 import math
@@ -7,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -94,12 +97,66 @@ def test_epoch_numbers_are_means_over_images_not_over_batches(photos, tmp_path):
     model, loss = CNN(dropout=0.0), LOSSES["CrossEntropyLoss"]
     own = images.splits["train"]
     uneven = iter(own.split(7))  # 16 images: 7, 7 and 2
-    got = train.train_one_epoch(model, lambda: None, loss, images, uneven, "float32")
+    options = argparse.Namespace(loss_function="CrossEntropyLoss", precision="float32")
+    step = partial(train.train_step, model, lambda: None, images, options)
+    got = train.train_one_epoch(model, step, loss, images, uneven)
     scores = model(images.inputs(own)).detach()
     log_p = scores.double().log_softmax(1).numpy()
     targets = images.targets[own].numpy()
     assert got[0] == pytest.approx(-log_p[np.arange(len(own)), targets].mean(), rel=1e-5)
     assert got[1] == pytest.approx((scores.argmax(1).numpy() == targets).mean())
+
+
+def test_a_graphed_step_trains_like_the_plain_step(photos, monkeypatch):
+    """With a stand-in for the GPU's graph, whose replay runs the captured step again."""
+    from batches import Images, as_cuda_graph
+    from dataset import load_data
+    from model import CNN
+
+    train = load_program("train")
+    images = Images(load_data(str(photos), 16), torch.device("cpu"))
+    options = argparse.Namespace(
+        loss_function="CrossEntropyLoss", precision="float32", learning_rate=0.1, batch_size=7
+    )
+    captured = {"replays": 0}
+
+    def noting(step: object, batch: torch.Tensor) -> torch.Tensor:
+        scores = step(batch)
+        if len(batch) == 7:
+            captured.update(step=step, batch=batch, scores=scores)
+        return scores
+
+    class Graph:
+        def replay(self) -> None:
+            captured["scores"].copy_(captured["step"](captured["batch"]))
+            captured["replays"] += 1
+
+    class Stream:
+        def wait_stream(self, other: object) -> None: ...
+
+    nothing = contextlib.nullcontext
+    for name, own in (("Stream", Stream), ("current_stream", Stream), ("CUDAGraph", Graph),
+                      ("stream", nothing), ("graph", nothing)):  # fmt: skip
+        monkeypatch.setattr(torch.cuda, name, own)
+
+    weights, results = [], []
+    for graphed in (False, True):
+        torch.manual_seed(0)
+        model = CNN(dropout=0.0)
+        state = train.State(model, [torch.zeros_like(own) for own in model.parameters()], {})
+        step = train.make_step(state, images, options)
+        if graphed:
+            changed = [*model.parameters(), *state.momentum]
+            step = as_cuda_graph(partial(noting, step), 7, changed)
+        loss, batches = train.LOSSES["CrossEntropyLoss"], images.splits["train"].split(7)
+        results.append(
+            [train.train_one_epoch(model, step, loss, images, iter(batches)) for _ in range(3)]
+        )
+        weights.append([own.detach().clone() for own in model.parameters()])
+    assert captured["replays"] == 6, "two full batches an epoch; the one of 2 is stepped as it is"
+    assert results[0] == results[1]
+    for own, other in zip(*weights, strict=True):
+        assert torch.equal(own, other)
 
 
 def test_the_step_is_that_of_torchs_sgd():
