@@ -73,9 +73,12 @@ def shuffled_batches(indices: Tensor, batch_size: int, random: torch.Generator) 
     yield from indices[order].split(batch_size)
 
 
-def seed_of(*parts: int) -> int:
-    """Mix numbers, such as seed and epoch, into one seed that fits every generator."""
-    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+def seed_of(seed: int, *key: int) -> int:
+    """The seed of one stream of a training's random numbers, named by its key.
+
+    numpy's spawn keys keep streams apart, also those whose keys differ by a zero at the end.
+    """
+    return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1)[0])
 
 
 def as_cuda_graph(

@@ -264,7 +264,7 @@ def train(
     first, started, before = state.epoch, time.monotonic(), state.seconds
     while state.epoch < options.epochs and not state.diverged:
         epoch = state.epoch + 1
-        torch.manual_seed(seed_of(options.seed, epoch, 1 + processes.rank()))  # for dropout
+        torch.manual_seed(seed_of(options.seed, epoch, processes.rank()))  # for dropout
         random = torch.Generator().manual_seed(seed_of(options.seed, epoch))
         batches = shuffled_batches(images.splits["train"], options.batch_size, random)
         train_loss, train_accuracy = train_one_epoch(
