@@ -9,6 +9,7 @@ No worker processes, no files: a batch is a slice of one uint8 tensor.
 
 import contextlib
 import os
+import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -26,7 +27,9 @@ class Images:
     """A data set's images, targets and splits as tensors on one device."""
 
     def __init__(self, data: Data, device: torch.device) -> None:
-        self.images = torch.from_numpy(data.images).to(device)  # uint8 (N, H, W, 3)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            self.images = torch.from_numpy(data.images).to(device)  # uint8 (N, H, W, 3)
         self.targets = torch.from_numpy(data.targets).to(device)  # int64 (N,)
         self.one_hot = one_hot(self.targets)  # float32 (N, 2)
         self.splits = {name: torch.from_numpy(own).to(device) for name, own in data.splits.items()}

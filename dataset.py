@@ -96,8 +96,8 @@ def open_cache(folder: Path, source: str, image_size: int) -> Data:
     """Map decoded images into memory; pages are shared between processes."""
     index = read_json(folder / "index.json")
     shape = (len(index["names"]), image_size, image_size, 3)
-    # Mode "c" never writes to the file; torch wants arrays it could write to.
-    images = np.memmap(folder / "images", np.uint8, "c", shape=shape)
+    # Read-only: a mapping that could be written to is refused if it is larger than memory.
+    images = np.memmap(folder / "images", np.uint8, "r", shape=shape)
     splits = {part: np.array(index["splits"][part], dtype=np.int64) for part in PARTS}
     return Data(
         source,

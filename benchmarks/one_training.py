@@ -6,7 +6,6 @@ FOLDER has train/ and test/. Prints medians and ratios of ways run in turn in th
 """
 
 import argparse
-import io
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +20,6 @@ from batches import Images, shuffled_batches
 from dataset import load_data
 from losses import LOSSES
 from model import CNN
-from runs import replacing
 
 NETWORKS = ((8, 24, 48), (16, 32, 64), (32, 64, 128))
 
@@ -33,7 +31,8 @@ class Ours:
         self, images: Images, model: CNN, learning_rate: float = 0.01, precision: str = "float32"
     ) -> None:
         self.images, self.model = images, model.to(memory_format=torch.channels_last)
-        self.momenta = [torch.zeros_like(own) for own in model.parameters()]
+        momenta = [torch.zeros_like(own) for own in model.parameters()]
+        self.state = train.State(model, momenta, train.copy_of(model))
         self.options = argparse.Namespace(
             batch_size=32,
             learning_rate=learning_rate,
@@ -41,7 +40,7 @@ class Ours:
             precision=precision,
         )
         self.loss = LOSSES[self.options.loss_function]
-        self.step = train.make_step(train.State(model, self.momenta, {}), images, self.options)
+        self.step = train.make_step(self.state, images, self.options)
 
     def train(self, seed: int = 0) -> tuple[float, float]:
         random = torch.Generator().manual_seed(seed)
@@ -56,11 +55,9 @@ class Ours:
         self.validate()
 
     def save(self, folder: Path) -> None:
-        """What a checkpoint costs: the bytes of weights, momentum and best weights, synced."""
-        buffer = io.BytesIO()
-        torch.save([self.model.state_dict(), self.momenta, train.copy_of(self.model)], buffer)
-        with replacing(folder / "checkpoint.pth") as temporary:
-            temporary.write_bytes(buffer.getbuffer())
+        """What an epoch leaves on disk: the checkpoint and the history."""
+        places = argparse.Namespace(weight_path=folder / "weight.pth", img_path=folder)
+        train.write_checkpoint(self.state, places, {})
 
 
 def operations(channels: tuple, image_size: int) -> float:

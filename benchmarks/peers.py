@@ -31,9 +31,10 @@ def ours(data: str, image_size: int) -> Callable[[], object]:
 
     from batches import Images
     from dataset import load_data
+    from model import CNN
 
     images = Images(load_data(data, image_size), torch.device("cpu"))
-    return Ours(images, CHANNELS).epoch
+    return Ours(images, CNN(CHANNELS)).epoch
 
 
 def report(data: str, image_size: int) -> Callable[[], object]:

@@ -345,6 +345,14 @@ def test_cifar10_cats_and_dogs_are_read_in_its_own_layout(tmp_path, monkeypatch)
     assert np.array_equal(data.images[data.names.index("test/00001")], first_cat)
 
 
+def test_decoded_images_are_mapped_and_cannot_be_written_to(photos):
+    """A mapping that could be written to is refused by Linux if it is larger than memory."""
+    load_data(str(photos), 16)
+    images = load_data(str(photos), 16).images
+    assert isinstance(images, np.memmap)
+    assert not images.flags.writeable
+
+
 @pytest.mark.parametrize("name", ["pets", "cifar10"])
 def test_without_a_network_one_line_says_what_could_not_be_fetched(name, tmp_path, monkeypatch):
     import urllib.error

@@ -225,6 +225,22 @@ def test_a_stopped_sweep_leaves_no_training_behind_and_can_go_on(number, slow, t
     assert re.search(r"Change_epochs/100000 .*goes on after epoch \d+: interrupted", plan)
 
 
+def test_a_killed_sweep_ends_with_the_bits_of_an_uninterrupted_one(finished, tmp_path):
+    project, arguments, _ = finished
+    process = start(project, [*arguments, "--jobs", 1], tmp_path)
+    wait_for(lambda: list(tmp_path.glob("weights/**/weight.pth")))
+    process.kill()
+    process.communicate(timeout=20)
+    wait_for(lambda: not trainings_of(tmp_path), 10)
+    assert len(weights(tmp_path)) < len(weights(project)), "killed in the middle"
+    ended = run_process(project / "my_script.py", *arguments, "--out", tmp_path)
+    assert ended.status == 0, ended.out + ended.err
+    assert weights(tmp_path) == weights(project)
+    for name in ("history.csv", "predictions.csv", "acc.txt"):
+        for own in project.glob(f"result/**/{name}"):
+            assert (tmp_path / own.relative_to(project)).read_bytes() == own.read_bytes()
+
+
 def test_two_sweeps_at_once_in_one_folder_leave_whole_files(finished, tmp_path):
     project, arguments, _ = finished
     arguments = [*arguments, "--studies", "Change_learning_rate"]
