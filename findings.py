@@ -116,6 +116,11 @@ def smallest_p(seeds: int, comparisons: int) -> float:
     return min(1.0, comparisons * 2.0 ** (1 - seeds))
 
 
+def seeds_needed(comparisons: int) -> int:
+    """How many seeds it takes until a corrected p can be below ALPHA."""
+    return math.floor(math.log2(comparisons / ALPHA)) + 2
+
+
 # --- comparing settings ----------------------------------------------------------------------
 
 
@@ -156,7 +161,8 @@ def comparison_sentences(settings: list[Setting]) -> list[str]:
         sentences.append(
             f"No winner can be named: with {seeds} seeds the smallest p of the exact sign-flip "
             f"test is {2.0 ** (1 - seeds):.3g}, and {least:.3g} after Holm's correction for "
-            f"{len(comparisons)} comparisons, not below {ALPHA}."
+            f"{len(comparisons)} comparisons, not below {ALPHA}; "
+            f"{seeds_needed(len(comparisons))} seeds could do it."
         )
         return sentences + consistent_sentences(best, comparisons)
     test = (

@@ -308,6 +308,7 @@ def make_step(
     step = partial(train_step, processes.wrap(state.model), update, images, options)
     if images.images.device.type != "cuda" or processes.world_size() > 1:
         return step
+    state.model.train()  # a graph repeats what was captured: dropout
     return as_cuda_graph(step, options.batch_size, [*parameters, *state.momentum])
 
 

@@ -111,10 +111,19 @@ def test_no_winner_is_named_where_the_seeds_are_too_few(seeds, named):
     worse = setting("worse", *[run([1, 0.5], wrong=120)] * seeds)
     text = " ".join(findings.comparison_sentences([best, worse]))
     assert ("No winner can be named" in text) != named
+
     assert ("Tested worse than it beyond noise" in text) == named
     if not named:
         assert "with 5 seeds the smallest p" in text and "0.0625" in text
         assert "Below it with every seed: worse (-25.0 points)." in text
+        assert "6 seeds could do it" in text
+
+
+@pytest.mark.parametrize("comparisons", range(1, 20))
+def test_the_number_of_seeds_asked_for_is_the_smallest_that_can_name_a_winner(comparisons):
+    needed = findings.seeds_needed(comparisons)
+    least = [findings.smallest_p(seeds, comparisons) for seeds in (needed - 1, needed)]
+    assert least[1] < findings.ALPHA <= least[0]
 
 
 def test_holms_correction_is_part_of_what_the_seeds_can_show():
