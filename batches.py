@@ -28,6 +28,7 @@ class Images:
 
     def __init__(self, data: Data, device: torch.device) -> None:
         with warnings.catch_warnings():
+            # Read-only on purpose: nothing writes to the decoded images.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             self.images = torch.from_numpy(data.images).to(device)  # uint8 (N, H, W, 3)
         self.targets = torch.from_numpy(data.targets).to(device)  # int64 (N,)
@@ -57,6 +58,8 @@ def choose_device(name: str) -> torch.device:
         reason = str(error).split("\n")[0]
         raise InputError(f"--device {name} cannot be used: {reason}; try --device cpu") from None
     if device.type == "cuda":
+        if device.index is not None:
+            torch.cuda.set_device(device)  # streams, graphs and NCCL use the current device
         torch.backends.cudnn.benchmark = False  # a benchmark's winner may differ between runs
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else its bits vary
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -101,7 +104,7 @@ def as_cuda_graph(
             step(batch)
     torch.cuda.current_stream().wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, stream=aside):
         scores = step(batch)
     with torch.no_grad():
         for own, value in zip(changed, before, strict=True):

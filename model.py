@@ -36,8 +36,9 @@ class CNN(nn.Module):
         for convolution in (self.conv1, self.conv2, self.conv3):
             # Bias and ReLU after pooling give the values they give before it, for a quarter of
             # the work, and the gradient of a convolution is cheaper without its bias.
-            features = F.max_pool2d(F.conv2d(features, convolution.weight, padding=1), 2)
-            features = F.relu(features + convolution.bias[:, None, None])
+            features = F.conv2d(features, convolution.weight, padding=convolution.padding)
+            features = F.max_pool2d(features, 2)
+            features = F.relu(features + convolution.bias.to(features.dtype)[:, None, None])
         features = F.dropout(to_grid(features).flatten(1), self.dropout, self.training)
         features = F.dropout(F.relu(self.hidden(features)), self.dropout, self.training)
         return self.output(features)

@@ -53,7 +53,7 @@ def draw_curves(folder: Path, sources: list[Path] | None = None) -> None:
     for name, (train_column, valid_column, kind) in PICTURES.items():
         figure = Figure(figsize=(4.4, 3.1), dpi=DPI)
         # A fixed frame: fitting it to the labels would take as long as drawing.
-        axes = figure.add_axes((0.16, 0.16, 0.81, 0.76))
+        axes = figure.add_axes((0.225, 0.16, 0.745, 0.76))
         plot_band(axes, histories, train_column, color=BLUE, label=f"train-{kind}")
         plot_band(
             axes, histories, valid_column, color=ORANGE, linestyle="--", label=f"valid-{kind}"

@@ -42,8 +42,6 @@ def together(device: torch.device) -> Iterator[None]:
     if world_size() == 1:
         yield
         return
-    if device.type == "cuda":
-        torch.cuda.set_device(device)  # NCCL meets on the current device
     try:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     except (RuntimeError, ValueError) as error:
@@ -85,7 +83,7 @@ def wrap(model: nn.Module) -> nn.Module:
 
 
 def share_of(batch: Tensor) -> Tensor:
-    """This process's part of a batch of indices; empty where there are fewer than processes."""
+    """This process's part of a batch; empty if it has fewer images than there are processes."""
     return batch[rank() :: world_size()] if world_size() > 1 else batch
 
 

@@ -260,7 +260,7 @@ def train(
 ) -> None:
     """Train up to `epochs` epochs or until the loss diverges; a checkpoint after each."""
     loss_function = LOSSES[options.loss_function]
-    step = make_step(state, images, options)
+    step = make_step(state, images, loss_function, options)
     first, started, before = state.epoch, time.monotonic(), state.seconds
     while state.epoch < options.epochs and not state.diverged:
         epoch = state.epoch + 1
@@ -300,13 +300,18 @@ def train_one_epoch(
 
 
 def make_step(
-    state: State, images: Images, options: argparse.Namespace
+    state: State,
+    images: Images,
+    loss_function: Callable[[Tensor, Tensor], Tensor],
+    options: argparse.Namespace,
 ) -> Callable[[Tensor], Tensor]:
     """The step of this training: on one GPU, a graph of its kernels."""
     parameters = list(state.model.parameters())
     update = partial(sgd_step, parameters, state.momentum, options.learning_rate)
-    step = partial(train_step, processes.wrap(state.model), update, images, options)
-    if images.images.device.type != "cuda" or processes.world_size() > 1:
+    model = processes.wrap(state.model)
+    step = partial(train_step, model, update, images, loss_function, options.precision)
+    device, count = images.images.device, len(images.splits["train"])
+    if device.type != "cuda" or processes.world_size() > 1 or options.batch_size > count:
         return step
     state.model.train()  # a graph repeats what was captured: dropout
     return as_cuda_graph(step, options.batch_size, [*parameters, *state.momentum])
@@ -316,15 +321,19 @@ def train_step(
     model: nn.Module,
     update: Callable[[], None],
     images: Images,
-    options: argparse.Namespace,
+    loss_function: Callable[[Tensor, Tensor], Tensor],
+    precision: str,
     batch: Tensor,
 ) -> Tensor:
-    """Learn from a batch of indices, int64 (n,); this process's scores, float32, before that."""
+    """Learn from a batch of indices, int64 (n,).
+
+    Returns this process's scores, float32 (n, 2), from before the update.
+    """
     share = processes.share_of(batch)
     used = share if len(share) else batch[:1]  # every process has to take part in averaging
-    with autocast(images.images.device, options.precision):
+    with autocast(images.images.device, precision):
         scores = model(images.inputs(used)).float()
-    loss = LOSSES[options.loss_function](scores, images.one_hot[used])
+    loss = loss_function(scores, images.one_hot[used])
     # The mean of these gradients over processes is that over the images of the whole batch.
     (loss * (len(share) * processes.world_size() / len(batch))).backward()
     update()

@@ -1,19 +1,18 @@
 """Cores: one training on all of them, or one training on each with one thread.
 
-    python benchmarks/at_once.py --data FOLDER [--image_size 32] [--rounds 3] [--epochs 2]
+    python benchmarks/at_once.py --data FOLDER [--image_size 32] [--rounds 3] [--epochs 8]
 
-Trainings are train.py's own, started as my_script.py starts them; the ways take turns.
+Trainings are train.py's own, in programs of their own; the ways take turns.
 """
 
 import argparse
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from measure import PROJECT, print_machine, print_ratios
+from measure import environment, print_machine, print_ratios, train_command
 
 from runs import read_json
 
@@ -22,15 +21,13 @@ def seconds_an_epoch(
     trainings: int, threads: int, options: argparse.Namespace, folder: Path
 ) -> float:
     """Seconds in which one epoch gets done, all trainings counted."""
-    running = []
-    for number in range(trainings):
-        out = folder / str(number)
-        arguments = ["--data", options.data, "--image_size", str(options.image_size), "--fresh"]
-        arguments += ["--epochs", str(options.epochs), "--img_path", str(out)]
-        arguments += ["--weight_path", str(out / "w.pth")]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-        command = [sys.executable, str(PROJECT / "train.py"), *arguments]
-        running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment))
+    commands = [
+        train_command(options, folder / str(number), "--fresh") for number in range(trainings)
+    ]
+    running = [
+        subprocess.Popen(own, stdout=subprocess.DEVNULL, env=environment(threads))
+        for own in commands
+    ]
     for process in running:
         process.wait()
     if any(process.returncode for process in running):
@@ -45,7 +42,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--image_size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=8)
     options = parser.parse_args()
     print_machine()
     cores = os.cpu_count()

@@ -17,14 +17,18 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import PROJECT, print_machine
+from measure import PROJECT, environment, print_machine, train_command
 
 from runs import read_json
 from sources import open_source
-from sweep import ONE_THREAD
 
-READ = "import sys; from dataset import load_data; load_data(sys.argv[1], int(sys.argv[2]))"
-EPOCHS = 2
+READ = """
+import sys, time
+from dataset import load_data
+started = time.perf_counter()
+load_data(sys.argv[1], int(sys.argv[2]))
+print(time.perf_counter() - started)
+"""
 ROW = "{:>8} {:>6} {:>10} {:>10} {:>12} {:>14} {:>14}"
 
 
@@ -46,42 +50,36 @@ def own_memory(process: subprocess.Popen) -> float:
     return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
 
-def run(commands: list[list[str]], cache: Path) -> tuple[float, list[float]]:
-    """Run programs side by side: seconds, and the highest memory of each."""
-    environment = {**os.environ, **ONE_THREAD, "XDG_CACHE_HOME": str(cache)}
-    started = time.perf_counter()
+def run(commands: list[list[str]], cache: Path) -> tuple[str, list[float]]:
+    """Run programs side by side: what the first printed, and the highest memory of each."""
+    variables = environment(1, XDG_CACHE_HOME=str(cache))
     running = [
-        subprocess.Popen(own, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL)
+        subprocess.Popen(own, cwd=PROJECT, env=variables, stdout=subprocess.PIPE, text=True)
         for own in commands
     ]
     highest = [0.0] * len(running)
     while any(process.poll() is None for process in running):
         highest = [max(old, own_memory(own)) for old, own in zip(highest, running, strict=True)]
         time.sleep(0.02)
+    said = [process.communicate()[0] for process in running]
     if any(process.returncode for process in running):
         raise SystemExit("a program failed")
-    return time.perf_counter() - started, highest
+    return said[0], highest
 
 
-def measure(images: Path, count: int, image_size: int, work: Path) -> None:
+def print_case(images: Path, count: int, image_size: int, work: Path) -> None:
     """Read and train on one folder at one size, and print a line."""
     cache = work / f"cache_{image_size}"
-    seconds, (reading,) = run([[sys.executable, "-c", READ, str(images), str(image_size)]], cache)
-
-    def train(job: int) -> list[str]:
-        out = work / f"out_{job}"
-        arguments = ["--data", str(images), "--image_size", str(image_size), "--fresh"]
-        arguments += ["--epochs", str(EPOCHS), "--img_path", str(out)]
-        return [sys.executable, "train.py", *arguments, "--weight_path", str(out / "w.pth")]
-
-    _, (one,) = run([train(0)], cache)
-    epoch = read_json(work / "out_0" / "train.json")["seconds"] / EPOCHS
-    _, both = run([train(0), train(1)], cache)
-    trained_on = 0.8 * count  # a fifth is for the test
+    said, (reading,) = run([[sys.executable, "-c", READ, str(images), str(image_size)]], cache)
+    options = argparse.Namespace(data=images, image_size=image_size, epochs=2)
+    trainings = [train_command(options, work / f"out_{job}", "--fresh") for job in range(2)]
+    _, (one,) = run(trainings[:1], cache)
+    epoch = read_json(work / "out_0" / "train.json")["seconds"] / options.epochs
+    _, both = run(trainings, cache)
     print(
         ROW.format(
-            count, image_size, f"{1e3 * seconds / count:.2f} ms", f"{reading:.0f} MB",
-            f"{1e3 * epoch / trained_on:.3f} ms", f"{one:.0f} MB", f"{sum(both):.0f} MB",
+            count, image_size, f"{1e3 * float(said) / count:.2f} ms", f"{reading:.0f} MB",
+            f"{1e3 * epoch / (0.6 * count):.3f} ms", f"{one:.0f} MB", f"{sum(both):.0f} MB",
         ),
         flush=True,
     )  # fmt: skip
@@ -95,7 +93,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128])
     options = parser.parse_args()
     print_machine()
-    print("\nall times are for one image: once to read it, once an epoch to train on it")
+    print("\ntimes are for one image: to read it; an epoch's (with validation), by training images")
     print(ROW.format("images", "pixels", "to read", "memory", "to train", "one training", "two"))
     items = open_source(options.data, Path("data")).items()
     fixed = options.counts[0]
@@ -107,7 +105,7 @@ def main() -> None:
             local = [Path(shutil.copy(item.content, work / f"{number}{item.content.suffix}"))
                      for number, item in enumerate(items[:fixed])]  # fmt: skip
             repeat(local, count, work / "images")
-            measure(work / "images", count, image_size, work)
+            print_case(work / "images", count, image_size, work)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 Timings drift, so two things are compared in one run, in turn, and ratios of medians count.
 """
 
+import argparse
+import os
 import statistics
 import sys
 import time
@@ -32,6 +34,21 @@ def print_ratios(title: str, medians: dict[str, float], unit: str = "s") -> None
     *_, reference = medians.values()
     for name, seconds in medians.items():
         print(f"  {name:44} {seconds:8.3f} {unit}   {seconds / reference:6.2f} times the last")
+
+
+def train_command(options: argparse.Namespace, out: Path, *more: str) -> list[str]:
+    """train.py on a benchmark's --data, --image_size and --epochs, with its results in `out`."""
+    command = [sys.executable, str(PROJECT / "train.py")]
+    for name in ("data", "image_size", "epochs"):
+        command += [f"--{name}", str(getattr(options, name))]
+    return [*command, "--img_path", str(out), "--weight_path", str(out / "w.pth"), *more]
+
+
+def environment(threads: int, **more: str) -> dict[str, str]:
+    """The environment of a child program with this many threads."""
+    from sweep import ONE_THREAD
+
+    return {**os.environ, **dict.fromkeys(ONE_THREAD, str(threads)), **more}
 
 
 def print_machine() -> None:

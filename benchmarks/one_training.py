@@ -34,17 +34,14 @@ class Ours:
         momenta = [torch.zeros_like(own) for own in model.parameters()]
         self.state = train.State(model, momenta, train.copy_of(model))
         self.options = argparse.Namespace(
-            batch_size=32,
-            learning_rate=learning_rate,
-            loss_function="CrossEntropyLoss",
-            precision=precision,
+            batch_size=32, learning_rate=learning_rate, precision=precision
         )
-        self.loss = LOSSES[self.options.loss_function]
-        self.step = train.make_step(self.state, images, self.options)
+        self.loss = LOSSES["CrossEntropyLoss"]
+        self.step = train.make_step(self.state, images, self.loss, self.options)
 
     def train(self, seed: int = 0) -> tuple[float, float]:
         random = torch.Generator().manual_seed(seed)
-        batches = shuffled_batches(self.images.splits["train"], 32, random)
+        batches = shuffled_batches(self.images.splits["train"], self.options.batch_size, random)
         return train.train_one_epoch(self.model, self.step, self.loss, self.images, batches)
 
     def validate(self) -> tuple[float, float]:

@@ -15,23 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from measure import PROJECT, print_machine
+from measure import PROJECT, environment, print_machine, train_command
 
 from runs import read_json
-from sweep import ONE_THREAD
 
 
 def train_and_test(options: argparse.Namespace, precision: str, seed: int, out: Path) -> list:
     """Test accuracy in percent of the kept and of the last weights, and seconds an epoch."""
-    places = ["--img_path", str(out), "--weight_path", str(out / "w.pth")]
-    train = ["train.py", "--data", options.data, "--epochs", str(options.epochs)]
-    train += ["--image_size", str(options.image_size)]
-    train += ["--precision", precision, "--seed", str(seed)]
-    for program in (train, ["test.py", "--precision", precision]):
-        subprocess.run(
-            [sys.executable, *program, *places],
-            cwd=PROJECT, env={**os.environ, **ONE_THREAD}, check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+    train = train_command(options, out, "--precision", precision, "--seed", str(seed))
+    test = [sys.executable, str(PROJECT / "test.py"), "--precision", precision]
+    test += ["--img_path", str(out), "--weight_path", str(out / "w.pth")]
+    for command in (train, test):
+        subprocess.run(command, env=environment(1), check=True, stdout=subprocess.DEVNULL)
     tested, trained = read_json(out / "test.json"), read_json(out / "train.json")
     accuracies = [
         100 * tested[name] / tested["test_images"] for name in ("correct", "last_correct")

@@ -6,14 +6,12 @@ Trains with train.py alone (one thread) and under torchrun, seed by seed, in tur
 """
 
 import argparse
-import os
 import statistics
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from measure import PROJECT, print_machine
+from measure import environment, print_machine, train_command
 
 from runs import read_history, read_json
 
@@ -21,12 +19,9 @@ from runs import read_history, read_json
 def train(processes: int, options: argparse.Namespace, seed: int, out: Path) -> tuple[float, float]:
     """Validation accuracy, percent, at the kept epoch, and seconds an epoch."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    arguments = [str(PROJECT / "train.py"), "--data", options.data, "--seed", str(seed)]
-    arguments += ["--epochs", str(options.epochs), "--img_path", str(out)]
-    arguments += ["--weight_path", str(out / "w.pth")]
-    command = [sys.executable, *(launcher if processes > 1 else []), *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, capture_output=True, env=environment)
+    python, *program = train_command(options, out, "--seed", str(seed))
+    command = [python, *(launcher if processes > 1 else []), *program]
+    subprocess.run(command, check=True, capture_output=True, env=environment(threads=1))
     record = read_json(out / "train.json")
     accuracy = read_history(out)[record["kept_epoch"] - 1][4]
     return 100 * accuracy, record["seconds"] / options.epochs
@@ -35,6 +30,7 @@ def train(processes: int, options: argparse.Namespace, seed: int, out: Path) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="shapes")
+    parser.add_argument("--image_size", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()

@@ -9,6 +9,7 @@ does not do.
 import argparse
 import shutil
 from functools import partial
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -16,16 +17,21 @@ from measure import alternate, print_machine, print_ratios
 from one_training import Ours
 from torch import Tensor
 
-import model
 import train
 from batches import Images
 from dataset import Data, load_data
-from model import CNN
+from model import CNN, to_grid
 
 
 def default_layout(own: Ours) -> None:
-    forward = own.model.to(memory_format=torch.contiguous_format).forward
-    own.model.forward = lambda images: forward(images.contiguous())
+    """Images, weights and momentum as PyTorch lays them out by default, channel by channel."""
+    images = own.images
+    pixels, scale, shift = (
+        value.movedim(-1, -3).contiguous() for value in (images.images, images.scale, images.shift)
+    )
+    images.inputs = lambda batch: torch.addcmul(shift, pixels.index_select(0, batch).float(), scale)
+    own.model.to(memory_format=torch.contiguous_format)
+    own.state.momentum[:] = [momentum.contiguous() for momentum in own.state.momentum]
 
 
 def usual_order(own: Ours) -> None:
@@ -35,7 +41,7 @@ def usual_order(own: Ours) -> None:
     def forward(images: Tensor) -> Tensor:
         for convolution in (network.conv1, network.conv2, network.conv3):
             images = F.max_pool2d(F.relu(convolution(images)), 2)
-        features = F.dropout(images.flatten(1), network.dropout, network.training)
+        features = F.dropout(to_grid(images).flatten(1), network.dropout, network.training)
         hidden = F.dropout(F.relu(network.hidden(features)), network.dropout, network.training)
         return network.output(hidden)
 
@@ -43,17 +49,16 @@ def usual_order(own: Ours) -> None:
 
 
 def tallies_in_the_loop(own: Ours) -> None:
-    """Loss and accuracy summed after every step."""
-    step, images, totals = own.step, own.images, torch.zeros(2)
+    """Loss and accuracy summed in every step."""
+    totals = torch.zeros(2)
 
-    def tallied(batch: Tensor) -> Tensor:
-        scores = step(batch)
-        loss = own.loss(scores, images.one_hot[batch])
-        correct = (scores.argmax(1) == images.targets[batch]).sum()
-        totals.add_(torch.stack([loss * len(batch), correct]))
-        return scores
+    def tallied(scores: Tensor, one_hot: Tensor) -> Tensor:
+        loss = own.loss(scores, one_hot)
+        correct = (scores.argmax(1) == one_hot.argmax(1)).sum()
+        totals.add_(torch.stack([loss.detach() * len(scores), correct]))
+        return loss
 
-    own.step = tallied
+    own.step = train.make_step(own.state, own.images, tallied, own.options)
 
 
 def torch_optimizer(own: Ours) -> None:
@@ -63,7 +68,7 @@ def torch_optimizer(own: Ours) -> None:
         optimizer.step()
         optimizer.zero_grad()
 
-    own.step = partial(train.train_step, own.model, update, own.images, own.options)
+    own.step = partial(train.train_step, own.model, update, own.images, own.loss, "float32")
 
 
 def normalised_once(own: Ours) -> None:
@@ -81,18 +86,11 @@ def dropout_from_bytes(own: Ours) -> None:
         keep = torch.randint(0, 256, features.shape, dtype=torch.uint8) >= round(256 * share)
         return features * keep * (1 / (1 - share))
 
-    names = {**vars(F), "dropout": dropout}
-    functions = argparse.Namespace(**names)
-    network = own.model
-
     def forward(images: Tensor) -> Tensor:
-        before, model.F = model.F, functions
-        try:
-            return CNN.forward(network, images)
-        finally:
-            model.F = before
+        with mock.patch.object(F, "dropout", dropout):
+            return CNN.forward(own.model, images)
 
-    network.forward = forward
+    own.model.forward = forward
 
 
 def compiled(own: Ours) -> None:

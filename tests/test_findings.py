@@ -111,7 +111,6 @@ def test_no_winner_is_named_where_the_seeds_are_too_few(seeds, named):
     worse = setting("worse", *[run([1, 0.5], wrong=120)] * seeds)
     text = " ".join(findings.comparison_sentences([best, worse]))
     assert ("No winner can be named" in text) != named
-
     assert ("Tested worse than it beyond noise" in text) == named
     if not named:
         assert "with 5 seeds the smallest p" in text and "0.0625" in text

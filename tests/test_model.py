@@ -43,6 +43,6 @@ def test_scores_are_raw_and_dropout_works_only_in_training():
 def test_layer_table_counts_every_parameter():
     table = layer_table(64)
     assert [row[0] for row in table] == ["conv1", "conv2", "conv3", "hidden", "output"]
-    assert table[0][2] == [8, 64, 64]
+    assert [row[2] for row in table] == [[8, 64, 64], [24, 32, 32], [48, 16, 16], [64], [2]]
     model: nn.Module = CNN()
     assert sum(row[3] for row in table) == sum(own.numel() for own in model.parameters())

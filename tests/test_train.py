@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import csv
+import io
 import json
 import math
 import os
@@ -97,8 +98,7 @@ def test_epoch_numbers_are_means_over_images_not_over_batches(photos, tmp_path):
     model, loss = CNN(dropout=0.0), LOSSES["CrossEntropyLoss"]
     own = images.splits["train"]
     uneven = iter(own.split(7))  # 16 images: 7, 7 and 2
-    options = argparse.Namespace(loss_function="CrossEntropyLoss", precision="float32")
-    step = partial(train.train_step, model, lambda: None, images, options)
+    step = partial(train.train_step, model, lambda: None, images, loss, "float32")
     got = train.train_one_epoch(model, step, loss, images, uneven)
     scores = model(images.inputs(own)).detach()
     log_p = scores.double().log_softmax(1).numpy()
@@ -115,9 +115,8 @@ def test_a_graphed_step_trains_like_the_plain_step(photos, monkeypatch):
 
     train = load_program("train")
     images = Images(load_data(str(photos), 16), torch.device("cpu"))
-    options = argparse.Namespace(
-        loss_function="CrossEntropyLoss", precision="float32", learning_rate=0.1, batch_size=7
-    )
+    options = argparse.Namespace(precision="float32", learning_rate=0.1, batch_size=7)
+    loss = train.LOSSES["CrossEntropyLoss"]
     captured = {"replays": 0}
 
     def noting(step: object, batch: torch.Tensor) -> torch.Tensor:
@@ -134,7 +133,9 @@ def test_a_graphed_step_trains_like_the_plain_step(photos, monkeypatch):
     class Stream:
         def wait_stream(self, other: object) -> None: ...
 
-    nothing = contextlib.nullcontext
+    def nothing(*_: object, **__: object) -> contextlib.AbstractContextManager:
+        return contextlib.nullcontext()
+
     for name, own in (("Stream", Stream), ("current_stream", Stream), ("CUDAGraph", Graph),
                       ("stream", nothing), ("graph", nothing)):  # fmt: skip
         monkeypatch.setattr(torch.cuda, name, own)
@@ -144,11 +145,11 @@ def test_a_graphed_step_trains_like_the_plain_step(photos, monkeypatch):
         torch.manual_seed(0)
         model = CNN(dropout=0.0)
         state = train.State(model, [torch.zeros_like(own) for own in model.parameters()], {})
-        step = train.make_step(state, images, options)
+        step = train.make_step(state, images, loss, options)
         if graphed:
             changed = [*model.parameters(), *state.momentum]
             step = as_cuda_graph(partial(noting, step), 7, changed)
-        loss, batches = train.LOSSES["CrossEntropyLoss"], images.splits["train"].split(7)
+        batches = images.splits["train"].split(7)
         results.append(
             [train.train_one_epoch(model, step, loss, images, iter(batches)) for _ in range(3)]
         )
@@ -157,6 +158,51 @@ def test_a_graphed_step_trains_like_the_plain_step(photos, monkeypatch):
     assert results[0] == results[1]
     for own, other in zip(*weights, strict=True):
         assert torch.equal(own, other)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_the_graph_of_a_step_with_dropout_repeats_its_bits(photos):
+    from batches import Images, choose_device
+    from dataset import load_data
+    from model import CNN
+
+    train, device = load_program("train"), choose_device("cuda")
+    images = Images(load_data(str(photos), 16), device)
+    options = argparse.Namespace(precision="float32", learning_rate=0.1, batch_size=7)
+    loss, results = train.LOSSES["CrossEntropyLoss"], []
+    for _ in range(2):
+        torch.manual_seed(0)
+        model = CNN().to(device, memory_format=torch.channels_last)
+        momentum = [torch.zeros_like(own) for own in model.parameters()]
+        step = train.make_step(train.State(model, momentum, {}), images, loss, options)
+        for epoch in range(3):
+            torch.manual_seed(epoch)
+            batches = iter(images.splits["train"].split(7))
+            results.append(train.train_one_epoch(model, step, loss, images, batches))
+    assert results[:3] == results[3:]
+    assert len(set(results[:3])) == 3, "every epoch has masks of its own and learns"
+
+
+def test_the_curves_leave_room_for_the_labels_of_a_loss_that_hardly_moves(tmp_path, monkeypatch):
+    import plots
+    from runs import history_text
+
+    figures = []
+    monkeypatch.setattr(plots, "save", lambda figure, _: figures.append(figure))
+    rows = [[epoch, 0.6925 + epoch / 1e5, 0.6926 + epoch / 1e5, 0.5, 0.5] for epoch in range(1, 9)]
+    (tmp_path / "history.csv").write_text(history_text(rows))
+    plots.draw_curves(tmp_path)
+    for figure in figures:
+        figure.savefig(io.BytesIO())
+        assert figure.axes[0].yaxis.label.get_window_extent().x0 >= 0
+
+
+def test_streams_of_random_numbers_are_kept_apart():
+    from batches import seed_of
+
+    keys = [(), (0,), (0, 0), (1,), (1, 0), (1, 1), (2,), (2, 0)]
+    seeds = {seed_of(seed, *key) for seed in range(50) for key in keys}
+    assert len(seeds) == 50 * len(keys)
 
 
 def test_the_step_is_that_of_torchs_sgd():
