@@ -10,7 +10,7 @@ No worker processes, no files: a batch is a slice of one uint8 tensor.
 import contextlib
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from dataset import Data
 from losses import one_hot
 from runs import InputError
 
-EVALUATION_BATCH = 256  # larger gained nothing; its activations still fit the caches
+EVALUATION_PIXELS = 256 * 32 * 32  # scored at once: more gained nothing and takes more memory
 
 
 class Images:
@@ -73,10 +73,10 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     return contextlib.nullcontext()
 
 
-def shuffled_batches(indices: Tensor, batch_size: int, random: torch.Generator) -> Iterator[Tensor]:
+def shuffled_batches(indices: Tensor, batch_size: int, random: torch.Generator) -> Sequence[Tensor]:
     """Split int64 indices (n,) into batches in a new order; the last one may be smaller."""
     order = torch.randperm(len(indices), generator=random).to(indices.device)
-    yield from indices[order].split(batch_size)
+    return indices[order].split(batch_size)
 
 
 def seed_of(seed: int, *key: int) -> int:
@@ -93,7 +93,8 @@ def as_cuda_graph(
     """Make a step's kernels one graph: small batches on a GPU are bound by launching kernels.
 
     A graph has fixed shapes, so batches of another size are stepped as they are. `changed` are
-    the tensors that a step changes; they are left as they were.
+    the tensors that a step changes; they are left as they were. The scores that the graph's step
+    returns are written over by the next one.
     """
     before = [own.detach().clone() for own in changed]
     batch = torch.zeros(batch_size, dtype=torch.int64, device=changed[0].device)
@@ -115,7 +116,7 @@ def as_cuda_graph(
             return step(own)
         batch.copy_(own)
         graph.replay()
-        return scores.clone()  # the next replay writes over them
+        return scores
 
     return run
 
@@ -125,13 +126,14 @@ def score_all(
     model: nn.Module,
     images: Images,
     indices: Tensor,
-    batch_size: int = EVALUATION_BATCH,
     precision: str = "float32",
+    batch_size: int | None = None,
 ) -> Tensor:
     """Raw scores, float32 (n, 2), of the images at `indices`, without dropout."""
     model.eval()
+    pixels = images.images[0, ..., 0].numel()
     scores = []
-    for batch in indices.split(batch_size):
+    for batch in indices.split(batch_size or max(1, EVALUATION_PIXELS // pixels)):
         with autocast(images.images.device, precision):
             scores.append(model(images.inputs(batch)).float())
     return torch.cat(scores)

@@ -12,6 +12,7 @@ It can be deleted at any time.
 import contextlib
 import hashlib
 import io
+import mmap
 import os
 import shutil
 import tempfile
@@ -96,8 +97,12 @@ def open_cache(folder: Path, source: str, image_size: int) -> Data:
     """Map decoded images into memory; pages are shared between processes."""
     index = read_json(folder / "index.json")
     shape = (len(index["names"]), image_size, image_size, 3)
-    # Read-only: a mapping that could be written to is refused if it is larger than memory.
-    images = np.memmap(folder / "images", np.uint8, "r", shape=shape)
+    with (folder / "images").open("rb") as file:
+        # Read-only: a mapping that could be written to is refused if it is larger than memory.
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if hasattr(mmap, "MADV_RANDOM"):
+        mapped.madvise(mmap.MADV_RANDOM)  # reading ahead drops pages where memory is short
+    images = np.frombuffer(mapped, np.uint8).reshape(shape)
     splits = {part: np.array(index["splits"][part], dtype=np.int64) for part in PARTS}
     return Data(
         source,

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from batches import EVALUATION_BATCH, Images, choose_device, score_all
+from batches import Images, choose_device, score_all
 from checkpoints import load_weight
 from dataset import Data, bad_files_message, bad_files_note, decode_or_reason, describe, load_data
 from model import CNN
@@ -52,7 +52,7 @@ def main() -> int:
     indices = images.splits["test"]
     scores = {
         name: score_all(
-            model_of(weight, name, device), images, indices, options.batch_size, options.precision
+            model_of(weight, name, device), images, indices, options.precision, options.batch_size
         ).cpu()
         for name in ("kept", "last")
     }
@@ -89,7 +89,11 @@ def parse_options() -> argparse.Namespace:
         help="weight file that train.py left",
     )
     add("--img_path", type=Path, default="result", metavar="FOLDER", help="folder for the results")
-    add("--batch_size", type=positive_int, default=EVALUATION_BATCH, help="images scored at once")
+    add(
+        "--batch_size",
+        type=positive_int,
+        help="images scored at once (default: 256 of 32 x 32 pixels, fewer of larger ones)",
+    )
     add_data_options(parser, without="the images that the weights were trained beside")
     add_device_options(parser)
     add(
@@ -200,7 +204,7 @@ def predict(options: argparse.Namespace, weight: dict, device: torch.device) -> 
     )  # fmt: skip
     scores = score_all(
         model_of(weight, "kept", device), Images(data, device),
-        torch.arange(count, device=device), options.batch_size, options.precision,
+        torch.arange(count, device=device), options.precision, options.batch_size,
     )  # fmt: skip
     rows = [
         (str(path), weight["classes"][predicted], f"{probability:.4f}")

@@ -13,7 +13,7 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -288,15 +288,19 @@ def train_one_epoch(
     step: Callable[[Tensor], Tensor],
     loss_function: Callable[[Tensor, Tensor], Tensor],
     images: Images,
-    batches: Iterator[Tensor],
+    batches: Sequence[Tensor],
 ) -> tuple[float, float]:
     """Take one step for every batch of indices; mean loss and accuracy over the images."""
     model.train()
-    scores, shares = [], []
+    share = torch.cat([processes.share_of(batch) for batch in batches])
+    # One tensor, filled in place: thousands of small ones would scatter over the memory.
+    scores = torch.empty(len(share), 2, device=share.device)
+    seen = 0
     for batch in batches:
-        scores.append(step(batch))
-        shares.append(processes.share_of(batch))
-    return loss_and_accuracy(loss_function, torch.cat(scores), images, torch.cat(shares))
+        own = step(batch)
+        scores[seen : seen + len(own)] = own
+        seen += len(own)
+    return loss_and_accuracy(loss_function, scores, images, share)
 
 
 def make_step(
@@ -360,7 +364,7 @@ def validate(
 ) -> tuple[float, float]:
     """Mean loss and accuracy over the validation images, each counted once."""
     share = processes.share_of(images.splits["valid"])
-    scores = score_all(model, images, share, precision=precision)
+    scores = score_all(model, images, share, precision)
     return loss_and_accuracy(loss_function, scores, images, share)
 
 

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from measure import alternate, print_machine, print_ratios
 from one_training import Ours
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 import train
 from batches import Images
@@ -118,6 +119,17 @@ def way(data: Data, idea: str = "") -> Ours:
     return own
 
 
+def print_profile(own: Ours) -> None:
+    """Which kernels an epoch's training time goes to."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        own.train()
+    kernels = sorted(profiled.key_averages(), key=lambda own: -own.self_cpu_time_total)
+    total = sum(own.self_cpu_time_total for own in kernels)
+    print("\nshare of train.py's own time, as torch's profiler sees it")
+    for own in kernels[:7]:
+        print(f"  {own.key:44} {100 * own.self_cpu_time_total / total:3.0f}%")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True)
@@ -130,6 +142,7 @@ def main() -> None:
     ideas = [idea for idea in IDEAS if idea != "torch.compile" or shutil.which("g++")]
     ways = {idea: way(data, idea).train for idea in ideas} | {"train.py": way(data).train}
     print_ratios("an epoch's training, 8-24-48, 1 thread", alternate(ways, options.rounds))
+    print_profile(way(data))
 
 
 if __name__ == "__main__":

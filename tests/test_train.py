@@ -97,7 +97,7 @@ def test_epoch_numbers_are_means_over_images_not_over_batches(photos, tmp_path):
     torch.manual_seed(0)
     model, loss = CNN(dropout=0.0), LOSSES["CrossEntropyLoss"]
     own = images.splits["train"]
-    uneven = iter(own.split(7))  # 16 images: 7, 7 and 2
+    uneven = own.split(7)  # 16 images: 7, 7 and 2
     step = partial(train.train_step, model, lambda: None, images, loss, "float32")
     got = train.train_one_epoch(model, step, loss, images, uneven)
     scores = model(images.inputs(own)).detach()
@@ -151,7 +151,7 @@ def test_a_graphed_step_trains_like_the_plain_step(photos, monkeypatch):
             step = as_cuda_graph(partial(noting, step), 7, changed)
         batches = images.splits["train"].split(7)
         results.append(
-            [train.train_one_epoch(model, step, loss, images, iter(batches)) for _ in range(3)]
+            [train.train_one_epoch(model, step, loss, images, batches) for _ in range(3)]
         )
         weights.append([own.detach().clone() for own in model.parameters()])
     assert captured["replays"] == 6, "two full batches an epoch; the one of 2 is stepped as it is"
@@ -177,7 +177,7 @@ def test_on_a_gpu_the_graph_of_a_step_with_dropout_repeats_its_bits(photos):
         step = train.make_step(train.State(model, momentum, {}), images, loss, options)
         for epoch in range(3):
             torch.manual_seed(epoch)
-            batches = iter(images.splits["train"].split(7))
+            batches = images.splits["train"].split(7)
             results.append(train.train_one_epoch(model, step, loss, images, batches))
     assert results[:3] == results[3:]
     assert len(set(results[:3])) == 3, "every epoch has masks of its own and learns"
