@@ -262,11 +262,12 @@ def epochs_sentences(settings: list[Setting]) -> list[str]:
             continue
         kept = sorted(result.kept_epoch for result in results)
         epochs = f"epoch {kept[0]}" if kept[0] == kept[-1] else f"epochs {kept[0]} to {kept[-1]}"
+        gap = mean([gap_of(own) for own in results])
         verdict = "overfits" if overfits(setting) else "does not overfit by this rule"
         sentences.append(
             f"{setting.name}: lowest validation loss at {epochs}; afterwards it rose by "
             f"{100 * mean([rise_of(own) for own in results]):.0f}%; in the last epoch training "
-            f"accuracy is {100 * mean([gap_of(own) for own in results]):.1f} points above "
+            f"accuracy is {abs(100 * gap):.1f} points {'above' if gap >= 0 else 'below'} "
             f"validation accuracy; last epoch's test accuracy "
             f"{percent(mean([own.last_accuracy for own in results]))}: {verdict}."
         )
