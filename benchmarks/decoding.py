@@ -1,6 +1,8 @@
 """Reading folders: time beside Pillow in a loop.
 
-python benchmarks/decoding.py --data FOLDER [--image_size 64] [--rounds 3]
+    python benchmarks/decoding.py --data FOLDER [--image_size 64] [--rounds 3]
+
+The two ways take turns.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     python benchmarks/networks.py --data FOLDER [--image_size 32] [--epochs 80]
 
-Trains every candidate of the README's table whose layers model.CNN can have, one after another,
-and prints training, validation and test accuracy after 20, 40 and 80 epochs (of the last
+Trains every candidate of the README's table, and 16-32-64 with dropout 0.5, one after another, and
+prints training, validation and test accuracy after 20, 40 and 80 epochs (of the last
 weights). About five minutes for each candidate on one core.
 """
 

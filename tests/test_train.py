@@ -192,6 +192,7 @@ def test_the_curves_leave_room_for_the_labels_of_a_loss_that_hardly_moves(tmp_pa
     rows = [[epoch, 0.6925 + epoch / 1e5, 0.6926 + epoch / 1e5, 0.5, 0.5] for epoch in range(1, 9)]
     (tmp_path / "history.csv").write_text(history_text(rows))
     plots.draw_curves(tmp_path)
+    assert len(figures) == 2
     for figure in figures:
         figure.savefig(io.BytesIO())
         assert figure.axes[0].yaxis.label.get_window_extent().x0 >= 0
