@@ -45,8 +45,8 @@ def run_on(processes: int, project: Path, arguments: list) -> Ended:
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
-def test_two_and_three_processes_give_the_losses_of_one(project, photos, tmp_path):
-    # 16 images in batches of 7: 7, 7 and 2, which neither 2 nor 3 processes divide evenly.
+def test_three_processes_give_the_losses_of_one(project, photos, tmp_path):
+    # 16 images in batches of 7: 7, 7 and 2, which three processes do not divide evenly.
     def train(processes: int) -> np.ndarray:
         out = tmp_path / str(processes)
         arguments = train_arguments(photos, out, epochs=4, batch_size=7, learning_rate=0.05)
@@ -57,10 +57,9 @@ def test_two_and_three_processes_give_the_losses_of_one(project, photos, tmp_pat
         return np.array(read_history(out / "r"))
 
     with ThreadPoolExecutor() as pool:  # they spend most of their time importing torch
-        one, two, three = pool.map(train, (1, 2, 3))
-    for several in (two, three):
-        np.testing.assert_allclose(several[:, 1:3], one[:, 1:3], rtol=1e-4)
-        np.testing.assert_allclose(several[:, 3:], one[:, 3:], atol=1e-6)
+        one, three = pool.map(train, (1, 3))
+    np.testing.assert_allclose(three[:, 1:3], one[:, 1:3], rtol=1e-4)
+    np.testing.assert_allclose(three[:, 3:], one[:, 3:], atol=1e-6)
 
 
 def test_a_killed_process_ends_all_and_another_number_of_them_goes_on(project, photos, tmp_path):
