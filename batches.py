@@ -9,6 +9,7 @@ No worker processes, no files: a batch is a slice of one uint8 tensor.
 
 import contextlib
 import os
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -55,7 +56,7 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).split("\n")[0]
+        reason = textwrap.shorten(str(error), 100, placeholder=" …")
         raise InputError(f"--device {name} cannot be used: {reason}; try --device cpu") from None
     if device.type == "cuda":
         if device.index is not None:

@@ -17,16 +17,6 @@ from runs import InputError, replacing
 
 WEIGHT, CHECKPOINT = "CNN weight", "CNN checkpoint"
 VERSION = 1
-KEYS = {
-    WEIGHT: {
-        "kept", "last", "kept_epoch", "epochs", "image_size", "classes", "mean", "std",
-        "data", "download_folder", "skip_bad_images", "loss_function",
-    },
-    CHECKPOINT: {
-        "identity", "epoch", "weights", "momentum", "kept", "kept_epoch", "history", "seconds",
-    },
-}  # fmt: skip
-PREPARING = {"image_size": int, "classes": list, "mean": list, "std": list, "data": str}
 
 
 def save(kind: str, path: Path, content: dict) -> None:
@@ -42,7 +32,7 @@ def save(kind: str, path: Path, content: dict) -> None:
 def load(kind: str, path: Path) -> dict:
     """Read a weight file or checkpoint onto the CPU; InputError if it is not a whole one."""
     if not path.is_file():
-        raise InputError(f"{path} is not there; train first, or name another {kind} file")
+        raise InputError(f"{path} is no file; train first, or name another {kind} file")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError:
@@ -54,7 +44,7 @@ def load(kind: str, path: Path) -> dict:
         ) from None
     if not isinstance(content, dict) or content.get("kind") != kind:
         raise InputError(f"{path} is no {kind} file of this program; name another file")
-    if content.get("version") != VERSION or not KEYS[kind] <= content.keys():
+    if content.get("version") != VERSION:
         raise InputError(f"{path} is a {kind} file of another version; train again")
     return content
 
@@ -62,24 +52,17 @@ def load(kind: str, path: Path) -> dict:
 def load_weight(path: Path) -> dict:
     """Read a weight file; InputError if it is broken or belongs to another model."""
     content = load(WEIGHT, path)
-    for name, kind in PREPARING.items():
-        if not isinstance(content[name], kind):
-            raise InputError(f"{path} is damaged: {name} is no {kind.__name__}; train again")
-    for name in ("kept", "last"):
-        check_weights(content[name], path)
-    return content
-
-
-def check_weights(weights: dict, path: Path) -> None:
-    """Refuse weights that do not fit the CNN of model.py."""
-    expected = {name: value.shape for name, value in CNN().state_dict().items()}
-    values = weights.items() if isinstance(weights, dict) else ()
-    found = {name: getattr(value, "shape", None) for name, value in values}
-    if found != expected:
-        differing = sorted(
-            name for name in expected | found if expected.get(name) != found.get(name)
-        )
+    try:
+        for name in ("kept", "last"):
+            CNN().load_state_dict(content[name])
+        names, numbers = content["classes"], [*content["mean"], *content["std"]]
+        kinds = [type(value) for value in (content["image_size"], *names, *numbers)]
+        if kinds != [int, str, str, *[float] * 6]:
+            raise TypeError("size, classes, mean and std are not what they should be")
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
         raise InputError(
-            f"{path} holds weights of another model than model.py's CNN "
-            f"({differing[0]} differs); train again, or name another file"
-        )
+            f"{path} is damaged or belongs to another model than model.py's CNN ({reason}); "
+            "train again, or name another file"
+        ) from None
+    return content

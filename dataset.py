@@ -9,21 +9,23 @@ content: names, sizes and times of the files, image size, and this module's own 
 It can be deleted at any time.
 """
 
-import contextlib
 import hashlib
+import importlib.metadata
 import io
 import mmap
 import os
 import shutil
 import tempfile
+import textwrap
 import time
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from runs import PROJECT, InputError, file_digest, read_json, write_json
 from screen import Progress
@@ -32,7 +34,7 @@ from sources import PARTS, Item, Source, open_source, stamp_of
 HELD_OUT = 0.2  # share of a class that becomes valid, and test where there is none
 SPLIT_SEED = 0  # one split for every run, so that runs are compared on the same images
 BLOCK = 512  # images decoded before they are written: what bounds the memory
-ABANDONED_SECONDS = 86400  # a cache that has been under way for longer was killed
+ABANDONED_SECONDS = 600  # a cache that has not grown for so long was left by a kill
 NAMED_FILES = 20  # bad files named in a message; the rest is a count
 UNBALANCED = 1.5  # from this ratio of the classes on, plain accuracy misleads
 
@@ -71,21 +73,18 @@ def load_data(
     """
     source = open_source(data, download_folder)
     own = file_digest(PROJECT / "dataset.py")
-    key = stamp_of([source.name, source.stamp, image_size, skip_bad_images, own])
+    pillow = importlib.metadata.version("pillow")
+    key = stamp_of([source.name, source.stamp, image_size, skip_bad_images, own, pillow])
     folder = cache_folder() / key[:32]
-    if not is_whole(folder, image_size):
-        shutil.rmtree(folder, ignore_errors=True)
-        build_cache(source, image_size, skip_bad_images, folder)
-    return open_cache(folder, source.name, image_size)
-
-
-def is_whole(folder: Path, image_size: int) -> bool:
-    """Whether a cache is there, with all its images."""
-    count = len(read_json(folder / "index.json").get("names", []))
-    try:
-        return count > 0 and (folder / "images").stat().st_size == count * image_size**2 * 3
-    except OSError:
-        return False
+    data = open_cache(folder, source.name, image_size)
+    if not data:
+        try:
+            build_cache(source, image_size, skip_bad_images, folder)
+        except OSError as error:
+            error.filename = f"{folder.parent} (the cache of decoded images)"
+            raise
+        data = open_cache(folder, source.name, image_size)
+    return data
 
 
 def cache_folder() -> Path:
@@ -93,25 +92,26 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cnn_experiments"
 
 
-def open_cache(folder: Path, source: str, image_size: int) -> Data:
-    """Map decoded images into memory; pages are shared between processes."""
+def open_cache(folder: Path, source: str, image_size: int) -> Data | None:
+    """Map decoded images into memory, shared between processes; None if they are not all there."""
     index = read_json(folder / "index.json")
+    if not index:
+        return None
     shape = (len(index["names"]), image_size, image_size, 3)
-    with (folder / "images").open("rb") as file:
+    try:
         # Read-only: a mapping that could be written to is refused if it is larger than memory.
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        images = np.memmap(folder / "images", np.uint8, "r", shape=shape)
+    except (OSError, ValueError):
+        return None
     if hasattr(mmap, "MADV_RANDOM"):
-        mapped.madvise(mmap.MADV_RANDOM)  # reading ahead drops pages where memory is short
-    images = np.frombuffer(mapped, np.uint8).reshape(shape)
-    splits = {part: np.array(index["splits"][part], dtype=np.int64) for part in PARTS}
+        images.base.madvise(mmap.MADV_RANDOM)  # reading ahead drops pages where memory is short
     return Data(
-        source,
-        tuple(index["classes"]),
-        index["names"],
-        images,
-        np.array(index["targets"], dtype=np.int64),
-        splits,
-        *(index[key] for key in ("mean", "std", "digest", "skipped", "warnings")),
+        source=source,
+        classes=tuple(index["classes"]),
+        images=images,
+        targets=np.array(index["targets"], dtype=np.int64),
+        splits={part: np.array(own, dtype=np.int64) for part, own in index["splits"].items()},
+        **{key: index[key] for key in ("names", "mean", "std", "digest", "skipped", "warnings")},
     )
 
 
@@ -121,43 +121,53 @@ def open_cache(folder: Path, source: str, image_size: int) -> Data:
 def build_cache(source: Source, image_size: int, skip_bad: bool, folder: Path) -> None:
     """Decode a source into a folder that appears complete or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in folder.parent.glob(".building-*"):
+    for left in folder.parent.glob(".building-*/images"):
         if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
+            shutil.rmtree(left.parent, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
     try:
-        kept, digests, bad = decode_into(work / "images", source.items(), image_size)
-        if bad and not skip_bad:
-            raise InputError(bad_files_message(bad))
-        index = make_index(source, kept, digests, bad)
-        index["digest"] = stamp_of([image_size, index["digest"]])
-        index["mean"], index["std"] = channel_statistics(
-            work / "images", image_size, index["splits"]["train"]
-        )
-        write_json(work / "index.json", index)
+        decoded = decode_into(work / "images", source.items(), image_size)
+        if decoded.bad and not skip_bad:
+            raise InputError(bad_files_message(decoded.bad))
+        write_json(work / "index.json", make_index(source, decoded, image_size))
         try:
             work.rename(folder)
         except OSError:
-            if not is_whole(folder, image_size):  # else another process was faster
-                raise
-    except OSError as error:
-        error.filename = error.filename or str(folder.parent)
-        raise
+            if not open_cache(folder, source.name, image_size):  # else another was faster
+                shutil.rmtree(folder, ignore_errors=True)
+                work.rename(folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def decode_into(
-    path: Path, items: list[Item], image_size: int
-) -> tuple[list[Item], list[str], list[tuple[str, str]]]:
+class Decoded(NamedTuple):
+    """What is known of decoded images beside their pixels.
+
+    Of each: its item, the digest of its file's bytes, and the sums and sums of squares of its
+    channels, int64 (2, 3). `bad` are (name, reason) of those that could not be decoded, `digest`
+    is that of all pixels.
+    """
+
+    items: list[Item]
+    digests: list[str]
+    moments: list[np.ndarray]
+    bad: list[tuple[str, str]]
+    digest: str
+
+
+def decode_into(path: Path, items: list[Item], image_size: int) -> Decoded:
     """Decode items on all cores into one file of uint8 (H, W, 3) images, one after another.
 
-    Returns the items that could be decoded, the digests of their bytes, and (name, reason) of
-    those that could not. Memory holds one block of images, however many there are.
+    Memory holds one block of images, however many there are.
     """
-    kept, digests, bad = [], [], []
+    kept, digests, moments, bad, all_pixels = [], [], [], [], hashlib.sha256()
     progress = Progress()
-    with path.open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool, quiet_pillow():
+    with (
+        path.open("wb") as file,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # Pillow's: what it cannot read is listed
         for start in range(0, len(items), BLOCK):
             block = items[start : start + BLOCK]
             decoded = pool.map(lambda item: decode_or_reason(item, image_size), block)
@@ -165,48 +175,37 @@ def decode_into(
                 if image is None:
                     bad.append((item.name, digest_or_reason))
                 else:
-                    file.write(image.tobytes())
+                    pixels, values = image.tobytes(), image.astype(np.int64)
+                    file.write(pixels)
+                    all_pixels.update(pixels)
+                    moments.append(np.stack([values.sum((0, 1)), (values * values).sum((0, 1))]))
                     kept.append(item)
                     digests.append(digest_or_reason)
             progress.show(f"decoding images: {start + len(block)} of {len(items)}")
         file.flush()
         os.fsync(file.fileno())
     progress.clear()
-    return kept, digests, bad
-
-
-@contextlib.contextmanager
-def quiet_pillow() -> Iterator[None]:
-    """Leave out Pillow's warnings: what it can read is used, what it cannot is listed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    return Decoded(kept, digests, moments, bad, all_pixels.hexdigest())
 
 
 def decode_or_reason(item: Item, image_size: int) -> tuple[np.ndarray | None, str]:
     """Decode one item: the image and the digest of its bytes, or None and what is wrong."""
     if isinstance(item.content, np.ndarray):
-        return resize_array(item.content, image_size), digest_of(item.content.tobytes())
+        pixels = resized(Image.fromarray(item.content), image_size)
+        return pixels, digest_of(item.content.tobytes())
     try:
         content = item.content.read_bytes()
         if not content:
             return None, "empty file"
         return decode(content, image_size), digest_of(content)
+    except UnidentifiedImageError:
+        return None, "not an image"
     except Exception as error:  # Pillow raises almost anything on broken files
-        return None, " ".join(str(error).split())[:100] or type(error).__name__
+        return None, textwrap.shorten(str(error), 100, placeholder=" …") or type(error).__name__
 
 
 def digest_of(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def resize_array(image: np.ndarray, image_size: int) -> np.ndarray:
-    """Bring a uint8 (H, W, 3) image to image_size by image_size."""
-    from PIL import Image
-
-    if image.shape[:2] == (image_size, image_size):
-        return image
-    return np.asarray(Image.fromarray(image).resize((image_size, image_size), Image.BILINEAR))
 
 
 def decode(content: bytes, image_size: int) -> np.ndarray:
@@ -215,20 +214,23 @@ def decode(content: bytes, image_size: int) -> np.ndarray:
     JPEGs are decoded at the smallest of their scales that is not below the size wanted.
     Pictures are turned upright, transparency becomes white, of several frames the first counts.
     """
-    from PIL import Image, ImageOps
-
     with Image.open(io.BytesIO(content)) as image:
         image.draft(None, (image_size, image_size))
         image.load()
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I"):  # 16 bits: convert() would clip instead of scale
             image = Image.fromarray((np.asarray(image) // 257).clip(0, 255).astype(np.uint8))
-        if image.has_transparency_data:
+        if "A" in image.mode.upper() or "transparency" in image.info:
             image = image.convert("RGBA")
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image)
-        image = image.convert("RGB").resize((image_size, image_size), Image.BILINEAR)
-        return np.asarray(image)
+        return resized(image, image_size)
+
+
+def resized(image: Image.Image, image_size: int) -> np.ndarray:
+    """Bring a Pillow image to uint8 (image_size, image_size, 3)."""
+    shape = (image_size, image_size)
+    return np.asarray(image.convert("RGB").resize(shape, Image.Resampling.BILINEAR))
 
 
 def bad_files_message(bad: list[tuple[str, str]]) -> str:
@@ -245,27 +247,30 @@ def bad_files_note(bad: list[tuple[str, str]]) -> str:
     return f"left out {files}: {bad[0][0]} ({bad[0][1]})"
 
 
-def make_index(
-    source: Source, items: list[Item], digests: list[str], bad: list[tuple[str, str]]
-) -> dict:
+def make_index(source: Source, decoded: Decoded, image_size: int) -> dict:
     """Everything about the decoded images but their pixels, as plain values."""
-    targets = np.array([item.target for item in items], dtype=np.int64)
-    parts = np.array([item.part for item in items])
+    targets = np.array([item.target for item in decoded.items], dtype=np.int64)
+    parts = np.array([item.part for item in decoded.items])
     splits = split(parts, targets, source)
-    part_of = np.empty(len(items), dtype=object)
+    part_of = np.empty(len(targets), dtype=object)
     for part, indices in splits.items():
         part_of[indices] = part
-    names = [item.name for item in items]
-    notes = [leak_warning(names, digests, part_of), balance_warning(source, targets, splits)]
-    if bad:
-        notes.append(bad_files_note(bad))
+    names = [item.name for item in decoded.items]
+    notes = [
+        leak_warning(names, decoded.digests, part_of), balance_warning(source, targets, splits),
+    ]  # fmt: skip
+    if decoded.bad:
+        notes.append(bad_files_note(decoded.bad))
+    mean, std = channel_statistics(np.array(decoded.moments)[splits["train"]], image_size**2)
     return {
         "classes": source.classes,
         "names": names,
         "targets": targets.tolist(),
         "splits": {part: indices.tolist() for part, indices in splits.items()},
-        "digest": stamp_of([source.classes, targets.tolist(), part_of.tolist(), digests]),
-        "skipped": len(bad),
+        "mean": mean,
+        "std": std,
+        "digest": stamp_of([decoded.digest, source.classes, targets.tolist(), part_of.tolist()]),
+        "skipped": len(decoded.bad),
         "warnings": [note for note in notes if note],
     }
 
@@ -291,30 +296,19 @@ def split(parts: np.ndarray, targets: np.ndarray, source: Source) -> dict[str, n
         for part in PARTS:
             if not (assigned[own] == part).any():
                 raise InputError(
-                    f"class {name} of {source.name} has only {len(own)} readable images, "
-                    f"none for {part}; add some"
+                    f"class {name} of {source.name} has no image for {part}: "
+                    f"it holds only {len(own)} that can be read; add some"
                 )
     return {part: np.flatnonzero(assigned == part) for part in PARTS}
 
 
-def channel_statistics(
-    path: Path, image_size: int, indices: list[int]
-) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel over some images, of values from 0 to 1."""
-    total = np.zeros(3, dtype=np.int64)  # integers: exact in any order
-    squares = np.zeros(3, dtype=np.int64)
-    wanted = np.zeros(path.stat().st_size // (image_size * image_size * 3), dtype=bool)
-    wanted[indices] = True
-    with path.open("rb") as file:  # read, not mapped: mapped pages would count as memory
-        for start in range(0, len(wanted), BLOCK):
-            block = np.fromfile(file, np.uint8, BLOCK * image_size * image_size * 3)
-            block = block.reshape(-1, image_size * image_size, 3)[wanted[start : start + BLOCK]]
-            values = block.astype(np.uint32)
-            total += values.sum((0, 1), dtype=np.int64)
-            squares += (values * values).sum((0, 1), dtype=np.int64)
-    count = len(indices) * image_size * image_size
-    mean = total / count
-    std = np.sqrt(np.maximum(squares / count - mean * mean, 1.0))  # one grey level at least
+def channel_statistics(moments: np.ndarray, pixels: int) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel, of values from 0 to 1.
+
+    `moments`, int64 (n, 2, 3), are the sums and sums of squares of n images of `pixels` pixels.
+    """
+    mean, square = moments.sum(0) / (len(moments) * pixels)
+    std = np.sqrt(np.maximum(square - mean * mean, 1.0))  # one grey level at least
     return (mean / 255).tolist(), (std / 255).tolist()
 
 

@@ -18,7 +18,7 @@ Z95 = 1.959963984540054  # 97.5 % point of the normal distribution
 OVERFIT_RISE = 0.10  # the validation loss rises by more than this share after its minimum ...
 OVERFIT_GAP = 0.05  # ... while training accuracy is more than this above validation accuracy
 UNSTABLE = 0.2  # of its range that the validation loss goes up and down between two epochs
-STILL_FALLING = 0.01  # fall of the validation loss over the last fifth that counts as one
+STILL_FALLING = 0.1  # fall of the validation loss over the last fifth, of its range, that counts
 SAME_ANSWERS = 0.95  # two losses that agree on more of the test images give the same answer
 
 
@@ -90,7 +90,10 @@ def mcnemar(only_first: int, only_second: int) -> float:
     equally good, each of these falls to either side with probability 1/2.
     """
     count, least = only_first + only_second, min(only_first, only_second)
-    tail = sum(math.comb(count, k) for k in range(least + 1))
+    term = tail = 1  # the binomial coefficients, each from the one before: fast for any count
+    for k in range(least):
+        term = term * (count - k) // (k + 1)
+        tail += term
     return min(1.0, 2 * tail / 2**count)
 
 
@@ -152,12 +155,15 @@ def comparison_sentences(settings: list[Setting]) -> list[str]:
     best = best_of(settings)
     comparisons = compare_with(best, settings)
     seeds = min(len(setting.results) for setting in settings)
+    least, count = smallest_p(seeds, len(comparisons)), len(best.results[0].right)
+    undecided = seeds > 1 and least >= ALPHA
+    low, high = wilson(best.test_accuracy * count, count)
     sentences = [
-        f"Best by validation accuracy: {best.name}, {percent(best.valid_accuracy)} "
-        f"(test {percent(best.test_accuracy)})."
+        f"{'Highest' if undecided else 'Best by'} validation accuracy: {best.name}, "
+        f"{percent(best.valid_accuracy)} (test {percent(best.test_accuracy)}, 95% interval "
+        f"{100 * low:.1f} to {100 * high:.1f})."
     ]
-    least = smallest_p(seeds, len(comparisons))
-    if seeds > 1 and least >= ALPHA:
+    if undecided:
         sentences.append(
             f"No winner can be named: with {seeds} seeds the smallest p of the exact sign-flip "
             f"test is {2.0 ** (1 - seeds):.3g}, and {least:.3g} after Holm's correction for "
@@ -166,7 +172,7 @@ def comparison_sentences(settings: list[Setting]) -> list[str]:
         )
         return sentences + consistent_sentences(best, comparisons)
     test = (
-        f"exact McNemar test on the same {len(best.results[0].right)} test images"
+        f"exact McNemar test on the same {count:,} test images"
         if seeds == 1
         else f"exact sign-flip test over {seeds} seeds, smallest p {2.0 ** (1 - seeds):.2g}"
     )
@@ -220,7 +226,8 @@ def up_and_down(losses: np.ndarray) -> float:
 def rise_of(result: Result) -> float:
     """Share by which the validation loss at the end exceeds its minimum."""
     losses = result.history[:, 2]
-    return float(losses[-1] / losses[result.kept_epoch - 1] - 1) if result.kept_epoch else 0.0
+    least = losses[result.kept_epoch - 1] if result.kept_epoch else 0.0
+    return float(losses[-1] / least - 1) if least else 0.0
 
 
 def gap_of(result: Result) -> float:
@@ -229,7 +236,12 @@ def gap_of(result: Result) -> float:
 
 
 def overfits(setting: Setting) -> bool:
-    """Whether the loss rose after its minimum and the accuracies came apart, in the mean."""
+    """Whether the loss rose after its minimum and the accuracies came apart, in the mean.
+
+    A diverged training says nothing about it.
+    """
+    if any(result.diverged for result in setting.results):
+        return False
     rise, gap = (mean([own(result) for result in setting.results]) for own in (rise_of, gap_of))
     return rise > OVERFIT_RISE and gap > OVERFIT_GAP
 
@@ -249,7 +261,7 @@ def convergence(result: Result, majority_share: float, valid_images: int) -> str
     if lost or up_and_down(losses) > UNSTABLE:
         return "unstable"
     before, last = losses[-2 * fifth : -fifth].mean(), losses[-fifth:].mean()
-    return "still improving" if last < before * (1 - STILL_FALLING) else "converged"
+    return "still improving" if before - last > STILL_FALLING * np.ptp(losses) else "converged"
 
 
 def epochs_sentences(settings: list[Setting]) -> list[str]:
@@ -260,8 +272,7 @@ def epochs_sentences(settings: list[Setting]) -> list[str]:
         if any(result.diverged for result in results):
             sentences.append(f"{setting.name}: diverged, which says nothing about overfitting.")
             continue
-        kept = sorted(result.kept_epoch for result in results)
-        epochs = f"epoch {kept[0]}" if kept[0] == kept[-1] else f"epochs {kept[0]} to {kept[-1]}"
+        epochs = span([result.kept_epoch for result in results])
         gap = mean([gap_of(own) for own in results])
         verdict = "overfits" if overfits(setting) else "does not overfit by this rule"
         sentences.append(
@@ -279,8 +290,30 @@ def epochs_sentences(settings: list[Setting]) -> list[str]:
     return sentences
 
 
+def untrained_sentences(
+    settings: list[Setting], majority_share: float, valid_images: int
+) -> list[str]:
+    """Which settings did not get beyond guessing, with any seed."""
+    untrained = [
+        own.name
+        for own in settings
+        if {convergence(run, majority_share, valid_images) for run in own.results}
+        == {"did not learn"}
+    ]
+    if not untrained:
+        return []
+    return [
+        f"Did not learn (at no epoch is the validation accuracy above the noise of the majority "
+        f"share, {percent(majority_share)}): {and_list(untrained)}. Such a curve is smooth "
+        "because nothing happens, and a comparison with it only says so."
+    ]
+
+
 def batch_size_sentences(settings: list[Setting]) -> list[str]:
     """Swing of the validation loss, and how many updates were made."""
+    settings = [own for own in settings if not any(run.diverged for run in own.results)]
+    if not settings:
+        return []
     swings = [f"{own.name}: {own.swing:.4f} ({own.updates:,} updates)" for own in settings]
     sentences = [
         "Swing, the mean absolute change of the validation loss between epochs: "
@@ -317,19 +350,17 @@ def learning_rate_sentences(
             else f"{state} in {states.count(state)} of {len(states)} seeds"
             for state in dict.fromkeys(states)
         ]
-        sentences.append(
-            f"{setting.name}: {and_list(counted)}; the validation loss swings by "
-            f"{setting.swing:.4f}."
-        )
+        swing = f"; the validation loss swings by {setting.swing:.4f}"
+        swing = "" if "diverged" in states else swing
+        sentences.append(f"{setting.name}: {and_list(counted)}{swing}.")
     sentences.append(
         "Rules: diverged, if the loss is no longer finite; did not learn, if the best validation "
         f"accuracy is within the noise of the majority share ({percent(majority_share)}); "
         "unstable, if it was better at some epoch but the mean of the last fifth of the epochs is "
         "not, or if the validation loss goes up and down between epochs by more than "
-        f"{100 * UNSTABLE:.0f}% of its range; still improving, if the mean "
-        "validation loss of the last fifth is more than "
-        f"{100 * STILL_FALLING:.0f}% below that of the fifth before; else converged. Fewer than "
-        "5 epochs are too short to tell."
+        f"{100 * UNSTABLE:.0f}% of its range; still improving, if its mean over the last fifth is "
+        f"below that over the fifth before by more than {100 * STILL_FALLING:.0f}% of its range; "
+        "else converged. Fewer than 5 epochs are too short to tell."
     )
     return sentences
 
@@ -359,6 +390,12 @@ def percent(share: float) -> str:
 
 def points(difference: float) -> str:
     return f"{100 * difference:+.1f} points"
+
+
+def span(epochs: list[int]) -> str:
+    """Name the epochs from the first to the last of several seeds."""
+    first, last = min(epochs), max(epochs)
+    return f"epoch {first}" if first == last else f"epochs {first} to {last}"
 
 
 def and_list(names: list[str]) -> str:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from dataset import Data, describe, load_data
@@ -22,13 +23,15 @@ from options import (
     add_device_options,
     add_size_option,
     fill_data_defaults,
-    positive_int,
+    place,
+    positive_float,
+    whole_number,
 )
 from plan import (
     Training,
     all_runs,
+    check_studies,
     deliver,
-    do_all_again,
     look_up_all,
     make_plan,
     remove_spent_checkpoints,
@@ -55,10 +58,17 @@ STUDIES = {  # folder name: (what it changes, the values)
     ),
 }
 MOST_SEEDS = 16  # the exact permutation test looks at 2^seeds cases
+READERS = {  # what may be changed, and how train.py reads it
+    "epochs": whole_number,
+    "batch_size": whole_number,
+    "learning_rate": positive_float,
+    "loss_function": str,
+}
 
 
 def main() -> int:
     options = parse_options()
+    check_studies(STUDIES, BASE, READERS)
     device = resolve_device(options.device)
     data = load_data(
         options.data, options.image_size, options.skip_bad_images, options.download_folder
@@ -68,9 +78,7 @@ def main() -> int:
     def wanted_for(settings: dict) -> dict:
         return identity(settings, data.digest, device.split(":")[0], 1, options.precision)
 
-    look_up_all(chains, wanted_for, data.digest)
-    if options.fresh:
-        do_all_again(chains)
+    look_up_all(chains, wanted_for, data.digest, options.fresh)
 
     def command_for(training: Training, program: str) -> list[str]:
         return command(training, program, options, device)
@@ -92,11 +100,11 @@ def parse_options() -> argparse.Namespace:
     add = parser.add_argument
     add("--studies", nargs="+", choices=STUDIES, metavar="NAME",
         help=f"studies to do: {', '.join(STUDIES)} (default: all)")  # fmt: skip
-    add("--out", type=Path, default=PROJECT, metavar="FOLDER",
+    add("--out", type=place, default=PROJECT, metavar="FOLDER",
         help="where result/ and weights/ go; keep one folder per data set")  # fmt: skip
-    add("--seeds", type=positive_int, default=1, metavar="N",
+    add("--seeds", type=partial(whole_number, most=MOST_SEEDS), default=1, metavar="N",
         help=f"train every setting with seeds 0 to N-1, up to {MOST_SEEDS}")  # fmt: skip
-    add("--jobs", type=positive_int, default=argparse.SUPPRESS, metavar="N",
+    add("--jobs", type=whole_number, metavar="N",
         help="trainings at once, one thread each (default: one per core; 1 on a GPU)")  # fmt: skip
     add("--dry_run", action="store_true",
         help="print the plan, and the commands alone on standard output, then stop")  # fmt: skip
@@ -107,11 +115,11 @@ def parse_options() -> argparse.Namespace:
     add_device_options(parser)
     options = parser.parse_args()
     fill_data_defaults(options)
-    if options.seeds > MOST_SEEDS:
-        parser.error(f"argument --seeds: {options.seeds} is more than {MOST_SEEDS}")
     options.studies = options.studies or list(STUDIES)
-    options.jobs = getattr(options, "jobs", None)
     options.out = options.out.resolve()
+    existing = next(path for path in (options.out, *options.out.parents) if path.exists())
+    if not existing.is_dir():
+        parser.error(f"argument --out: {existing} is a file; name a folder")
     options.download_folder = options.download_folder.resolve()
     return options
 
@@ -170,15 +178,13 @@ def plan_text(
 ) -> str:
     """Say what is going to be done, with which images, and where the results go."""
     asked = [training for chain in chains for training in chain if training.runs]
-    runs = [(run, training) for training in asked for run in training.runs]
+    runs = {run.name: training for training in asked for run in training.runs}
     to_do = [training for training in asked if not training.finished]
     lines = [describe(data), f"results: {options.out / 'result'}", "settings:"]
-    order = {
-        run.name: place for place, run in enumerate(all_runs(STUDIES, options.out, options.seeds))
-    }
-    for run, training in sorted(runs, key=lambda pair: order[pair[0].name]):
-        lines.append(f"  {run.name:42} {plan_of(run, training)}")
-    epochs_asked = sum(training.settings["epochs"] for _, training in runs)
+    for run in all_runs(STUDIES, BASE, options.out, options.seeds):
+        if run.name in runs:
+            lines.append(f"  {run.name:42} {plan_of(run, runs[run.name])}")
+    epochs_asked = sum(training.settings["epochs"] for training in runs.values())
     epochs_to_do = sum(training.epochs_to_do for training in asked)
     lines.append(
         f"asked for: {len(runs)} trainings, {epochs_asked} epochs; to be done: "
@@ -226,20 +232,21 @@ def run_all(
         chain = next(own for own in chains if training in own)
         remove_spent_checkpoints(chain)
         done = sum(len(own.runs) for own in asked if own.finished)
-        names = ", ".join(run.name for run in training.runs)
         accuracy = report.accuracy_text(training.runs[0].result)
         rest = f", about {duration(left)} left" if left else ""
-        progress.say(f"[{done}/{total}] {names}  {accuracy}  in {duration(seconds)}{rest}")
+        progress.say(f"[{done}/{total}] {training.names}  {accuracy}  in {duration(seconds)}{rest}")
         report.write(open_runs=total - done)
 
-    failed = Sweep(in_order(chains, jobs), command_for, jobs, progress).run(
-        on_finished, options.stop_on_failure
-    )
-    report.write(open_runs=0, failed_runs=[child.training.home.name for child in failed])
+    sweep = Sweep(in_order(chains, jobs), command_for, jobs, progress)
+    try:
+        sweep.run(on_finished, options.stop_on_failure)
+    finally:  # also after Ctrl-C: nothing is under way any more
+        failed = [child.training.names for child in sweep.failed]
+        report.write(open_runs=0, failed_runs=failed)
     print(report.table())
     print(f"report: {report.path}, after {duration(time.monotonic() - started)}")
-    for child in failed:
-        print(f"FAILED {child.training.home.name}: {child.program}.py, log: {child.log}")
+    for child in sweep.failed:
+        print(f"FAILED {child.training.names}: {child.program}.py, log: {child.log}")
     return 1 if failed else 0
 
 

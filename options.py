@@ -6,11 +6,12 @@ add_data_options(parser)
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from runs import InputError
-from sources import BUILT_IN, default_image_size, default_source
+from sources import default_image_size, default_source
 
 SMALLEST_IMAGE, LARGEST_IMAGE = 16, 2048  # three poolings leave 2 x 2 of 16
 LARGEST_FLOAT = 3.4e38  # of float32
@@ -40,22 +41,7 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see --help")
 
 
-def positive_int(text: str) -> int:
-    """Read a whole number above zero."""
-    return whole_number(text, 1)
-
-
-def natural_int(text: str) -> int:
-    """Read a whole number, zero or more."""
-    return whole_number(text, 0)
-
-
-def image_size(text: str) -> int:
-    """Read an image size in pixels."""
-    return whole_number(text, SMALLEST_IMAGE, LARGEST_IMAGE)
-
-
-def whole_number(text: str, least: int, most: int = 2**31 - 1) -> int:
+def whole_number(text: str, least: int = 1, most: int = 2**31 - 1) -> int:
     """Read a whole number from `least` to `most`."""
     try:
         value = int(text)
@@ -77,23 +63,35 @@ def positive_float(text: str) -> float:
     return value
 
 
+def filled(text: str) -> str:
+    """Refuse an empty word: it comes from a variable that is not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+def place(text: str) -> Path:
+    """Read a path, which must not be empty."""
+    return Path(filled(text))
+
+
 def add_data_options(
     parser: Parser, without: str = "data/ if it holds images, else shapes"
 ) -> None:
     """Add the options that say which images are used; `without` names those used by default."""
     parser.add_argument(
         "--data",
+        type=filled,
         metavar="FOLDER|NAME",
         help="a folder with train/ and test/ (and valid/), or with just two class folders; or "
         "shapes (drawn by the program: synthetic, for trying it out), pets, cifar10 "
         f"(downloaded by torchvision); default: {without}",
-        default=argparse.SUPPRESS,
     )
     parser.add_argument(
         "--download_folder",
         metavar="FOLDER",
-        type=Path,
-        default=Path("data"),
+        type=place,
+        default="data",
         help="where pets and cifar10 are kept",
     )
     parser.add_argument(
@@ -108,8 +106,7 @@ def add_size_option(parser: Parser) -> None:
     parser.add_argument(
         "--image_size",
         metavar="PIXELS",
-        type=image_size,
-        default=argparse.SUPPRESS,
+        type=partial(whole_number, least=SMALLEST_IMAGE, most=LARGEST_IMAGE),
         help="side to which images are brought, from 16 (default: 64; 32 for shapes and cifar10)",
     )
 
@@ -129,7 +126,19 @@ def add_device_options(parser: Parser) -> None:
 
 def fill_data_defaults(options: argparse.Namespace) -> None:
     """Fill in the source and image size that the user left open."""
-    options.data = getattr(options, "data", None) or default_source(Path("data"))
-    if options.data not in BUILT_IN:
-        options.data = str(Path(options.data))
-    options.image_size = getattr(options, "image_size", None) or default_image_size(options.data)
+    if options.data is None:
+        options.data = default_source(Path("data"))
+    options.image_size = options.image_size or default_image_size(options.data)
+
+
+def add_place_options(parser: Parser) -> None:
+    """Add the options that say where weights and results are."""
+    add = parser.add_argument
+    add(
+        "--weight_path",
+        type=place,
+        default="weights/weight.pth",
+        metavar="FILE",
+        help="weight file",
+    )
+    add("--img_path", type=place, default="result", metavar="FOLDER", help="folder for the results")

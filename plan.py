@@ -8,6 +8,7 @@ epochs form a chain, in which each goes on from the checkpoint of the one before
 """
 
 import shutil
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +17,11 @@ from runs import (
     INTERRUPTED,
     NOT_TRAINED,
     RUN_FILES,
+    InputError,
     checkpoint_path,
     count_epochs,
     file_digest,
     replacing,
-    setting_name,
     why_not_tested,
     why_not_trained,
 )
@@ -34,13 +35,14 @@ class Run:
 
     study: str
     setting: str
-    seed: int
+    value: float | str
+    settings: dict
     name: str
     result: Path
     weight: Path
 
 
-@dataclass
+@dataclass(eq=False)  # two trainings are the same only if they are one
 class Training:
     """One training and its test, asked for by one run or by several that share it.
 
@@ -60,6 +62,10 @@ class Training:
     seconds: float = 0.0
 
     @property
+    def names(self) -> str:
+        return ", ".join(run.name for run in self.runs)
+
+    @property
     def checkpoint(self) -> Path:
         return checkpoint_path(self.home.weight)
 
@@ -68,24 +74,53 @@ class Training:
         return not self.why_train and not self.why_test
 
 
-def all_runs(studies: Studies, out: Path, seeds: int) -> list[Run]:
+def check_studies(studies: Studies, base: dict, readers: dict[str, Callable]) -> None:
+    """Refuse studies that cannot be run, before any is; InputError that says what is wrong.
+
+    `readers` names what may be changed, and turns the text of a setting into its value.
+    """
+    if base.keys() != readers.keys() or not studies:
+        raise InputError(f"my_script.py must name a study, and in BASE only {', '.join(readers)}")
+    for name, value in base.items():
+        check_value("BASE", name, value, readers)
+    for study, content in studies.items():
+        match content:
+            case (changed, [_, *_] as values) if changed in readers:
+                for value in values:
+                    check_value(study, changed, value, readers)
+            case _:
+                raise InputError(
+                    f"{study!r} in my_script.py must have what it changes ({', '.join(readers)}; "
+                    "for seeds there is --seeds) and a list of values"
+                )
+        if Path(study).name != study or study in ("", ".."):
+            raise InputError(f"{study!r} in my_script.py is no folder name; name the study so")
+        if len(set(values)) < len(values):
+            raise InputError(f"{study} in my_script.py lists a value twice; remove one")
+
+
+def check_value(study: str, name: str, value: object, readers: dict[str, Callable]) -> None:
+    """InputError unless a value is one that train.py would read from its command line."""
+    try:
+        usable = readers[name](str(value)) == value
+    except ArgumentTypeError:
+        usable = False
+    if not usable:
+        raise InputError(f"{value!r} of {study} in my_script.py cannot be {name}; see --help")
+
+
+def all_runs(studies: Studies, base: dict, out: Path, seeds: int) -> list[Run]:
     """Every run that the studies ask for, in their order."""
     runs = []
-    for study, (_, values) in studies.items():
+    for study, (changed, values) in studies.items():
         for value in values:
             for seed in range(seeds):
-                folders = [study, setting_name(value), *([f"seed_{seed}"] if seeds > 1 else [])]
-                result, weight = (Path(out, top, *folders) for top in ("result", "weights"))
-                name = "/".join(folders)
-                runs.append(Run(study, folders[1], seed, name, result, weight / "weight.pth"))
+                setting = str(value).replace(".", "_")
+                name = "/".join([study, setting, *([f"seed_{seed}"] if seeds > 1 else [])])
+                settings = {**base, changed: value, "seed": seed}
+                places = out / "result" / name, out / "weights" / name / "weight.pth"
+                runs.append(Run(study, setting, value, settings, name, *places))
     return runs
-
-
-def settings_of(run: Run, studies: Studies, base: dict) -> dict:
-    """The full settings of a run: the base with the study's one change."""
-    changed, values = studies[run.study]
-    value = next(value for value in values if setting_name(value) == run.setting)
-    return {**base, changed: value, "seed": run.seed}
 
 
 def make_plan(
@@ -97,10 +132,11 @@ def make_plan(
     be reused.
     """
     trainings: dict[tuple, Training] = {}
-    other_layout = all_runs(studies, out, 2 if seeds == 1 else 1)
-    for run in all_runs(studies, out, seeds) + [run for run in other_layout if run.seed == 0]:
-        settings = settings_of(run, studies, base)
-        training = trainings.setdefault(tuple(settings.values()), Training(settings))
+    other_layout = all_runs(studies, base, out, 2 if seeds == 1 else 1)
+    for run in all_runs(studies, base, out, seeds) + [
+        run for run in other_layout if run.settings["seed"] == 0
+    ]:
+        training = trainings.setdefault(tuple(run.settings.values()), Training(run.settings))
         asked_for = run.study in selected and run not in other_layout
         (training.runs if asked_for else training.elsewhere).append(run)
     chains: dict[tuple, list[Training]] = {}
@@ -112,7 +148,9 @@ def make_plan(
     return list(chains.values())
 
 
-def look_up_all(chains: list[list[Training]], wanted_for: Callable, images: str) -> None:
+def look_up_all(
+    chains: list[list[Training]], wanted_for: Callable, images: str, fresh: bool
+) -> None:
     """Mark what is finished on disk and what is to be done, and why.
 
     `wanted_for(settings)` gives the identity that a finished training must have, `images` is
@@ -120,20 +158,23 @@ def look_up_all(chains: list[list[Training]], wanted_for: Callable, images: str)
     """
     for chain in chains:
         for training in chain:
-            look_up(training, wanted_for(training.settings), images)
+            look_up(training, wanted_for(training.settings), images, fresh)
 
 
-def look_up(training: Training, wanted: dict, images: str) -> None:
+def look_up(training: Training, wanted: dict, images: str, fresh: bool) -> None:
     """Find out where one training is finished, or why it is to be done."""
     places = training.runs + training.elsewhere
-    reasons = [why_not_trained(run.result, run.weight, wanted) for run in places]
+    reasons = [
+        "asked for with --fresh" if fresh else why_not_trained(run.result, run.weight, wanted)
+        for run in places
+    ]
     trained = [run for run, reason in zip(places, reasons, strict=True) if not reason]
     tests = [why_not_tested(run.result, run.weight, images) for run in trained]
     if trained:
         best = tests.index("") if "" in tests else 0
         training.home, training.why_test = trained[best], tests[best]
         return
-    begun = [run for run in places if checkpoint_path(run.weight).is_file()]
+    begun = [run for run in places if not fresh and checkpoint_path(run.weight).is_file()]
     training.home = [*begun, *places][0]
     training.why_train = next((r for r in reasons if r != NOT_TRAINED), NOT_TRAINED)
     training.why_test = "not tested yet"
@@ -147,25 +188,9 @@ def epochs_to_reuse(training: Training) -> int:
         reached = count_epochs(training.home.result)
         training.why_train = f"interrupted after epoch {reached}"
     shorter = training.shorter
-    if shorter and ((shorter.why_train and shorter.runs) or has_checkpoint(shorter)):
+    if shorter and (shorter.runs if shorter.why_train else shorter.checkpoint.is_file()):
         reached = max(reached, shorter.settings["epochs"])
     return min(reached, training.settings["epochs"])
-
-
-def has_checkpoint(training: Training) -> bool:
-    """Whether a finished training's checkpoint is still there to go on from."""
-    return not training.why_train and training.checkpoint.is_file()
-
-
-def do_all_again(chains: list[list[Training]]) -> None:
-    """Plan every training as if nothing were on disk."""
-    for chain in chains:
-        for training in chain:
-            shorter = training.shorter
-            before = shorter.settings["epochs"] if shorter and shorter.runs else 0
-            training.home = (training.runs + training.elsewhere)[0]
-            training.why_train = training.why_test = "asked for with --fresh"
-            training.epochs_to_do = training.settings["epochs"] - before
 
 
 # --- after a training ------------------------------------------------------------------------

@@ -8,6 +8,7 @@ markers carry the same difference for print in grey.
 """
 
 import csv
+import hashlib
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure  # not pyplot: it takes longer to import and keeps figures
-from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
-from runs import read_history, replacing
+from runs import file_digest, is_finite, kept_epoch, read_history, replacing
 
 BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC3311", "#AA4499"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, "#333333")
@@ -46,11 +47,16 @@ class Score(NamedTuple):
 def draw_curves(folder: Path, sources: list[Path] | None = None) -> None:
     """Draw Training_accuracy.png and Loss_curve.png of one run, or of several seeds.
 
+    As with every figure here, a picture that shows its files as they are is left alone.
     `sources` are the folders whose history.csv is read, `folder` itself by default. Several
     are shown as their mean in a band from the lowest to the highest.
     """
-    histories = [np.array(read_history(source)) for source in sources or [folder]]
+    sources = sources or [folder]
+    files = [source / "history.csv" for source in sources]
+    histories = [np.array(read_history(source)) for source in sources]
     for name, (train_column, valid_column, kind) in PICTURES.items():
+        if is_current(folder / f"{name}.png", files):
+            continue
         figure = Figure(figsize=(4.4, 3.1), dpi=DPI)
         # A fixed frame: fitting it to the labels would take as long as drawing.
         axes = figure.add_axes((0.225, 0.16, 0.745, 0.76))
@@ -60,32 +66,36 @@ def draw_curves(folder: Path, sources: list[Path] | None = None) -> None:
         )
         if len(histories) == 1:
             mark_kept_epoch(axes, histories[0], valid_column)
-        style_axes(axes, kind)
+        style_axes(axes, kind, max(map(len, histories)))
+        name_diverged(axes, histories)
         axes.legend(frameon=False, fontsize=9)
-        save(figure, folder / f"{name}.png")
+        save(figure, folder / f"{name}.png", files)
 
 
 def plot_band(axes: Axes, histories: list[np.ndarray], column: int, **style: object) -> None:
     """Plot the mean of a column over seeds, and for several the band they cover."""
-    length = min(len(history) for history in histories)  # a diverged seed is shorter
-    values = np.array([history[:length, column] for history in histories])
-    epochs = np.arange(1, length + 1)
-    marker = "o" if length == 1 else None
+    values = column_of(histories, column)
+    epochs = np.arange(1, values.shape[1] + 1)
+    marker = "o" if len(epochs) == 1 else None
     axes.plot(epochs, values.mean(0), linewidth=1.6, marker=marker, **style)
     if len(values) > 1:
-        axes.fill_between(
-            epochs, values.min(0), values.max(0), color=style["color"], alpha=0.18, linewidth=0
-        )
+        low, high = values.min(0), values.max(0)
+        axes.fill_between(epochs, low, high, color=style["color"], alpha=0.18, linewidth=0)
 
 
-def kept_epoch(history: np.ndarray) -> int:
-    """The epoch with the lowest validation loss; 0 if none is finite."""
-    losses = np.where(np.isfinite(history[:, 1]), history[:, 2], np.nan)
-    return int(np.nanargmin(losses)) + 1 if np.isfinite(losses).any() else 0
+def column_of(histories: list[np.ndarray], column: int) -> np.ma.MaskedArray:
+    """A column of several histories, float (seeds, epochs), without what is missing or infinite.
+
+    A diverged seed is shorter than the others and ends in no number.
+    """
+    values = np.full((len(histories), max(map(len, histories))), np.nan)
+    for row, history in zip(values, histories, strict=True):
+        row[: len(history)] = history[:, column]
+    return np.ma.masked_invalid(values)
 
 
 def mark_kept_epoch(axes: Axes, history: np.ndarray, column: int) -> None:
-    """Mark the epoch whose weights are kept, and say where a run diverged."""
+    """Mark the epoch whose weights are kept; `history` is float (epochs, 5)."""
     kept = kept_epoch(history)
     if kept:
         value = history[kept - 1, column]
@@ -94,27 +104,42 @@ def mark_kept_epoch(axes: Axes, history: np.ndarray, column: int) -> None:
             kept, value, "o", markersize=6, markerfacecolor="white", markeredgecolor=ORANGE,
             markeredgewidth=1.6, label=f"kept: epoch {kept}", zorder=3,
         )  # fmt: skip
-    if not np.isfinite(history[-1, 1:3]).all():
-        axes.set_title(f"diverged at epoch {len(history)}", fontsize=9, color=RED)
-        axes.set_xlim(0.5, len(history) + 0.5)
 
 
-def style_axes(axes: Axes, kind: str) -> None:
-    """Whole epochs from 1, few lines, percent only where a share is meant."""
+def name_diverged(axes: Axes, histories: list[np.ndarray]) -> None:
+    """Say above the curves where a run diverged, or how many seeds did."""
+    diverged = [len(history) for history in histories if not is_finite(history[-1])]
+    if diverged:
+        seeds = f"{len(diverged)} of {len(histories)} seeds diverged"
+        one = f"diverged at epoch {diverged[0]}"
+        axes.set_title(seeds if len(histories) > 1 else one, fontsize=9, color=RED)
+
+
+def style_axes(axes: Axes, kind: str, last: int) -> None:
+    """Whole epochs from 1 to the last, few lines."""
     axes.set_xlabel("Epoch")
     axes.set_ylabel(kind.capitalize())
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xticks(epoch_ticks(last))
     axes.ticklabel_format(axis="y", scilimits=(-3, 4))
-    low, high = axes.get_xlim()
-    axes.set_xlim(max(low, 0.5), high)
+    axes.set_xlim(0.5, last + max(0.5, 0.03 * last))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
 
 
+def epoch_ticks(last: int) -> list[int]:
+    """The first epoch and, up to the last, at most eight round ones."""
+    steps = (digit * 10**power for power in range(10) for digit in (1, 2, 5))
+    step = next(step for step in steps if last <= 8 * step)
+    return sorted({1, *range(step, last + 1, step)})
+
+
 def draw_confusion_matrix(folder: Path, classes: list[str]) -> None:
     """Draw confusion_matrix.png from predictions.csv: counts, and shares of the true class."""
-    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+    picture, predictions = folder / "confusion_matrix.png", folder / "predictions.csv"
+    if is_current(picture, [predictions]):
+        return
+    with predictions.open(encoding="utf-8", newline="") as file:
         pairs = Counter((row["true_class"], row["predicted_class"]) for row in csv.DictReader(file))
     counts = np.array([[pairs[true, predicted] for predicted in classes] for true in classes])
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -132,32 +157,38 @@ def draw_confusion_matrix(folder: Path, classes: list[str]) -> None:
     axes.set_xlabel("Predicted class")
     axes.set_ylabel("True class")
     axes.tick_params(length=0)
-    save(figure, folder / "confusion_matrix.png")
+    save(figure, picture, [predictions])
 
 
-def draw_comparison(path: Path, study: str, curves: list[Curves], scores: list[Score]) -> None:
-    """Draw a study in one picture: validation curves, training faint, test accuracies."""
+def draw_comparison(
+    path: Path, study: str, curves: list[Curves], scores: list[Score], files: list[Path]
+) -> None:
+    """Draw a study in one picture: validation curves, training faint, test accuracies.
+
+    `files` are those that the curves and scores come from.
+    """
+    if is_current(path, files):
+        return
     figure = Figure(figsize=(12, 3.8), dpi=DPI, layout="constrained")
     accuracy, loss, test = figure.subplots(1, 3, width_ratios=(4, 4, 3.2))
+    histories = [history for own in curves for history in own.histories]
+    band = ", band: all seeds" if len(histories) > len(curves) else ""
     looks = [(COLOURS[i % 5], STYLES[i % 5]) for i in range(len(curves))]
     for axes, (train_column, valid_column, kind) in (
         (accuracy, PICTURES["Training_accuracy"]),
         (loss, PICTURES["Loss_curve"]),
     ):
-        for (name, histories), (colour, style) in zip(curves, looks, strict=True):
-            plot_band(
-                axes, histories, valid_column, color=colour, linestyle=style, label=literal(name)
-            )
-            length = min(map(len, histories))
-            mean = np.mean([history[:length, train_column] for history in histories], axis=0)
-            axes.plot(range(1, length + 1), mean, color=colour, alpha=0.3, linewidth=1)
-        style_axes(axes, kind)
-        axes.set_title(f"valid-{kind} (train-{kind} faint)", fontsize=10)
+        for (name, own), (colour, style) in zip(curves, looks, strict=True):
+            plot_band(axes, own, valid_column, color=colour, linestyle=style, label=literal(name))
+            mean = column_of(own, train_column).mean(0)
+            axes.plot(range(1, len(mean) + 1), mean, color=colour, alpha=0.3, linewidth=1)
+        style_axes(axes, kind, max(map(len, histories)))
+        axes.set_title(f"valid-{kind} (train-{kind} faint{band})", fontsize=10)
     limit_loss(loss, curves)
     accuracy.legend(frameon=False, fontsize=8)
     plot_scores(test, scores, {c.name: look[0] for c, look in zip(curves, looks, strict=True)})
     figure.suptitle(study.replace("_", " "), fontsize=12)
-    save(figure, path)
+    save(figure, path, files)
 
 
 def limit_loss(axes: Axes, curves: list[Curves]) -> None:
@@ -198,7 +229,23 @@ def literal(text: str, length: int = 40) -> str:
     return short.replace("$", r"\$")
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG, whole or not at all, without the time or the version of anything in it."""
+def drawn_from(files: list[Path]) -> str:
+    """A digest of the files that a picture shows and of the code that draws it."""
+    digests = [file_digest(path) for path in (*files, Path(__file__))]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def is_current(picture: Path, files: list[Path]) -> bool:
+    """Whether a picture is there and shows these files as they are."""
+    try:
+        with Image.open(picture) as image:
+            return image.info.get("Description") == drawn_from(files)
+    except OSError:
+        return False
+
+
+def save(figure: Figure, path: Path, files: list[Path]) -> None:
+    """Write a PNG, whole or not at all; it says which files it shows, but no time or version."""
     with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+        metadata = {"Software": None, "Description": drawn_from(files)}
+        figure.savefig(temporary, format="png", metadata=metadata)

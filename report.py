@@ -16,13 +16,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 import findings
 import plots
 from dataset import Data
-from findings import Result, Setting, percent, wilson
-from plan import Run, Studies, all_runs, settings_of
-from runs import PROJECT, read_history, read_json, what_changed, write_text
+from findings import Result, Setting, percent, span, wilson
+from plan import Run, Studies, all_runs
+from runs import (
+    ONE_THREAD,
+    PROJECT,
+    file_digest,
+    read_history,
+    read_json,
+    what_changed,
+    write_csv,
+    write_text,
+)
 
 RELOAD_SECONDS = 10
 EXAMPLES = 12  # of each class on the sheet of examples
@@ -46,7 +56,6 @@ class Row:
     """A finished run, read from its folder."""
 
     run: Run
-    settings: dict
     train: dict
     test: dict
     result: Result
@@ -79,7 +88,7 @@ class Report:
     ) -> None:
         self.out, self.base, self.studies, self.data = out, base, studies, data
         self.wanted_for = wanted_for
-        self.runs = all_runs(studies, out, seeds)
+        self.runs = all_runs(studies, base, out, seeds)
         self.rows: list[Row] = []
 
     @property
@@ -90,21 +99,21 @@ class Report:
         """Read all finished runs that are up to date; write results.csv, pictures, report.html."""
         read = (self.read(run) for run in self.runs)
         self.rows = [row for row in read if row]
-        write_text(self.out / "result" / "results.csv", results_csv(self.rows, self.out))
+        table = (result_row(row, self.out) for row in self.rows)
+        write_csv(self.out / "result" / "results.csv", RESULT_COLUMNS, table)
         for study in self.studies:
             self.draw(study)
         write_text(self.path, page(self, open_runs, failed_runs))
 
     def read(self, run: Run) -> Row | None:
         """A run's row; None if it is not finished, or something that decides it has changed."""
-        settings = settings_of(run, self.studies, self.base)
         try:
-            row = read_row(run, settings)
+            row = read_row(run)
+            changed = what_changed(row.train["identity"], self.wanted_for(run.settings))
+            whole = row.test["identity"]["weight.pth"] == row.train["weight_sha256"]
+            complete = file_digest(run.result / "history.csv") == row.train["history_sha256"]
         except (OSError, KeyError, ValueError):  # another program is writing it just now
             return None
-        changed = what_changed(row.train["identity"], self.wanted_for(settings))
-        whole = row.test["identity"]["weight.pth"] == row.train["weight_sha256"]
-        complete = len(row.result.history) == row.train["epochs"]
         return row if whole and complete and not changed else None
 
     def settings(self, study: str) -> list[list[Row]]:
@@ -116,22 +125,24 @@ class Report:
         return list(groups.values())
 
     def draw(self, study: str) -> None:
-        """Draw what is missing or older than the runs it shows."""
+        """Draw what is missing or shows something else than the runs that are there."""
         groups = self.settings(study)
         for rows in groups:
-            folder = setting_folder(rows)
-            histories = [row.run.result / "history.csv" for row in rows]
-            if any(is_stale(folder / f"{name}.png", histories) for name in plots.PICTURES):
-                plots.draw_curves(folder, [row.run.result for row in rows])
-        files = [row.run.result / "train.json" for rows in groups for row in rows]
-        target = self.out / "result" / study / "comparison.png"
-        if groups and is_stale(target, files):
-            curves = [
-                plots.Curves(value_of(rows[0], self.studies), [row.result.history for row in rows])
-                for rows in groups
+            plots.draw_curves(setting_folder(rows), [row.run.result for row in rows])
+            for row in rows:
+                plots.draw_confusion_matrix(row.run.result, list(self.data.classes))
+        if groups:
+            names = [str(rows[0].run.value) for rows in groups]
+            histories = [[row.result.history for row in rows] for rows in groups]
+            curves = [plots.Curves(*own) for own in zip(names, histories, strict=True)]
+            scores = [
+                score_of([row.accuracy for row in rows], rows, name)
+                for rows, name in zip(groups, names, strict=True)
             ]
-            scores = [score_of(rows, value_of(rows[0], self.studies)) for rows in groups]
-            plots.draw_comparison(target, study, curves, scores)
+            folders = [row.run.result for rows in groups for row in rows]
+            files = [own / name for own in folders for name in ("history.csv", "predictions.csv")]
+            target = self.out / "result" / study / "comparison.png"
+            plots.draw_comparison(target, study, curves, scores, files)
 
     def accuracy_text(self, result: Path) -> str:
         """One run's test accuracies for the screen, or how it ended."""
@@ -157,7 +168,7 @@ class Report:
 # --- reading runs ----------------------------------------------------------------------------
 
 
-def read_row(run: Run, settings: dict) -> Row:
+def read_row(run: Run) -> Row:
     """Read a run's files; OSError, KeyError or ValueError if they are not all there."""
     train, test = read_json(run.result / "train.json"), read_json(run.result / "test.json")
     with (run.result / "predictions.csv").open(encoding="utf-8", newline="") as file:
@@ -172,15 +183,7 @@ def read_row(run: Run, settings: dict) -> Row:
         train["diverged"],
     )
     probability = np.array([float(row["probability"]) for row in predictions])
-    return Row(run, settings, train, test, result, probability)
-
-
-def is_stale(target: Path, sources: list[Path]) -> bool:
-    """Whether a picture is missing, or older than a file it shows or than the drawing code."""
-    if not target.is_file():
-        return True
-    written = target.stat().st_mtime_ns
-    return any(path.stat().st_mtime_ns > written for path in (*sources, PROJECT / "plots.py"))
+    return Row(run, train, test, result, probability)
 
 
 def setting_folder(rows: list[Row]) -> Path:
@@ -189,47 +192,33 @@ def setting_folder(rows: list[Row]) -> Path:
     return folder.parent if folder.name.startswith("seed_") else folder
 
 
-def value_of(row: Row, studies: Studies) -> str:
-    """A setting's value as a reader writes it."""
-    return str(row.settings[studies[row.run.study][0]])
-
-
-def score_of(rows: list[Row], name: str) -> plots.Score:
-    """A setting's mean test accuracy, and the interval that its test images allow."""
-    accuracies = [row.accuracy for row in rows]
+def score_of(accuracies: list[float], rows: list[Row], name: str) -> plots.Score:
+    """A setting's mean test accuracy over seeds, and the interval that its test images allow."""
     mean, count = float(np.mean(accuracies)), len(rows[0].result.right)
     return plots.Score(name, mean, *wilson(mean * count, count), accuracies)
 
 
-def results_csv(rows: list[Row], out: Path) -> str:
-    """Every finished run with its settings, accuracies, times and paths, as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(RESULT_COLUMNS)
-    for row in rows:
-        kept, result = row.result.kept_epoch, row.result
-        settings = [row.settings[key] for key in
-                    ("epochs", "batch_size", "learning_rate", "loss_function")]  # fmt: skip
-        shares = [row.accuracy, *row.interval, result.last_accuracy]
-        curve = [row.at(kept, 4), row.at(len(result.history), 4), row.at(len(result.history), 3)]
-        writer.writerow(
-            [row.run.study, row.run.setting, row.run.seed, *settings, result.diverged]
-            + [f"{share:.6f}" for share in shares]
-            + [kept, *(f"{value:.6f}" for value in curve)]
-            + [row.train["seconds"], row.test["seconds"]]
-            + [row.run.result.relative_to(out), row.run.weight.relative_to(out)]
-        )
-    return text.getvalue()
+def result_row(row: Row, out: Path) -> list:
+    """A finished run's line of results.csv, in the order of RESULT_COLUMNS."""
+    result, last = row.result, len(row.result.history)
+    settings = [row.run.settings[key] for key in RESULT_COLUMNS[3:7]]
+    shares = [row.accuracy, *row.interval, result.last_accuracy]
+    curve = [row.at(result.kept_epoch, 4), row.at(last, 4), row.at(last, 3)]
+    return [
+        *(row.run.study, row.run.setting, row.run.settings["seed"], *settings, result.diverged),
+        *(f"{share:.6f}" for share in shares), result.kept_epoch,
+        *(f"{value:.6f}" for value in curve), row.train["seconds"], row.test["seconds"],
+        row.run.result.relative_to(out), row.run.weight.relative_to(out),
+    ]  # fmt: skip
 
 
 def as_setting(rows: list[Row], report: Report, with_study: bool = False) -> Setting:
     """Rows of one setting as the numbers that findings are made of."""
-    changed, _ = report.studies[rows[0].run.study]
-    value = rows[0].settings[changed]
+    changed, value = report.studies[rows[0].run.study][0], rows[0].run.value
     name = f"{changed} {value}" if with_study else str(value)
-    if with_study and all(rows[0].settings[key] == report.base[key] for key in report.base):
+    if with_study and all(rows[0].run.settings[key] == report.base[key] for key in report.base):
         name = f"the base setting ({', '.join(f'{k} {v}' for k, v in report.base.items())})"
-    batches = -(-len(report.data.splits["train"]) // rows[0].settings["batch_size"])
+    batches = -(-len(report.data.splits["train"]) // rows[0].run.settings["batch_size"])
     updates = batches * len(rows[0].result.history)
     return Setting(name, value, updates, [row.result for row in rows])
 
@@ -239,13 +228,13 @@ def as_setting(rows: list[Row], report: Report, with_study: bool = False) -> Set
 
 def page(report: Report, open_runs: int, failed_runs: Sequence[str]) -> str:
     """The whole document."""
-    done, total = len(report.rows), len(report.rows) + open_runs
-    reload = f'<meta http-equiv="refresh" content="{RELOAD_SECONDS}">' if open_runs else ""
-    status = (
-        f'<p class="status">{done} of {total} runs are done; this page reloads itself.</p>'
-        if open_runs
-        else ""
-    )
+    done, reload, status = len(report.rows), "", ""
+    if done < len(report.runs):
+        status = f"{done} of all {len(report.runs)} runs are done."
+    if open_runs:
+        reload = f'<meta http-equiv="refresh" content="{RELOAD_SECONDS}">'
+        status = f"{done} of {done + open_runs} runs are done; this page reloads itself."
+    status = f'<p class="status">{status}</p>' if status else ""
     if failed_runs:
         status += f'<p class="warn">failed: {text(", ".join(failed_runs))}</p>'
     studies = "".join(study_section(report, study) for study in report.studies)
@@ -274,7 +263,7 @@ def answer(report: Report) -> list[str]:
     groups: dict[tuple, list[Row]] = {}
     for study in report.studies:
         for rows in report.settings(study):
-            groups.setdefault(tuple(sorted(rows[0].settings.items(), key=str)), rows)
+            groups.setdefault(tuple(sorted(rows[0].run.settings.items(), key=str)), rows)
     common = with_common_seeds(list(groups.values()))
     settings = [as_setting(rows, report, with_study=True) for rows in common]
     sentences = findings.comparison_sentences(settings)
@@ -292,8 +281,8 @@ def answer(report: Report) -> list[str]:
 
 def with_common_seeds(groups: list[list[Row]]) -> list[list[Row]]:
     """Only the seeds that all settings have, since runs are compared seed by seed."""
-    seeds = set.intersection(*({row.run.seed for row in rows} for rows in groups))
-    common = [[row for row in rows if row.run.seed in seeds] for rows in groups]
+    seeds = set.intersection(*({row.run.settings["seed"] for row in rows} for rows in groups))
+    common = [[row for row in rows if row.run.settings["seed"] in seeds] for rows in groups]
     return common if seeds else []
 
 
@@ -313,15 +302,15 @@ def study_section(report: Report, study: str) -> str:
         f'<section><h2>{text(study.replace("_", " "))}</h2><p class="lead">'
         f"{text(QUESTIONS.get(changed, ''))}</p>"
         f"<table class=study><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        f"<figure>{comparison}</figure><h3>Found</h3>{listing(found(report, changed, groups))}"
-        "</section>"
+        f"<figure class=wide>{comparison}</figure><h3>Found</h3>"
+        f"{listing(found(report, changed, groups))}</section>"
     )
 
 
 def setting_row(rows: list[Row], report: Report) -> str:
     """One setting of a study: its curves and its accuracies."""
     folder = setting_folder(rows)
-    name = value_of(rows[0], report.studies)
+    name = str(rows[0].run.value)
     curves = "".join(
         f"<td>{picture(folder / f'{kind}.png', f'{kind} of {name}')}</td>"
         for kind in ("Training_accuracy", "Loss_curve")
@@ -331,28 +320,42 @@ def setting_row(rows: list[Row], report: Report) -> str:
 
 def accuracies(rows: list[Row]) -> str:
     """Test and validation accuracy at the kept and at the last epoch, with intervals."""
-    score = score_of(rows, "")
-    count = len(rows[0].result.right)
-    spread, notes = "", ""
+    score = score_of([row.accuracy for row in rows], rows, "")
+    last = score_of([row.result.last_accuracy for row in rows], rows, "")
+    notes = ""
     if len(rows) > 1:
-        spread = f" ± {100 * np.std(score.seeds, ddof=1):.1f}"
         notes = f"<p>mean ± standard deviation of {len(rows)} seeds</p>"
-    kept = sorted(row.result.kept_epoch for row in rows)
-    kept_text = f"epoch {kept[0]}" if kept[0] == kept[-1] else f"epochs {kept[0]}–{kept[-1]}"
-    kept_text += f": valid {percent(np.mean([row.at(row.result.kept_epoch, 4) for row in rows]))}"
-    last = [row.result.last_accuracy for row in rows]
-    last_valid = [row.at(len(row.result.history), 4) for row in rows]
-    diverged = [row for row in rows if row.result.diverged]
+    diverged = [len(row.result.history) for row in rows if row.result.diverged]
     if diverged:
-        epoch = len(diverged[0].result.history)
-        notes += f'<p class="warn">diverged at epoch {epoch}: the loss was no longer finite</p>'
+        which = f"{len(diverged)} of {len(rows)} seeds " if len(rows) > 1 else ""
+        notes += f'<p class="warn">{which}diverged at {span(diverged)}: the loss was no number</p>'
     return (
-        f'<p class="acc">{percent(score.accuracy)}{text(spread)}</p>'
-        f"<p>95% interval {100 * score.low:.1f} to {100 * score.high:.1f} ({count:,} images)</p>"
-        f"<p>kept {kept_text if kept[0] else 'the initial weights'}</p>"
-        f"<p>last epoch: test {percent(np.mean(last))}, valid {percent(np.mean(last_valid))}</p>"
-        f"{notes}"
+        f'<p class="acc">{percent(score.accuracy)}{spread(score)}</p><p>{interval(score)} '
+        f"({len(rows[0].result.right):,} images)</p><p>kept {kept_text(rows)}</p>"
+        f"<p>last epoch: test {percent(last.accuracy)}{spread(last)}, {interval(last)}; "
+        f"valid {percent(np.mean([row.at(len(row.result.history), 4) for row in rows]))}</p>{notes}"
     )
+
+
+def spread(score: plots.Score) -> str:
+    """The standard deviation over seeds, if there are several."""
+    return f" ± {100 * np.std(score.seeds, ddof=1):.1f}" if len(score.seeds) > 1 else ""
+
+
+def interval(score: plots.Score) -> str:
+    return f"95% interval {100 * score.low:.1f} to {100 * score.high:.1f}"
+
+
+def kept_text(rows: list[Row]) -> str:
+    """Which epochs are kept, over seeds, and their validation accuracy."""
+    finite = [row for row in rows if row.result.kept_epoch]
+    if not finite:
+        return "the initial weights"
+    epochs = span([row.result.kept_epoch for row in finite])
+    valid = np.mean([row.at(row.result.kept_epoch, 4) for row in finite])
+    initial = len(rows) - len(finite)
+    others = f"; the initial weights of {initial}" if initial else ""
+    return f"{epochs}: valid {percent(valid)}{others}"
 
 
 def found(report: Report, changed: str, groups: list[list[Row]]) -> list[str]:
@@ -361,13 +364,14 @@ def found(report: Report, changed: str, groups: list[list[Row]]) -> list[str]:
     sentences = findings.comparison_sentences(settings)
     if not settings:
         return ["No seed is finished for all settings yet."]
+    valid = report.data.targets[report.data.splits["valid"]]
+    majority = float(np.bincount(valid, minlength=2).max() / len(valid))
+    sentences += findings.untrained_sentences(settings, majority, len(valid))
     if changed == "epochs":
         sentences += findings.epochs_sentences(settings)
     elif changed == "batch_size":
         sentences += findings.batch_size_sentences(settings)
     elif changed == "learning_rate":
-        valid = report.data.targets[report.data.splits["valid"]]
-        majority = float(np.bincount(valid, minlength=2).max() / len(valid))
         sentences += findings.learning_rate_sentences(settings, majority, len(valid))
     elif changed == "loss_function":
         sentences += findings.loss_sentences(settings)
@@ -398,10 +402,11 @@ def run_section(report: Report) -> str:
             for row in report.rows
         ],
     )  # fmt: skip
-    commands = "\n".join(
-        shlex.join(record["command"]) for row in report.rows for record in (row.train, row.test)
-    )
-    seeds = sorted({row.run.seed for row in report.rows})
+    records = [record for row in report.rows for record in (row.train, row.test)]
+    lines = [shlex.join(record["command"]) for record in records]
+    threads = " ".join(f"{name}={value}" for name, value in ONE_THREAD.items())
+    commands = "\n".join([f"export {threads}", *dict.fromkeys(lines)])
+    seeds = sorted({row.run.settings["seed"] for row in report.rows})
     return (
         f"<section><h2>What was run</h2><p>Images: {text(data.source)}, "
         f"{data.images.shape[1]} × {data.images.shape[2]} pixels.</p>{images}"
@@ -413,7 +418,8 @@ def run_section(report: Report) -> str:
         f"{text(identity['device'])}, {identity['threads']} thread per training, "
         f"{text(identity['precision'])}; {text(first.train['machine'])}; "
         f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}.</p>"
-        f"<details><summary>Times</summary>{times}</details>"
+        "<details><summary>Times</summary><p>A training's time includes that of the shorter one "
+        f"it went on from.</p>{times}</details>"
         f"<details><summary>Commands</summary><pre>{text(commands)}</pre></details></section>"
     )
 
@@ -496,8 +502,6 @@ def image_tag(png: bytes, description: str) -> str:
 
 def tile(pixels: np.ndarray, caption: str, name: str = "") -> str:
     """A small image with a caption; `pixels` is uint8 (H, W, 3)."""
-    from PIL import Image
-
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     shown = f"<figcaption>{text(caption)}</figcaption>" if caption else ""

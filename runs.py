@@ -9,17 +9,22 @@ raising `InputError`, which `run_program` turns into one line and exit status 2.
 """
 
 import contextlib
+import csv
 import errno
+import functools
 import hashlib
 import importlib.metadata
+import io
 import json
+import math
 import os
 import platform
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent
@@ -36,8 +41,11 @@ RUN_FILES = (  # in the order of copying: curves after what they show, records l
     *("test.json", "train.json"),
 )
 NOT_TRAINED = "not trained yet"
-INTERRUPTED = "history.csv is missing or incomplete"
+INTERRUPTED = "history.csv is missing or that of another training"
+UNFINISHED = ".unfinished"  # ending of temporary files
 STALE_SECONDS = 600  # no write takes this long: an older temporary file was left by a kill
+# Set for every child: two trainings of several threads each would wait for one another.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
 
 
@@ -54,6 +62,7 @@ def run_program(main: Callable[[], int]) -> None:
 
     2 after one line on bad input, 1 after one line on a failed run, 130 on Ctrl-C.
     """
+    sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold any bytes
     if os.environ.get(STDIN_IS_PARENT):
         threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -118,7 +127,7 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}{UNFINISHED}")
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -133,14 +142,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file, whole or not at all."""
+    """Write a UTF-8 text file, whole or not at all; bytes of names that are no text are escaped."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_json(path: Path, record: dict) -> None:
     """Write a record, whole or not at all."""
-    write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(record, indent=1) + "\n")
 
 
 def read_json(path: Path) -> dict:
@@ -154,7 +163,7 @@ def read_json(path: Path) -> dict:
 
 def remove_stale_temporaries(folder: Path) -> None:
     """Remove what killed writers left in a folder."""
-    for temporary in folder.glob(".*.tmp"):
+    for temporary in folder.glob(f".*{UNFINISHED}"):
         with contextlib.suppress(OSError):
             if time.time() - temporary.stat().st_mtime > STALE_SECONDS:
                 temporary.unlink()
@@ -173,10 +182,22 @@ def checkpoint_path(weight: Path) -> Path:
     return weight.with_name(f"{weight.stem}_checkpoint.pth")
 
 
-def history_text(history: list[list[float]]) -> str:
-    """Write a history, one row of HISTORY_COLUMNS for each epoch, as CSV."""
-    rows = [f"{epoch:.0f}," + ",".join(map(repr, values)) for epoch, *values in history]
-    return "\n".join([",".join(HISTORY_COLUMNS), *rows]) + "\n"
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """Write a table, whole or not at all; floats keep all their digits."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    write_text(path, text.getvalue())
+
+
+def is_finite(row: list[float]) -> bool:
+    """Whether an epoch's losses are numbers: else the training has diverged."""
+    return math.isfinite(row[1]) and math.isfinite(row[2])
+
+
+def kept_epoch(history: list[list[float]]) -> int:
+    """The epoch with the lowest validation loss; 0, the initial weights, if none is finite."""
+    finite = [row for row in history if is_finite(row)]
+    return int(min(finite, key=itemgetter(2))[0]) if finite else 0
 
 
 def read_history(folder: Path) -> list[list[float]]:
@@ -186,11 +207,6 @@ def read_history(folder: Path) -> list[list[float]]:
 
 
 # --- what decides a result -------------------------------------------------------------------
-
-
-def setting_name(value: float | str) -> str:
-    """The folder name of a setting's value: a dot becomes an underscore."""
-    return str(value).replace(".", "_")
 
 
 def identity(
@@ -208,9 +224,15 @@ def identity(
         "threads": threads,
         "processes": processes,
         "precision": precision,
-        **{f"{name} version": importlib.metadata.version(name) for name in ("torch", "numpy")},
-        **{name: file_digest(PROJECT / name) for name in TRAIN_SOURCES},
+        **program_identity(),
     }
+
+
+@functools.cache
+def program_identity() -> dict:
+    """Versions of torch and numpy, and digests of the sources that decide a training."""
+    versions = {f"{name} version": importlib.metadata.version(name) for name in ("torch", "numpy")}
+    return {**versions, **{name: file_digest(PROJECT / name) for name in TRAIN_SOURCES}}
 
 
 def machine() -> str:
@@ -250,7 +272,7 @@ def why_not_trained(result: Path, weight: Path, wanted: dict) -> str:
         return changed
     if file_digest(weight) != record.get("weight_sha256"):
         return f"{weight.name} is missing or changed since this run"
-    if count_epochs(result) != record.get("epochs"):
+    if file_digest(result / "history.csv") != record.get("history_sha256"):
         return INTERRUPTED
     return ""
 

@@ -14,15 +14,21 @@ PLAIN_SECONDS = 10.0  # how often a passing line is written where it cannot be r
 
 
 class Progress:
-    """One line of standard error that is rewritten in place, with lasting lines above it."""
+    """One line of standard error that is rewritten in place, with lasting lines above it.
 
-    def __init__(self) -> None:
+    `silent` is for one of several processes that do the same: only one is to speak.
+    """
+
+    def __init__(self, silent: bool = False) -> None:
+        self.silent = silent
         self.in_place = sys.stderr.isatty()
         self.shown = False
         self.last = time.monotonic()
 
     def show(self, text: str) -> None:
         """Show a passing line: what goes on now."""
+        if self.silent:
+            return
         if self.in_place:
             columns = shutil.get_terminal_size().columns
             sys.stderr.write(f"\r\x1b[2K{text[: columns - 1]}")
@@ -41,6 +47,8 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print a lasting line on standard output."""
+        if self.silent:
+            return
         self.clear()
         print(text, flush=True)
 

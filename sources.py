@@ -18,7 +18,8 @@ import numpy as np
 
 from runs import PROJECT, InputError, file_digest
 
-BUILT_IN = ("shapes", "pets", "cifar10")
+DOWNLOADED = ("pets", "cifar10")
+BUILT_IN = ("shapes", *DOWNLOADED)
 SMALL = ("shapes", "cifar10")  # sources whose images have 32 pixels by nature
 PARTS = ("train", "valid", "test")
 # Any other file (Thumbs.db, .DS_Store, notes) is not meant as an image.
@@ -50,7 +51,8 @@ class Source(NamedTuple):
 def default_source(folder: Path) -> str:
     """Name the source used when the user names none: data/ if it holds images, else shapes."""
     has_own = folder.is_dir() and any(
-        child.is_dir() and child.name not in (PETS_FOLDER, CIFAR_FOLDER)
+        child.suffix.lower() in ENDINGS
+        or (child.is_dir() and child.name not in (PETS_FOLDER, CIFAR_FOLDER))
         for child in folder.iterdir()
     )
     return str(folder) if has_own else "shapes"
@@ -143,10 +145,17 @@ def class_names(roots: dict[str, Path]) -> tuple[str, str]:
 
 
 def image_files(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Walk a class folder, nested ones too, in a fixed order; hidden files are passed over."""
+    """Walk a class folder, nested ones too, in a fixed order; hidden files are passed over.
+
+    A folder that links lead to more than once, a loop of them for one, counts once.
+    """
+    seen = set()
     for folder, subfolders, names in os.walk(root, onerror=raise_error, followlinks=True):
-        subfolders.sort()
-        for name in sorted(names):
+        place = os.path.realpath(folder)
+        subfolders[:] = [] if place in seen else sorted(subfolders)
+        names = [] if place in seen else sorted(names)
+        seen.add(place)
+        for name in names:
             if name.lower().endswith(ENDINGS) and not name.startswith("."):
                 path = Path(folder, name)
                 yield path, path.stat() if path.exists() else path.lstat()
@@ -171,13 +180,18 @@ def pets_source(download_folder: Path) -> Source:
     if not all(path.is_file() for path in lists.values()) or not (root / "images").is_dir():
         download("OxfordIIITPet", download_folder, "split", "trainval")
     items = []
-    for part, path in lists.items():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if line.strip() and not line.startswith("#"):
-                image, _, species, _ = line.split()
-                target = int(species) - 1
-                items.append(Item(f"{image}.jpg", part, target, root / "images" / f"{image}.jpg"))
-    stamps = [(name, part, target, *size_and_time(path)) for name, part, target, path in items]
+    try:
+        for part, path in lists.items():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                if line.strip() and not line.startswith("#"):
+                    image, _, species, _ = line.split()
+                    target, path = int(species) - 1, root / "images" / f"{image}.jpg"
+                    items.append(Item(path.name, part, target, path))
+        stamps = [(name, part, target, *size_and_time(path)) for name, part, target, path in items]
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{error.filename} is missing; remove {root} and run again, which downloads it anew"
+        ) from None
     return Source("pets", ("cat", "dog"), stamp_of(stamps), lambda: items)
 
 
@@ -219,11 +233,8 @@ def download(name: str, folder: Path, option: str, value: str | bool) -> object:
 
 
 def size_and_time(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of change of a file; zeros if it is missing."""
-    try:
-        state = path.stat()
-    except OSError:
-        return (0, 0)
+    """Size in bytes and time of change of a file."""
+    state = path.stat()
     return (state.st_size, state.st_mtime_ns)
 
 

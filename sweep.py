@@ -1,7 +1,7 @@
 """Trainings and tests as child programs: several at once, watched until the last has ended.
 
     from sweep import Sweep
-    failed = Sweep(chains, command_for, jobs=2, progress=Progress()).run(on_finished, False)
+    Sweep(chains, command_for, jobs=2, progress=Progress()).run(on_finished, False)
 
 Every child has one thread, writes to its run's log, and ends when this program does.
 """
@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plan import Training
-from runs import STDIN_IS_PARENT
+from runs import ONE_THREAD, STDIN_IS_PARENT
 from screen import Progress, duration
 
-# Two trainings of several threads each would wait for one another.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 5.0  # between asking a child to end and ending it
 LAST_LINES = 5  # of a failed run's log that are shown
@@ -53,14 +51,18 @@ def steps_of(chain: list[Training]) -> Iterator[Step]:
 
 
 def shell_line(chain: list[Training], command_for: Callable[[Training, str], list[str]]) -> str:
-    """A chain's commands as one line for a POSIX shell; empty if nothing is to be done."""
-    commands = []
+    """A chain's commands as one line for a POSIX shell; empty if nothing is to be done.
+
+    As in a sweep, a failed training is not tested, and stops no other.
+    """
+    threads = ["env", *(f"{name}={value}" for name, value in ONE_THREAD.items())]
+    parts = []
     for training in chain:
-        for program in ("train", "test"):
-            if training.runs and (training.why_train if program == "train" else training.why_test):
-                threads = [f"{name}={value}" for name, value in ONE_THREAD.items()]
-                commands.append(shlex.join(["env", *threads, *command_for(training, program)]))
-    return " && ".join(commands)
+        reasons = {"train": training.why_train, "test": training.why_test}
+        programs = [program for program in reasons if training.runs and reasons[program]]
+        commands = [shlex.join([*threads, *command_for(training, own)]) for own in programs]
+        parts += [" && ".join(commands)] if commands else []
+    return "; ".join(parts)
 
 
 class Sweep:
@@ -85,10 +87,10 @@ class Sweep:
 
     def run(
         self, on_finished: Callable[[Training, float, float], None], stop_on_failure: bool
-    ) -> list[Child]:
+    ) -> None:
         """Run every step; `on_finished(training, seconds, seconds_left)` after each test.
 
-        Returns the failed programs. Whatever ends this call ends the children too.
+        `failed` then holds the failed programs. Whatever ends this call ends the children too.
         """
         try:
             while self.waiting or self.children:
@@ -100,11 +102,10 @@ class Sweep:
                     self.children.remove(child)
                     self.settle(child, on_finished)
                     if self.failed and stop_on_failure:
-                        return self.failed
+                        return
                     self.start_next(child.steps)
         finally:
             self.stop()
-        return self.failed
 
     def start_next(self, steps: Iterator[Step]) -> None:
         """Start the next step of a chain, if there is one."""
@@ -202,6 +203,4 @@ def failure_text(child: Child) -> str:
     status = child.process.returncode
     how = f"exit status {status}" if status >= 0 else f"ended by {signal.Signals(-status).name}"
     words = "".join(f"\n    {line}" for line in last_lines(child.log))
-    return (
-        f"FAILED {child.training.home.name}: {child.program}.py, {how}{words}\n    log: {child.log}"
-    )
+    return f"FAILED {child.training.names}: {child.program}.py, {how}{words}\n    log: {child.log}"

@@ -10,8 +10,6 @@ writes the same as a table.
 """
 
 import argparse
-import csv
-import io
 import sys
 import time
 from pathlib import Path
@@ -24,12 +22,20 @@ from batches import Images, choose_device, score_all
 from checkpoints import load_weight
 from dataset import Data, bad_files_message, bad_files_note, decode_or_reason, describe, load_data
 from model import CNN
-from options import Parser, add_data_options, add_device_options, positive_int
+from options import (
+    Parser,
+    add_data_options,
+    add_device_options,
+    add_place_options,
+    place,
+    whole_number,
+)
 from runs import (
     InputError,
     machine,
     run_program,
     test_identity,
+    write_csv,
     write_json,
     write_text,
 )
@@ -81,17 +87,10 @@ def parse_options() -> argparse.Namespace:
     """Read the command line; InputError if it is wrong."""
     parser = Parser("Test weights on the test images, or predict pictures of your own.")
     add = parser.add_argument
-    add(
-        "--weight_path",
-        type=Path,
-        default="weights/weight.pth",
-        metavar="FILE",
-        help="weight file that train.py left",
-    )
-    add("--img_path", type=Path, default="result", metavar="FOLDER", help="folder for the results")
+    add_place_options(parser)
     add(
         "--batch_size",
-        type=positive_int,
+        type=whole_number,
         help="images scored at once (default: 256 of 32 x 32 pixels, fewer of larger ones)",
     )
     add_data_options(parser, without="the images that the weights were trained beside")
@@ -99,11 +98,11 @@ def parse_options() -> argparse.Namespace:
     add(
         "--predict",
         nargs="+",
-        type=Path,
+        type=place,
         metavar="FILE",
         help="print class and probability of these pictures (a folder: all in it) instead",
     )
-    add("--csv", type=Path, metavar="FILE", help="with --predict: write the same as a table")
+    add("--csv", type=place, metavar="FILE", help="with --predict: write the same as a table")
     options = parser.parse_args()
     if options.csv and not options.predict:
         parser.error("--csv goes with --predict")
@@ -119,7 +118,7 @@ def model_of(weight: dict, name: str, device: torch.device) -> nn.Module:
 
 def load_test_data(options: argparse.Namespace, weight: dict) -> Data:
     """The images named by the user or the weight file, prepared as in training."""
-    source = getattr(options, "data", None)
+    source = options.data
     data = load_data(
         source or weight["data"],
         weight["image_size"],
@@ -168,7 +167,7 @@ def write_results(
         )
     ]
     write_text(options.img_path / "acc.txt", accuracy_text(accuracies))
-    write_text(options.img_path / "predictions.csv", table(COLUMNS, rows))
+    write_csv(options.img_path / "predictions.csv", COLUMNS, rows)
     draw_confusion_matrix(options.img_path, list(data.classes))
 
 
@@ -178,14 +177,6 @@ def predictions(scores: Tensor) -> list[tuple[int, float]]:
     predicted = scores.argmax(1)
     chosen = probabilities.gather(1, predicted[:, None])[:, 0]
     return list(zip(predicted.tolist(), chosen.tolist(), strict=True))
-
-
-def table(columns: tuple[str, ...], rows: list[tuple]) -> str:
-    """Rows as CSV text."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([columns, *rows])
-    return text.getvalue()
 
 
 # --- a user's own pictures -------------------------------------------------------------------
@@ -214,7 +205,7 @@ def predict(options: argparse.Namespace, weight: dict, device: torch.device) -> 
     for path, name, probability in rows:
         print(f"{name:{width}}  {probability}  {path}")
     if options.csv:
-        write_text(options.csv, table(("file", "class", "probability"), rows))
+        write_csv(options.csv, ("file", "class", "probability"), rows)
     if weight["loss_function"] != "CrossEntropyLoss":
         print(
             f"note: {weight['loss_function']} gives no calibrated probability; "

@@ -9,7 +9,6 @@ The kept weights are those of the epoch with the lowest validation loss.
 """
 
 import argparse
-import math
 import sys
 import tempfile
 import time
@@ -39,11 +38,12 @@ from options import (
     Parser,
     add_data_options,
     add_device_options,
+    add_place_options,
     add_size_option,
     fill_data_defaults,
-    natural_int,
+    place,
     positive_float,
-    positive_int,
+    whole_number,
 )
 from runs import (
     HISTORY_COLUMNS,
@@ -51,17 +51,19 @@ from runs import (
     InputError,
     checkpoint_path,
     file_digest,
-    history_text,
     identity,
+    is_finite,
+    kept_epoch,
     machine,
     remove_stale_temporaries,
     run_program,
     what_changed,
     why_not_trained,
+    write_csv,
     write_json,
-    write_text,
 )
 from screen import Progress, duration
+from sources import DOWNLOADED
 
 MOMENTUM = 0.9
 
@@ -77,7 +79,6 @@ class State:
     model: CNN
     momentum: list[Tensor]
     kept: dict[str, Tensor]
-    kept_epoch: int = 0  # 0: the initial weights, until an epoch's validation loss is finite
     history: list[list[float]] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -88,14 +89,14 @@ class State:
     @property
     def diverged(self) -> bool:
         """Whether the last epoch's losses are NaN or infinite."""
-        return bool(self.history) and not all(map(math.isfinite, self.history[-1][1:3]))
+        return bool(self.history) and not is_finite(self.history[-1])
 
 
 def main() -> int:
     options = parse_options()
     device = choose_device(processes.device_name(options.device))
     with processes.together(device):
-        run(options, device, Progress())
+        run(options, device, Progress(silent=processes.rank() > 0))
     return 0
 
 
@@ -109,53 +110,56 @@ def run(options: argparse.Namespace, device: torch.device, progress: Progress) -
     wanted = identity(
         settings, data.digest, device.type, threads, options.precision, processes.world_size()
     )
-    if processes.rank() == 0:
-        progress.say(describe(data))
-        warn_if_slow(options.precision, device)
+    progress.say(describe(data))
+    if options.precision == "bfloat16" and device.type == "cpu" and not has_bfloat16():
+        progress.say("warning: this processor has no bfloat16 instructions; float32 is faster here")
     reason = why_not_trained(options.img_path, options.weight_path, wanted)
     if processes.from_first(not reason and not options.fresh):
         if processes.rank() == 0:
-            progress.say(f"already trained, nothing to do: {options.weight_path}")
+            draw_all_curves(options.img_path)
+        progress.say(f"already trained, nothing to do: {options.weight_path}")
         return
-    if processes.rank() == 0 and reason != NOT_TRAINED and not reason.startswith("epochs was"):
-        progress.say(f"training again: {reason}" if reason else "training again: --fresh")
+    if reason != NOT_TRAINED:
+        progress.say(f"training, because {reason or 'of --fresh'}")
     state = start(options, wanted, device, progress)
     train(state, Images(data, device), options, wanted, progress)
     if processes.rank() == 0:
         finish(state, data, options, wanted)
-        progress.say(summary(state, options))
+    progress.say(summary(state, options))
 
 
 def parse_options() -> argparse.Namespace:
     """Read the command line; InputError if it is wrong."""
     parser = Parser("Train the CNN once and leave its weights, history and curves.")
     add = parser.add_argument
-    add("--epochs", type=positive_int, default=20, help="passes over the training images")
+    add("--epochs", type=whole_number, default=20, help="passes over the training images")
     add("--learning_rate", type=positive_float, default=0.01, help="step size of SGD")
-    add("--batch_size", type=positive_int, default=32, help="images in one step")
+    add("--batch_size", type=whole_number, default=32, help="images in one step")
     add("--loss_function", choices=LOSSES, default="CrossEntropyLoss", help="what is minimised")
-    add("--img_path", type=Path, default="result", metavar="FOLDER", help="folder for the curves")
+    add_place_options(parser)
     add(
-        "--weight_path",
-        type=Path,
-        default="weights/weight.pth",
-        metavar="FILE",
-        help="weight file to write",
+        "--seed", type=partial(whole_number, least=0), default=0, help="start of all random numbers"
     )
-    add("--seed", type=natural_int, default=0, help="start of all random numbers")
     add_data_options(parser)
     add_size_option(parser)
     add_device_options(parser)
     add("--fresh", action="store_true", help="train again even where a run could be reused")
     add(
         "--start_from",
-        type=Path,
+        type=place,
         metavar="FILE",
         help="checkpoint of a shorter training with the same settings to go on from",
     )
     options = parser.parse_args()
     fill_data_defaults(options)
     return options
+
+
+def draw_all_curves(folder: Path) -> None:
+    """Draw the curves of a training, or those that are missing."""
+    from plots import draw_curves  # here: matplotlib takes a second to import
+
+    draw_curves(folder)
 
 
 def load_for_all(options: argparse.Namespace) -> Data:
@@ -180,12 +184,6 @@ def check_places(options: argparse.Namespace) -> None:
         remove_stale_temporaries(folder)
 
 
-def warn_if_slow(precision: str, device: torch.device) -> None:
-    """Say so where bfloat16 has to be emulated."""
-    if precision == "bfloat16" and device.type == "cpu" and not has_bfloat16():
-        print("warning: this processor has no bfloat16 instructions; float32 is faster here")
-
-
 def has_bfloat16() -> bool:
     """Whether this processor computes with bfloat16; true where the system does not tell."""
     try:
@@ -206,6 +204,8 @@ def start(
     if processes.rank() == 0:
         own = [] if options.fresh else [checkpoint_path(options.weight_path)]
         named = [options.start_from] if options.start_from else []
+        if named and not named[0].exists():
+            progress.say(f"{named[0]} is not there: starting from the first epoch")
         found = [usable_checkpoint(path, wanted, progress) for path in own + named]
         checkpoint = max(found, key=lambda content: content.get("epoch", 0), default={})
     checkpoint = processes.from_first(checkpoint)
@@ -214,8 +214,7 @@ def start(
     state = State(model, [torch.zeros_like(own) for own in model.parameters()], copy_of(model))
     if checkpoint:
         restore(state, checkpoint)
-        if processes.rank() == 0:
-            progress.say(f"going on after epoch {state.epoch}")
+        progress.say(f"going on after epoch {state.epoch}")
     return state
 
 
@@ -243,8 +242,8 @@ def restore(state: State, checkpoint: dict) -> None:
     state.model.load_state_dict(checkpoint["weights"])
     for momentum, saved in zip(state.momentum, checkpoint["momentum"], strict=True):
         momentum.copy_(saved)
-    state.kept, state.kept_epoch = checkpoint["kept"], checkpoint["kept_epoch"]
-    state.history, state.seconds = checkpoint["history"], checkpoint["seconds"]
+    state.kept, state.history = checkpoint["kept"], checkpoint["history"]
+    state.seconds = checkpoint["seconds"]
 
 
 def copy_of(model: nn.Module) -> dict[str, Tensor]:
@@ -271,9 +270,9 @@ def train(
             state.model, step, loss_function, images, batches
         )
         valid_loss, valid_accuracy = validate(state.model, loss_function, images, options.precision)
-        if valid_loss < lowest_valid_loss(state) and math.isfinite(train_loss):
-            state.kept, state.kept_epoch = copy_of(state.model), epoch
         state.history.append([epoch, train_loss, valid_loss, train_accuracy, valid_accuracy])
+        if kept_epoch(state.history) == epoch:
+            state.kept = copy_of(state.model)
         spent = time.monotonic() - started
         state.seconds = before + spent
         if processes.rank() == 0:
@@ -309,39 +308,29 @@ def make_step(
     loss_function: Callable[[Tensor, Tensor], Tensor],
     options: argparse.Namespace,
 ) -> Callable[[Tensor], Tensor]:
-    """The step of this training: on one GPU, a graph of its kernels."""
-    parameters = list(state.model.parameters())
-    update = partial(sgd_step, parameters, state.momentum, options.learning_rate)
-    model = processes.wrap(state.model)
-    step = partial(train_step, model, update, images, loss_function, options.precision)
+    """The step of this training: on one GPU, a graph of its kernels.
+
+    It learns from a batch of indices, int64 (n,), and returns this process's scores,
+    float32 (n, 2), from before the update.
+    """
+    parameters, model = list(state.model.parameters()), processes.wrap(state.model)
     device, count = images.images.device, len(images.splits["train"])
+
+    def step(batch: Tensor) -> Tensor:
+        share = processes.share_of(batch)
+        used = share if len(share) else batch[:1]  # every process has to take part in averaging
+        with autocast(device, options.precision):
+            scores = model(images.inputs(used)).float()
+        loss = loss_function(scores, images.one_hot[used])
+        # The mean of these gradients over processes is that over the images of the whole batch.
+        (loss * (len(share) * processes.world_size() / len(batch))).backward()
+        sgd_step(parameters, state.momentum, options.learning_rate)
+        return scores.detach()[: len(share)]
+
     if device.type != "cuda" or processes.world_size() > 1 or options.batch_size > count:
         return step
     state.model.train()  # a graph repeats what was captured: dropout
     return as_cuda_graph(step, options.batch_size, [*parameters, *state.momentum])
-
-
-def train_step(
-    model: nn.Module,
-    update: Callable[[], None],
-    images: Images,
-    loss_function: Callable[[Tensor, Tensor], Tensor],
-    precision: str,
-    batch: Tensor,
-) -> Tensor:
-    """Learn from a batch of indices, int64 (n,).
-
-    Returns this process's scores, float32 (n, 2), from before the update.
-    """
-    share = processes.share_of(batch)
-    used = share if len(share) else batch[:1]  # every process has to take part in averaging
-    with autocast(images.images.device, precision):
-        scores = model(images.inputs(used)).float()
-    loss = loss_function(scores, images.one_hot[used])
-    # The mean of these gradients over processes is that over the images of the whole batch.
-    (loss * (len(share) * processes.world_size() / len(batch))).backward()
-    update()
-    return scores.detach()[: len(share)]
 
 
 @torch.no_grad()
@@ -384,11 +373,6 @@ def loss_and_accuracy(
     return loss / count, correct / count
 
 
-def lowest_valid_loss(state: State) -> float:
-    """Validation loss of the kept epoch; infinite before the first."""
-    return state.history[state.kept_epoch - 1][2] if state.kept_epoch else math.inf
-
-
 def report_epoch(row: list[float], epochs: int, left: float, progress: Progress) -> None:
     """Show one epoch: passing on a terminal, a line in a file."""
     epoch, *values = row
@@ -410,35 +394,34 @@ def write_checkpoint(state: State, options: argparse.Namespace, wanted: dict) ->
         "weights": copy_of(state.model),
         "momentum": [momentum.cpu() for momentum in state.momentum],
         "kept": state.kept,
-        "kept_epoch": state.kept_epoch,
         "history": state.history,
         "seconds": state.seconds,
     }
     save(CHECKPOINT, checkpoint_path(options.weight_path), content)
-    write_text(options.img_path / "history.csv", history_text(state.history))
+    write_csv(options.img_path / "history.csv", HISTORY_COLUMNS, state.history)
 
 
 def finish(state: State, data: Data, options: argparse.Namespace, wanted: dict) -> None:
     """Write weights and curves, and last the record that makes the run complete."""
-    from plots import draw_curves  # here: matplotlib takes a second to import
-
+    downloaded = data.source in DOWNLOADED  # else the bits would depend on the current folder
     content = {
         "kept": state.kept,
         "last": copy_of(state.model),
-        "kept_epoch": state.kept_epoch,
+        "kept_epoch": kept_epoch(state.history),
         "epochs": state.epoch,
         "image_size": options.image_size,
         "classes": list(data.classes),
         "mean": data.mean,
         "std": data.std,
         "data": data.source,
-        "download_folder": str(options.download_folder.resolve()),
+        "download_folder": str(options.download_folder.resolve()) if downloaded else "",
         "skip_bad_images": options.skip_bad_images,
         "loss_function": options.loss_function,
     }
     save(WEIGHT, options.weight_path, content)
-    write_text(options.img_path / "history.csv", history_text(state.history))
-    draw_curves(options.img_path)
+    history = options.img_path / "history.csv"
+    write_csv(history, HISTORY_COLUMNS, state.history)
+    draw_all_curves(options.img_path)
     record = {
         "identity": wanted,
         "command": [sys.executable, *sys.argv],
@@ -449,7 +432,7 @@ def finish(state: State, data: Data, options: argparse.Namespace, wanted: dict) 
             "skipped": data.skipped,
             "warnings": data.warnings,
         },
-        "kept_epoch": state.kept_epoch,
+        "kept_epoch": kept_epoch(state.history),
         "epochs": state.epoch,
         "diverged": state.diverged,
         "seconds": round(state.seconds, 3),
@@ -457,6 +440,7 @@ def finish(state: State, data: Data, options: argparse.Namespace, wanted: dict) 
         "machine": machine(),
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
         "weight_sha256": file_digest(options.weight_path),
+        "history_sha256": file_digest(history),
     }
     write_json(options.img_path / "train.json", record)
 
@@ -466,8 +450,9 @@ def summary(state: State, options: argparse.Namespace) -> str:
     if state.diverged:
         end = f"diverged at epoch {state.epoch}: the loss is no longer finite"
     else:
-        end = f"trained {state.epoch} epochs"
-    kept = f"kept epoch {state.kept_epoch}" if state.kept_epoch else "kept the initial weights"
+        end = f"trained {state.epoch} epoch{'s' * (state.epoch > 1)}"
+    kept = kept_epoch(state.history)
+    kept = f"kept epoch {kept}" if kept else "kept the initial weights"
     places = f"weights: {options.weight_path}, curves: {options.img_path}"
     return f"{end}; {kept}; {duration(state.seconds)}; {places}"
 

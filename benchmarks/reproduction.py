@@ -15,7 +15,7 @@ import numpy as np
 
 from findings import Setting, convergence, overfits, swing_of
 from my_script import BASE, STUDIES
-from plan import all_runs, settings_of
+from plan import all_runs
 from report import Row, read_row
 
 NUMBERS = [  # the report's test accuracies
@@ -89,8 +89,8 @@ def main() -> None:
     parser.add_argument("--valid_images", type=int, default=2000)
     options = parser.parse_args()
     rows: dict[str, list[Row]] = {}
-    for run in all_runs(STUDIES, options.out, options.seeds):
-        row = read_row(run, settings_of(run, STUDIES, BASE))
+    for run in all_runs(STUDIES, BASE, options.out, options.seeds):
+        row = read_row(run)
         rows.setdefault(f"{run.study}/{run.setting}", []).append(row)
     images = len(rows["Change_epochs/20"][0].result.right)
     print(f"{options.seeds} seeds, {images} test images\n")

@@ -22,7 +22,7 @@ from torch import nn
 
 from dataset import load_data
 from my_script import BASE, STUDIES
-from plan import all_runs, settings_of
+from plan import all_runs
 
 SHARE = 0.25
 
@@ -45,7 +45,7 @@ def main() -> None:
     options = parser.parse_args()
     print_machine()
     data = load_data(options.data, options.image_size)
-    runs = [settings_of(run, STUDIES, BASE) for run in all_runs(STUDIES, Path(), 1)]
+    runs = [run.settings for run in all_runs(STUDIES, BASE, Path(), 1)]
     seconds = {size: report_seconds(data, size) for size in {run["batch_size"] for run in runs}}
     slow = sum(run["epochs"] * seconds[run["batch_size"]] for run in runs)
     with tempfile.TemporaryDirectory() as folder:

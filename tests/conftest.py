@@ -63,6 +63,7 @@ def call(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
 
     def run(program: str, *arguments: object) -> Ended:
         module = load_program(program)
+        runs.program_identity.cache_clear()  # of a new process
         monkeypatch.setattr(sys, "argv", [f"{program}.py", *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:

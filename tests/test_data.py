@@ -1,5 +1,6 @@
 """Images: every kind a folder may hold, splits, cache, bad files, leaks, public sets."""
 
+import importlib.metadata
 import io
 import mmap
 import os
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, fill, make_photos, noise
+from conftest import PROJECT, fill, make_photos, noise, train_arguments
 from PIL import Image
 
 import dataset
@@ -252,7 +253,7 @@ def test_missing_folder_and_class_without_images_are_named(tmp_path):
 def test_too_few_images_to_split_is_an_error(tmp_path):
     fill(tmp_path / "cat", 2)
     fill(tmp_path / "dog", 20, first=50)
-    with pytest.raises(InputError, match=r"class cat .* only 2 readable images, none for train"):
+    with pytest.raises(InputError, match=r"class cat .* no image for train: it holds only 2"):
         load_data(str(tmp_path), 16)
 
 
@@ -286,12 +287,16 @@ def test_without_data_the_folder_data_is_used_if_it_holds_images(tmp_path):
     assert sources.default_source(tmp_path / "data") == "shapes"
     (tmp_path / "data" / "oxford-iiit-pet").mkdir(parents=True)
     assert sources.default_source(tmp_path / "data") == "shapes", "a download is no folder of yours"
+    fill(tmp_path / "data", 1)
+    assert sources.default_source(tmp_path / "data") != "shapes", "pictures in the wrong place"
+    (tmp_path / "data" / "0.png").unlink()
     (tmp_path / "data" / "cat").mkdir()
     assert sources.default_source(tmp_path / "data") == str(tmp_path / "data")
 
 
-def test_pets_are_read_in_their_own_layout_with_their_own_split(tmp_path):
-    root = tmp_path / "oxford-iiit-pet"
+def make_pets(folder: Path) -> None:
+    """A small Oxford-IIIT Pet as torchvision leaves it."""
+    root = folder / "oxford-iiit-pet"
     (root / "annotations").mkdir(parents=True)
     lists = {
         "trainval": [("Abyssinian", 1), ("Bengal", 1), ("beagle", 2), ("boxer", 2)],
@@ -305,6 +310,10 @@ def test_pets_are_read_in_their_own_layout_with_their_own_split(tmp_path):
                 fill_one = Image.fromarray(noise(hash((breed, number)) % 10000, 50))
                 picture_of(root / "images" / f"{breed}_{number}.jpg", fill_one)
         (root / "annotations" / f"{name}.txt").write_text("\n".join(lines) + "\n")
+
+
+def test_pets_are_read_in_their_own_layout_with_their_own_split(tmp_path):
+    make_pets(tmp_path)
     data = load_data("pets", 16, download_folder=tmp_path)
     assert data.classes == ("cat", "dog")
     assert [len(own) for own in data.splits.values()] == [16, 4, 10]
@@ -350,8 +359,45 @@ def test_decoded_images_are_mapped_and_cannot_be_written_to(photos):
     """A mapping that could be written to is refused by Linux if it is larger than memory."""
     load_data(str(photos), 16)
     images = load_data(str(photos), 16).images
-    assert isinstance(images.base.base.obj, mmap.mmap)
+    assert isinstance(images.base, mmap.mmap)
     assert not images.flags.writeable
+
+
+def test_other_pixels_of_the_same_files_are_other_images(photos, monkeypatch):
+    """A new Pillow may decode otherwise: then runs on the old pixels are no longer valid."""
+    before = load_data(str(photos), 16)
+    version = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version(name) + ".new")
+    assert load_data(str(photos), 16).digest == before.digest, "another version, the same pixels"
+    shutil.rmtree(dataset.cache_folder())
+    plain = dataset.resized
+    monkeypatch.setattr(dataset, "resized", lambda *arguments: 255 - plain(*arguments))
+    assert load_data(str(photos), 16).digest != before.digest
+
+
+def test_a_link_to_a_folder_above_does_not_multiply_the_images(photos):
+    (photos / "train" / "cat" / "again").symlink_to(photos / "train" / "cat")
+    assert sum(map(len, load_data(str(photos), 16).splits.values())) == 30
+
+
+def test_names_that_are_no_text_are_read_and_shown(tmp_path, call):
+    folder = tmp_path / b"caf\xe9".decode(errors="surrogateescape")
+    make_photos(folder)
+    cats = folder / "train" / "cat"
+    (cats / "0.png").rename(cats / b"\xe9.png".decode(errors="surrogateescape"))
+    ended = call("train", *train_arguments(folder, folder, epochs=1))
+    assert ended.status == 0, ended.err
+    ended = call("test", "--weight_path", folder / "w.pth", "--img_path", folder / "r")
+    assert ended.status == 0, ended.err
+    assert read_json(folder / "r" / "test.json")["command"]
+
+
+@pytest.mark.parametrize("name", ["images/pug_0.jpg", "annotations/test.txt"])
+def test_an_incomplete_download_of_pets_is_named_with_the_remedy(name, tmp_path):
+    make_pets(tmp_path)
+    (tmp_path / "oxford-iiit-pet" / name).unlink()
+    with pytest.raises(InputError, match=r"is missing; remove .* downloads it anew"):
+        load_data("pets", 16, download_folder=tmp_path)
 
 
 @pytest.mark.parametrize("name", ["pets", "cifar10"])

@@ -90,11 +90,16 @@ def test_one_seed_ties_within_noise_and_names_what_differs_beyond_it():
     worse = setting("worse", run([1, 0.5], wrong=120))
     better = setting("better", run([1, 0.5], wrong=0))
     text = " ".join(findings.comparison_sentences([best, tied, worse, better]))
-    assert "Best by validation accuracy: best, 90.0% (test 95.0%)." in text
+    assert "Best by validation accuracy: best, 90.0% (test 95.0%, 95% interval 92.4 to" in text
     assert "McNemar test on the same 400 test images, Holm-corrected p from 0.05): tied." in text
     assert "Tested worse than it beyond noise" in text and "worse (-25.0 points" in text
     assert "Tested better than it beyond noise" in text and "better (+5.0 points" in text
     assert "With one seed this compares two trained networks" in text
+
+
+def test_mcnemar_is_exact_for_many_images_too():
+    expected = stats.binomtest(9_900, 20_000).pvalue
+    assert findings.mcnemar(9_900, 10_100) == pytest.approx(expected)
 
 
 def test_mcnemar_counts_the_images_on_which_two_runs_differ():
@@ -154,6 +159,23 @@ def test_overfitting_needs_a_rise_of_the_loss_and_a_gap_of_the_accuracies(
     assert "more than 10% above" in text[-1] and "more than 5 points" in text[-1]
 
 
+def test_a_diverged_training_and_a_loss_of_zero_say_nothing_about_overfitting():
+    diverged = setting("a", run([0.5, np.inf], 0.99, diverged=True))
+    assert not findings.overfits(diverged)
+    (text, _) = findings.epochs_sentences([setting("b", run([1, 0]))])
+    assert "afterwards it rose by 0%" in text
+
+
+def test_settings_that_did_not_learn_are_named_and_diverged_ones_have_no_swing():
+    flat = setting("128", run([0.69] * 20, valid_accuracy=0.54), value=128)
+    good = setting("16", run([0.7, 0.5] * 10, valid_accuracy=0.7), value=16)
+    text = findings.untrained_sentences([good, flat], 0.5, 400)
+    assert len(text) == 1 and "majority share, 50.0%): 128." in text[0]
+    assert findings.untrained_sentences([good], 0.5, 400) == []
+    diverged = setting("32", run([0.5, np.nan], diverged=True), value=32)
+    assert "32" not in " ".join(findings.batch_size_sentences([good, diverged]))
+
+
 def test_swing_is_the_mean_absolute_change_between_epochs():
     assert findings.swing_of(np.array([1.0, 0.5, 0.7])) == pytest.approx(0.35)
     assert findings.swing_of(np.array([1.0])) == 0
@@ -183,8 +205,8 @@ def test_batch_sizes_are_said_to_swing_less_only_where_they_do(swings, sentence)
         (run([0.69] * 20, valid_accuracy=0.54), "did not learn"),
         (run([0.69] * 20, valid_accuracy=0.56), "converged"),
         (run(np.linspace(0.7, 0.4, 20)), "still improving"),
-        (run([0.7] * 12 + [0.5] * 4 + [0.496] * 4), "converged"),
-        (run([0.7] * 12 + [0.5] * 4 + [0.494] * 4), "still improving"),
+        (run([0.7] * 12 + [0.5] * 4 + [0.48] * 4), "converged"),
+        (run([0.7] * 12 + [0.5] * 4 + [0.476] * 4), "still improving"),
         (run([0.5, np.nan], diverged=True), "diverged"),
         (run([0.5, 0.4]), "too short to tell"),
     ],
@@ -193,7 +215,8 @@ def test_convergence_by_its_rules(result, expected):
     # 400 validation images, half of each class: the noise is 0.049 around 0.5.
     assert findings.convergence(result, 0.5, 400) == expected
     text = findings.learning_rate_sentences([setting("0.1", result)], 0.5, 400)
-    assert text[0].startswith(f"0.1: {expected}; the validation loss")
+    swings = "" if expected == "diverged" else "; the validation loss swings by"
+    assert text[0].startswith(f"0.1: {expected}{swings}")
 
 
 @pytest.mark.parametrize(("end", "expected"), [(0.54, "unstable"), (0.56, "converged")])

@@ -17,7 +17,7 @@ import plots
 from dataset import load_data
 from plan import all_runs
 from report import Report, with_common_seeds
-from runs import history_text, identity, write_json, write_text
+from runs import HISTORY_COLUMNS, file_digest, identity, write_csv, write_json, write_text
 
 BASE = {"epochs": 4, "batch_size": 8, "learning_rate": 0.01, "loss_function": "CrossEntropyLoss"}
 STUDIES = {
@@ -46,6 +46,7 @@ def no_pictures(monkeypatch):
     """Spare the drawing where a test does not look at it."""
     monkeypatch.setattr(plots, "draw_curves", lambda *_: None)
     monkeypatch.setattr(plots, "draw_comparison", lambda *_: None)
+    monkeypatch.setattr(plots, "draw_confusion_matrix", lambda *_: None)
 
 
 def make_report(tmp_path: Path, seeds: int = 1, classes=("cat", "dog")) -> Report:
@@ -57,7 +58,7 @@ def make_report(tmp_path: Path, seeds: int = 1, classes=("cat", "dog")) -> Repor
                 (photos / part / old).rename(photos / part / new)
     data = load_data(str(photos), 16)
     report = Report(tmp_path / "out", BASE, STUDIES, seeds, data, wanted_for(data))
-    for number, run in enumerate(all_runs(STUDIES, tmp_path / "out", seeds)):
+    for number, run in enumerate(all_runs(STUDIES, BASE, tmp_path / "out", seeds)):
         make_run(run, data, number)
     return report
 
@@ -67,14 +68,12 @@ def wanted_for(data):
 
 
 def make_run(run, data, number: int) -> None:
-    changed, values = STUDIES[run.study]
-    value = next(value for value in values if str(value).replace(".", "_") == run.setting)
-    settings = {**BASE, changed: value, "seed": run.seed}
+    settings = run.settings
     epochs = settings["epochs"]
     random = np.random.default_rng(number)
     losses = (0.5 + 0.2 * random.random((epochs, 2))).tolist()
     rows = [[e + 1, *losses[e], 0.7 + 0.02 * e, 0.7] for e in range(epochs)]
-    write_text(run.result / "history.csv", history_text(rows))
+    write_csv(run.result / "history.csv", HISTORY_COLUMNS, rows)
     indices = data.splits["test"]
     truth = [data.classes[data.targets[i]] for i in indices]
     predicted = [data.classes[random.integers(2)] for _ in indices]
@@ -83,14 +82,13 @@ def make_run(run, data, number: int) -> None:
              zip(indices, truth, predicted, strict=True)]  # fmt: skip
     header = "file,true_class,predicted_class,probability"
     write_text(run.result / "predictions.csv", "\n".join([header, *lines]) + "\n")
-    for name in ("Training_accuracy", "Loss_curve", "confusion_matrix"):
-        Image.new("RGB", (400, 300), "white").save(run.result / f"{name}.png")
     write_text(run.result / "acc.txt", "Test accuracy: 50.0000%\nLast epoch: 50.0000%\n")
     write_json(run.result / "train.json", {
         "identity": identity(settings, data.digest, "cpu", 1, "float32"),
         "command": ["python", "train.py"], "kept_epoch": 1 + int(np.argmin(losses, axis=0)[1]),
         "diverged": False, "seconds": 1.5, "machine": "a machine", "weight_sha256": "w",
         "network": [["conv1", "3, 8", [8, 16, 16], 224]], "epochs": epochs,
+        "history_sha256": file_digest(run.result / "history.csv"),
     })  # fmt: skip
     write_json(run.result / "test.json", {
         "identity": {"weight.pth": "w"}, "command": ["python", "test.py"], "seconds": 0.5,
@@ -165,7 +163,7 @@ def test_only_seeds_that_all_settings_have_are_compared(tmp_path, no_pictures):
     (tmp_path / "out/result/Change_batch_size/4/seed_2/test.json").unlink()
     report.write(open_runs=2)
     groups = with_common_seeds(report.settings("Change_batch_size"))
-    assert [[row.run.seed for row in rows] for rows in groups] == [[1], [1]]
+    assert [[row.run.settings["seed"] for row in rows] for rows in groups] == [[1], [1]]
 
 
 def test_names_are_text_never_markup(tmp_path, no_pictures):
@@ -187,22 +185,97 @@ def test_seeds_are_shown_as_mean_and_deviation_with_a_band(tmp_path):
     assert (tmp_path / "out/result/Change_epochs/4/Loss_curve.png").is_file()
 
 
-def test_pictures_are_drawn_again_only_when_older_than_what_they_show(tmp_path):
+def digests(out: Path) -> dict[str, str]:
+    return {str(path.relative_to(out)): file_digest(path) for path in out.glob("**/*.png")}
+
+
+def test_pictures_are_drawn_again_exactly_when_they_show_something_else(tmp_path, monkeypatch):
+    monkeypatch.setitem(STUDIES, "Change_loss_function", ("loss_function", ["MSELoss"]))
+    report = make_report(tmp_path, seeds=2)
+    report.write(open_runs=0)
+    whole = digests(report.out)
+    times = {path: path.stat().st_mtime_ns for path in report.out.glob("**/*.png")}
+    report.write(open_runs=0)
+    assert times == {path: path.stat().st_mtime_ns for path in times}
+    # A test that ends after the picture was drawn, of a training that ended before.
+    record = report.out / "result/Change_epochs/4/seed_0/test.json"
+    late = record.rename(tmp_path / "late.json")
+    report.write(open_runs=1)
+    partial = digests(report.out)
+    changed = {name for name in whole if partial[name] != whole[name]}
+    assert changed == {
+        f"result/Change_epochs/{name}.png"
+        for name in ("comparison", "4/Training_accuracy", "4/Loss_curve")
+    }
+    late.rename(record)
+    report.write(open_runs=0)
+    assert digests(report.out) == whole
+    monkeypatch.setitem(report.studies, "Change_epochs", ("epochs", [8]))
+    report.runs = all_runs(report.studies, BASE, report.out, 2)
+    report.write(open_runs=0)
+    comparison = "result/Change_epochs/comparison.png"
+    assert digests(report.out)[comparison] != whole[comparison], "without the removed setting"
+
+
+def test_a_diverged_seed_hides_no_other(tmp_path, monkeypatch):
+    histories = [
+        np.array([[1, 0.7, 0.7, 0.5, 0.5], [2, 0.6, 0.6, 0.5, 0.5], [3, 0.5, 0.5, 0.5, 0.5]]),
+        np.array([[1, np.nan, np.nan, 0.5, 0.5]]),
+    ]
+    column = plots.column_of(histories, 2)
+    assert column.mean(0).tolist() == pytest.approx([0.7, 0.6, 0.5])
+    figures = []
+    monkeypatch.setattr(plots, "save", lambda figure, *_: figures.append(figure))
+    for number, history in enumerate(histories):
+        write_csv(tmp_path / str(number) / "history.csv", HISTORY_COLUMNS, history.tolist())
+    plots.draw_curves(tmp_path, [tmp_path / "0", tmp_path / "1"])
+    axes = figures[1].axes[0]
+    assert axes.get_title() == "1 of 2 seeds diverged"
+    assert np.ma.count(axes.lines[1].get_ydata()) == 3
+
+
+def test_the_page_tells_how_many_seeds_diverged_and_what_is_kept(tmp_path, no_pictures):
+    report = make_report(tmp_path, seeds=3)
+    folder = report.out / "result/Change_learning_rate/0_1/seed_1"
+    write_csv(folder / "history.csv", HISTORY_COLUMNS, [[1, np.nan, np.nan, 0.5, 0.5]])
+    record = json.loads((folder / "train.json").read_text())
+    record |= {"diverged": True, "kept_epoch": 0, "epochs": 1}
+    write_json(folder / "train.json",
+               record | {"history_sha256": file_digest(folder / "history.csv")})  # fmt: skip
+    report.write(open_runs=0)
+    text = report.path.read_text(encoding="utf-8")
+    assert "1 of 3 seeds diverged at epoch 1" in text
+    assert "the initial weights of 1" in text and "kept the initial weights" not in text
+
+
+@pytest.mark.parametrize(
+    ("last", "ticks"),
+    [(1, [1]), (4, [1, 2, 3, 4]), (20, [1, 5, 10, 15, 20]), (80, [1, *range(10, 81, 10)])],
+)
+def test_epoch_axes_carry_round_epochs_and_the_first(last, ticks):
+    assert plots.epoch_ticks(last) == ticks
+
+
+def test_commands_on_the_page_set_the_threads_of_the_sweep_and_are_listed_once(
+    tmp_path, no_pictures
+):
     report = make_report(tmp_path)
     report.write(open_runs=0)
-    target = tmp_path / "out/result/Change_epochs/comparison.png"
-    before = target.stat().st_mtime_ns
+    (commands,) = re.findall("<pre>(.*?)</pre>", report.path.read_text(), re.S)
+    assert commands.splitlines()[0].startswith("export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1")
+    assert commands.splitlines()[1:] == ["python train.py", "python test.py"]
+
+
+def test_names_that_are_no_text_do_no_harm(tmp_path, no_pictures):
+    report = make_report(tmp_path)
+    report.data.warnings.append(b"caf\xe9".decode(errors="surrogateescape"))
     report.write(open_runs=0)
-    assert target.stat().st_mtime_ns == before
-    record = tmp_path / "out/result/Change_epochs/4/train.json"
-    write_text(record, record.read_text())
-    report.write(open_runs=0)
-    assert target.stat().st_mtime_ns > before
+    assert "caf\\udce9" in report.path.read_text(encoding="utf-8")
 
 
 def test_curves_of_one_epoch_and_of_diverged_runs_can_be_drawn(tmp_path):
     for rows in ([[1, 0.7, 0.7, 0.5, 0.5]], [[1, 0.7, 0.6, 0.5, 0.5], [2, np.nan, np.nan, 0, 0]]):
-        write_text(tmp_path / "history.csv", history_text(rows))
+        write_csv(tmp_path / "history.csv", HISTORY_COLUMNS, rows)
         plots.draw_curves(tmp_path)
         assert (tmp_path / "Loss_curve.png").is_file()
 

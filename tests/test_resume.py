@@ -181,7 +181,7 @@ def test_a_finished_run_is_not_done_again_unless_fresh(photos, tmp_path, call):
     assert "already trained" in train_and_test(call, photos, tmp_path)
     assert (tmp_path / "w.pth").stat().st_mtime_ns == before
     said = call("train", *train_arguments(photos, tmp_path), "--fresh").out
-    assert "training again: --fresh" in said and "going on" not in said
+    assert "training, because of --fresh" in said and "going on" not in said
     assert (tmp_path / "w.pth").stat().st_mtime_ns != before
 
 
@@ -198,7 +198,7 @@ def test_a_changed_source_trains_again_and_says_so(name, photos, tmp_path, call,
         runs, "file_digest", lambda path: "new" if path.name == name else digest(path)
     )
     said = call("train", *train_arguments(photos, tmp_path)).out
-    assert f"training again: {name} changed since this run" in said
+    assert f"training, because {name} changed since this run" in said
     assert "not going on from" in said and "going on after" not in said
 
 
@@ -216,7 +216,7 @@ def test_a_new_training_killed_half_way_over_a_finished_one_is_not_taken_for_it(
     arguments = [*train_arguments(photos, tmp_path, epochs=5), "--fresh"]
     assert train_in_fork(arguments, Killer("before an epoch", 3)) == -signal.SIGKILL
     said = train_and_test(call, photos, tmp_path, epochs=5)
-    assert "history.csv is missing or incomplete" in said and "going on after epoch 2" in said
+    assert "history.csv is missing or that of another" in said and "going on after epoch 2" in said
     assert digests(tmp_path) == good
 
 
@@ -331,12 +331,39 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path):
 
 
 def test_rests_of_killed_writers_are_removed_once_they_are_old(photos, tmp_path, call):
-    old, new = tmp_path / ".w.pth.host.1.tmp", tmp_path / ".w.pth.host.2.tmp"
-    for path in (old, new):
+    old, new = tmp_path / ".w.pth.host.1.unfinished", tmp_path / ".w.pth.host.2.unfinished"
+    users = tmp_path / ".notes.tmp"
+    for path in (old, new, users):
         path.write_bytes(b"rest")
-    os.utime(old, (1, 1))
+        os.utime(path, None if path == new else (1, 1))
     train_and_test(call, photos, tmp_path, epochs=1)
     assert not old.exists() and new.exists(), "another writer may still be at the new one"
+    assert users.exists(), "not ours"
+
+
+def test_the_history_of_another_training_in_the_same_place_is_noticed(photos, tmp_path, call):
+    train_and_test(call, photos, tmp_path, epochs=3)
+    good = digests(tmp_path)
+    other = train_arguments(photos, tmp_path, epochs=5, learning_rate=0.5)
+    assert train_in_fork(other, Killer("before an epoch", 4)) == -signal.SIGKILL
+    assert digests(tmp_path) != good
+    said = train_and_test(call, photos, tmp_path, epochs=3)
+    assert "already trained" not in said
+    assert digests(tmp_path) == good
+
+
+def test_the_bits_do_not_depend_on_the_current_folder(photos, tmp_path, call, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        train_and_test(call, photos, tmp_path / name)
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+
+
+def test_a_checkpoint_to_start_from_that_is_not_there_is_said(photos, tmp_path, call):
+    ended = call("train", *train_arguments(photos, tmp_path), "--start_from", tmp_path / "no.pth")
+    assert ended.status == 0
+    assert f"{tmp_path / 'no.pth'} is not there: starting from the first epoch" in ended.out
 
 
 def test_ctrl_c_stops_with_130_and_no_traceback(photos, tmp_path):

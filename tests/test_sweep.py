@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, make_photos, run_process, trainings_of
 
-from runs import file_digest, read_json
+import my_script
+from plan import Training, check_studies
+from runs import InputError, file_digest, read_json
+from sweep import shell_line
 
 STUDIES = """STUDIES = {
     "Change_epochs": ("epochs", [2, 4]),
@@ -181,6 +184,55 @@ def test_lines_of_a_dry_run_do_the_work_from_any_folder_under_gnu_parallel_too(f
     assert (out / "result" / "report.html").is_file()
 
 
+def test_a_line_of_a_dry_run_goes_on_after_a_failed_training_without_testing_it(tmp_path):
+    trainings = [Training({}, runs=["asked for"], why_train="new", why_test="new") for _ in "ab"]
+    places = {own: tmp_path / name for own, name in zip(trainings, "ab", strict=True)}
+
+    def command_for(training: Training, program: str) -> list[str]:
+        if program == "train" and training is trainings[0]:
+            return ["false"]
+        return ["touch", f"{places[training]} {program}"]
+
+    subprocess.run(["sh"], input=shell_line(trainings, command_for), text=True, check=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b test", "b train"]
+
+
+LISTED = "a list of values"
+
+
+@pytest.mark.parametrize(
+    ("studies", "message"),
+    [
+        ({}, "must name a study"),
+        ({"S": ("seed", [0, 1])}, "for seeds there is --seeds"),
+        ({"S": ("momentum", [0.9])}, LISTED),
+        ({"S": [20, 40]}, LISTED),
+        ({"S": ("epochs", 20)}, LISTED),
+        ({"S": ("epochs", [])}, LISTED),
+        ({"S": "epochs"}, LISTED),
+        ({"S": ("epochs", ["20"])}, "'20' of S in my_script.py cannot be epochs"),
+        ({"S": ("epochs", [20, -1])}, "-1 of S"),
+        ({"S": ("epochs", [True])}, "True of S"),
+        ({"S": ("batch_size", [2.5])}, "2.5 of S"),
+        ({"S": ("learning_rate", [float("inf")])}, "inf of S"),
+        ({"S": ("learning_rate", [0.001, 1e-3])}, "lists a value twice"),
+        ({"../evil": ("epochs", [1])}, "no folder name"),
+        ({"..": ("epochs", [1])}, "no folder name"),
+        ({"": ("epochs", [1])}, "no folder name"),
+    ],
+)
+def test_settings_that_cannot_be_run_are_refused_before_any_is(studies, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        check_studies(studies, my_script.BASE, my_script.READERS)
+
+
+def test_the_studies_of_the_script_can_be_run_and_a_base_of_another_kind_cannot():
+    check_studies(my_script.STUDIES, my_script.BASE, my_script.READERS)
+    for base in ({**my_script.BASE, "epoch": 3}, {"epochs": 20}, {**my_script.BASE, "epochs": 0}):
+        with pytest.raises(InputError, match="BASE"):
+            check_studies(my_script.STUDIES, base, my_script.READERS)
+
+
 def test_one_failing_run_stops_no_other_and_is_named_twice(finished, tmp_path):
     project, arguments, _ = finished
     blocked = tmp_path / "weights/Change_learning_rate/0_001/weight.pth"
@@ -221,6 +273,8 @@ def test_a_sweep_stopped_by_ctrl_c_leaves_no_training_behind_and_can_go_on(finis
     _, said = process.communicate(timeout=20)
     wait_for(lambda: not trainings_of(out), 10)
     assert process.returncode == 130
+    page = (out / "result" / "report.html").read_text()
+    assert "0 of all 3 runs are done." in page and "reloads itself" not in page
     assert "Traceback" not in said and "the same command (without --fresh) goes on" in said
     plan = run_process(project / "my_script.py", *arguments, "--out", out, "--dry_run").err
     assert re.search(r"Change_epochs/100000 .*goes on after epoch \d+: interrupted", plan)

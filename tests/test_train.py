@@ -98,7 +98,9 @@ def test_epoch_numbers_are_means_over_images_not_over_batches(photos, tmp_path):
     model, loss = CNN(dropout=0.0), LOSSES["CrossEntropyLoss"]
     own = images.splits["train"]
     uneven = own.split(7)  # 16 images: 7, 7 and 2
-    step = partial(train.train_step, model, lambda: None, images, loss, "float32")
+    train.sgd_step = lambda parameters, *_: [setattr(own, "grad", None) for own in parameters]
+    options = argparse.Namespace(precision="float32", learning_rate=0.1, batch_size=7)
+    step = train.make_step(train.State(model, [], {}), images, loss, options)
     got = train.train_one_epoch(model, step, loss, images, uneven)
     scores = model(images.inputs(own)).detach()
     log_p = scores.double().log_softmax(1).numpy()
@@ -185,17 +187,25 @@ def test_on_a_gpu_the_graph_of_a_step_with_dropout_repeats_its_bits(photos):
 
 def test_the_curves_leave_room_for_the_labels_of_a_loss_that_hardly_moves(tmp_path, monkeypatch):
     import plots
-    from runs import history_text
+    from runs import HISTORY_COLUMNS, write_csv
 
     figures = []
-    monkeypatch.setattr(plots, "save", lambda figure, _: figures.append(figure))
+    monkeypatch.setattr(plots, "save", lambda figure, *_: figures.append(figure))
     rows = [[epoch, 0.6925 + epoch / 1e5, 0.6926 + epoch / 1e5, 0.5, 0.5] for epoch in range(1, 9)]
-    (tmp_path / "history.csv").write_text(history_text(rows))
+    write_csv(tmp_path / "history.csv", HISTORY_COLUMNS, rows)
     plots.draw_curves(tmp_path)
     assert len(figures) == 2
     for figure in figures:
         figure.savefig(io.BytesIO())
         assert figure.axes[0].yaxis.label.get_window_extent().x0 >= 0
+
+
+def test_a_curve_that_was_removed_is_drawn_again_without_training(trained, photos, call):
+    (trained / "r" / "Loss_curve.png").unlink()
+    before = (trained / "w.pth").stat().st_mtime_ns
+    assert "already trained" in call("train", *train_arguments(photos, trained)).out
+    assert (trained / "r" / "Loss_curve.png").is_file()
+    assert (trained / "w.pth").stat().st_mtime_ns == before
 
 
 def test_streams_of_random_numbers_are_kept_apart():
@@ -316,12 +326,17 @@ def test_help_explains_every_option_with_its_default(program, call, capsys):
         ("train", ["--device", "toaster"], "--device toaster cannot be used"),
         ("train", ["--frobnicate"], "unrecognized arguments: --frobnicate"),
         ("train", ["--data", "/nowhere/at/all"], "/nowhere/at/all is not a folder"),
-        ("test", ["--weight_path", "/nowhere.pth"], "/nowhere.pth is not there; train first"),
+        ("test", ["--weight_path", "/nowhere.pth"], "/nowhere.pth is no file; train first"),
         ("test", ["--csv", "a.csv"], "--csv goes with --predict"),
         ("my_script", ["--studies", "Change_weather"], "invalid choice: 'Change_weather'"),
         ("my_script", ["--seeds", "0"], "--seeds: '0'"),
-        ("my_script", ["--seeds", "99"], "--seeds: 99 is more than 16"),
+        ("my_script", ["--seeds", "99"], "--seeds: '99' is not a whole number from 1 to 16"),
         ("my_script", ["--jobs", "0"], "--jobs: '0'"),
+        ("my_script", ["--out", ""], "--out: it is empty"),
+        ("my_script", ["--out", f"{PROJECT}/README.md/out"], "README.md is a file; name a folder"),
+        ("train", ["--data", ""], "--data: it is empty"),
+        ("train", ["--weight_path", ""], "--weight_path: it is empty"),
+        ("test", ["--predict", ""], "--predict: it is empty"),
         ("my_script", ["--device", "toaster"], "--device toaster cannot be used"),
     ],
 )
@@ -354,7 +369,7 @@ class Bomb:
 
 
 @pytest.mark.parametrize(
-    "kind", ["empty", "cut", "text", "other", "model", "list", "size", "pickle", "version"]
+    "kind", ["empty", "cut", "text", "other", "model", "list", "size", "mean", "pickle", "version"]
 )
 def test_a_weight_file_that_is_none_is_refused_in_one_line(
     kind, trained, call, tmp_path, monkeypatch
@@ -378,6 +393,8 @@ def test_a_weight_file_that_is_none_is_refused_in_one_line(
         torch.save({**content, "kept": [1, 2]}, weight)
     elif kind == "size":
         torch.save({**content, "image_size": "x"}, weight)
+    elif kind == "mean":
+        torch.save({**content, "mean": ["0", "0", "0"]}, weight)
     elif kind == "pickle":
         torch.save({"kept": Bomb()}, weight)
     elif kind == "version":
