@@ -290,22 +290,23 @@ def epochs_sentences(settings: list[Setting]) -> list[str]:
     return sentences
 
 
-def untrained_sentences(
-    settings: list[Setting], majority_share: float, valid_images: int
-) -> list[str]:
-    """Which settings did not get beyond guessing, with any seed."""
-    untrained = [
-        own.name
+def untrained(settings: list[Setting], majority_share: float, valid_images: int) -> list[str]:
+    """Names of the settings that got beyond guessing with no seed."""
+    ends = {
+        own.name: {convergence(run, majority_share, valid_images) for run in own.results}
         for own in settings
-        if {convergence(run, majority_share, valid_images) for run in own.results}
-        == {"did not learn"}
-    ]
-    if not untrained:
+    }
+    return [name for name, states in ends.items() if states == {"did not learn"}]
+
+
+def untrained_sentences(names: list[str], majority_share: float) -> list[str]:
+    """Say which settings did not learn, so that nobody reads more into them."""
+    if not names:
         return []
     return [
-        f"Did not learn (at no epoch is the validation accuracy above the noise of the majority "
-        f"share, {percent(majority_share)}): {and_list(untrained)}. Such a curve is smooth "
-        "because nothing happens, and a comparison with it only says so."
+        "Did not learn (at no epoch is the validation accuracy above the noise of the majority "
+        f"share, {percent(majority_share)}): {and_list(names)}. A comparison with such a setting "
+        "says no more than that, and its curve is smooth because nothing happens."
     ]
 
 

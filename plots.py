@@ -8,6 +8,7 @@ markers carry the same difference for print in grey.
 """
 
 import csv
+import functools
 import hashlib
 from collections import Counter
 from pathlib import Path
@@ -179,7 +180,11 @@ def draw_comparison(
         (loss, PICTURES["Loss_curve"]),
     ):
         for (name, own), (colour, style) in zip(curves, looks, strict=True):
-            plot_band(axes, own, valid_column, color=colour, linestyle=style, label=literal(name))
+            above = 2 + 1 / max(map(len, own))  # a shorter training is part of a longer one
+            plot_band(
+                axes, own, valid_column,
+                color=colour, linestyle=style, label=literal(name), zorder=above,
+            )  # fmt: skip
             mean = column_of(own, train_column).mean(0)
             axes.plot(range(1, len(mean) + 1), mean, color=colour, alpha=0.3, linewidth=1)
         style_axes(axes, kind, max(map(len, histories)))
@@ -216,7 +221,9 @@ def plot_scores(axes: Axes, scores: list[Score], colours: dict[str, str]) -> Non
         )  # fmt: skip
     axes.set_yticks(range(len(scores)), [literal(score.name) for score in scores])
     axes.set_ylim(len(scores) - 0.4, -0.6)
-    axes.set_xlabel("Test accuracy, % (95% interval)")
+    ticks = ", ticks: seeds" if len(scores[0].seeds) > 1 else ""
+    axes.set_title(f"bar: 95% interval{ticks}", fontsize=10)
+    axes.set_xlabel("Test accuracy, %")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
@@ -231,8 +238,14 @@ def literal(text: str, length: int = 40) -> str:
 
 def drawn_from(files: list[Path]) -> str:
     """A digest of the files that a picture shows and of the code that draws it."""
-    digests = [file_digest(path) for path in (*files, Path(__file__))]
+    digests = [own_digest(), *map(file_digest, files)]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+@functools.cache  # as it was when this program started: it may be edited meanwhile
+def own_digest() -> str:
+    """The digest of this module."""
+    return file_digest(Path(__file__))
 
 
 def is_current(picture: Path, files: list[Path]) -> bool:

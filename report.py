@@ -366,11 +366,13 @@ def found(report: Report, changed: str, groups: list[list[Row]]) -> list[str]:
         return ["No seed is finished for all settings yet."]
     valid = report.data.targets[report.data.splits["valid"]]
     majority = float(np.bincount(valid, minlength=2).max() / len(valid))
-    sentences += findings.untrained_sentences(settings, majority, len(valid))
+    untrained = findings.untrained(settings, majority, len(valid))
+    sentences += findings.untrained_sentences(untrained, majority)
     if changed == "epochs":
         sentences += findings.epochs_sentences(settings)
     elif changed == "batch_size":
-        sentences += findings.batch_size_sentences(settings)
+        learned = [own for own in settings if own.name not in untrained]
+        sentences += findings.batch_size_sentences(learned)
     elif changed == "learning_rate":
         sentences += findings.learning_rate_sentences(settings, majority, len(valid))
     elif changed == "loss_function":

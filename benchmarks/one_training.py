@@ -58,7 +58,7 @@ class Ours:
         train.write_checkpoint(self.state, places, {})
 
 
-def operations(channels: tuple, image_size: int) -> float:
+def operations(channels: tuple, image_size: int, hidden: int = 64) -> float:
     """Floating-point operations to train on one image: a product and a sum count as two.
 
     Forward, gradient of the weights, and, but for the first layer, gradient of the input.
@@ -67,7 +67,7 @@ def operations(channels: tuple, image_size: int) -> float:
     for layer, width in enumerate(channels):
         total += (3 if layer else 2) * 2 * 9 * before * width * size**2
         before, size = width, size // 2
-    return total + 3 * 2 * (before * 16 * 64 + 64 * 2)
+    return total + 3 * 2 * (before * 16 * hidden + hidden * 2)
 
 
 def matrix_rate() -> float:

@@ -169,9 +169,10 @@ def test_a_diverged_training_and_a_loss_of_zero_say_nothing_about_overfitting():
 def test_settings_that_did_not_learn_are_named_and_diverged_ones_have_no_swing():
     flat = setting("128", run([0.69] * 20, valid_accuracy=0.54), value=128)
     good = setting("16", run([0.7, 0.5] * 10, valid_accuracy=0.7), value=16)
-    text = findings.untrained_sentences([good, flat], 0.5, 400)
-    assert len(text) == 1 and "majority share, 50.0%): 128." in text[0]
-    assert findings.untrained_sentences([good], 0.5, 400) == []
+    assert findings.untrained([good, flat], 0.5, 400) == ["128"]
+    (text,) = findings.untrained_sentences(["128"], 0.5)
+    assert "majority share, 50.0%): 128." in text
+    assert findings.untrained_sentences([], 0.5) == []
     diverged = setting("32", run([0.5, np.nan], diverged=True), value=32)
     assert "32" not in " ".join(findings.batch_size_sentences([good, diverged]))
 
