@@ -170,17 +170,17 @@ def test_fresh_plans_everything_again(finished):
 
 def test_lines_of_a_dry_run_do_the_work_from_any_folder_under_gnu_parallel_too(finished, tmp_path):
     project, arguments, _ = finished
-    out = tmp_path / "it's; $out"
+    out, arguments = tmp_path / "it's; $out", [*arguments, "--studies", "Change_learning_rate"]
     ended = run_process(project / "my_script.py", *arguments, "--out", out, "--dry_run")
     assert ended.status == 0
-    assert "to be done: 3 trainings" in ended.err
+    assert "to be done: 2 trainings" in ended.err
     assert len(ended.out.splitlines()) == 2, "one line for each independent chain"
     assert not (out / "result").exists()
     runner = ["parallel", "--jobs", "2"] if shutil.which("parallel") else ["sh"]
     subprocess.run(runner, input=ended.out, text=True, cwd="/", check=True, capture_output=True)
     after = run_process(project / "my_script.py", *arguments, "--out", out)
     assert "to be done: 0 trainings, 0 epochs, 0 tests" in after.out
-    assert list(weights(out).values()) == list(weights(project).values())
+    assert len(weights(out)) == 2 and weights(out).items() <= weights(project).items()
     assert (out / "result" / "report.html").is_file()
 
 
@@ -282,8 +282,9 @@ def test_a_sweep_stopped_by_ctrl_c_leaves_no_training_behind_and_can_go_on(finis
 
 def test_a_killed_sweep_ends_with_the_bits_of_an_uninterrupted_one(finished, tmp_path):
     project, arguments, _ = finished
-    arguments = [*arguments, "--studies", "Change_epochs"]
-    process = start(project, arguments, tmp_path)
+    study = "Change_learning_rate"
+    arguments = [*arguments, "--studies", study]
+    process = start(project, [*arguments, "--jobs", 1], tmp_path)
     wait_for(lambda: list(tmp_path.glob("weights/**/weight.pth")))
     process.kill()
     process.communicate(timeout=20)
@@ -291,10 +292,10 @@ def test_a_killed_sweep_ends_with_the_bits_of_an_uninterrupted_one(finished, tmp
     assert len(weights(tmp_path)) == 1, "killed in the middle"
     ended = run_process(project / "my_script.py", *arguments, "--out", tmp_path)
     assert ended.status == 0, ended.out + ended.err
-    whole = {name: digest for name, digest in weights(project).items() if "epochs" in name}
+    whole = {name: digest for name, digest in weights(project).items() if study in name}
     assert len(whole) == 2 and weights(tmp_path) == whole
     for name in ("history.csv", "predictions.csv", "acc.txt"):
-        for own in project.glob(f"result/Change_epochs/*/{name}"):
+        for own in project.glob(f"result/{study}/*/{name}"):
             assert (tmp_path / own.relative_to(project)).read_bytes() == own.read_bytes()
 
 
