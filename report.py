@@ -43,12 +43,6 @@ RESULT_COLUMNS = (
     *("valid_accuracy", "last_valid_accuracy", "last_train_accuracy", "train_seconds"),
     *("test_seconds", "result", "weight"),
 )
-QUESTIONS = {
-    "epochs": "What does training longer do?",
-    "batch_size": "What does the batch size do?",
-    "learning_rate": "What does the learning rate do?",
-    "loss_function": "What does the loss function do?",
-}
 
 
 @dataclass(frozen=True)
@@ -239,23 +233,20 @@ def page(report: Report, open_runs: int, failed_runs: Sequence[str]) -> str:
         status += f'<p class="warn">failed: {text(", ".join(failed_runs))}</p>'
     studies = "".join(study_section(report, study) for study in report.studies)
     body = (
-        f"<h1>What changes what a CNN learns?</h1>{status}{answer_section(report)}{studies}"
-        f"{run_section(report)}{mistakes_section(report)}"
+        '<section class="answer"><h2>The answer</h2>'
+        + "".join(f"<p>{text(sentence)}</p>" for sentence in answer(report))
+        + f"</section>{studies}{run_section(report)}{mistakes_section(report)}"
         if report.rows
-        else f"<h1>What changes what a CNN learns?</h1>{status}<p>No run is finished yet.</p>"
+        else "<p>No run is finished yet.</p>"
     )
     style = (PROJECT / "report.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"{reload}<title>CNN experiments</title><style>{style}</style></head>"
-        f"<body><main>{body}</main></body></html>\n"
+        "<body><main><h1>What changes what a CNN learns?</h1>"
+        f"{status}{body}</main></body></html>\n"
     )
-
-
-def answer_section(report: Report) -> str:
-    """The answer in a few sentences computed from the runs."""
-    return f'<section class="answer"><h2>The answer</h2>{paragraphs(answer(report))}</section>'
 
 
 def answer(report: Report) -> list[str]:
@@ -299,8 +290,7 @@ def study_section(report: Report, study: str) -> str:
     )
     comparison = picture(report.out / "result" / study / "comparison.png", f"{study} compared")
     return (
-        f'<section><h2>{text(study.replace("_", " "))}</h2><p class="lead">'
-        f"{text(QUESTIONS.get(changed, ''))}</p>"
+        f"<section><h2>{text(study.replace('_', ' '))}</h2>"
         f"<table class=study><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         f"<figure class=wide>{comparison}</figure><h3>Found</h3>"
         f"{listing(found(report, changed, groups))}</section>"
@@ -468,10 +458,6 @@ def mistakes_section(report: Report) -> str:
 def text(words: object) -> str:
     """Text, never markup: names of classes, files and folders come from the user."""
     return html.escape(str(words))
-
-
-def paragraphs(sentences: list[str]) -> str:
-    return "".join(f"<p>{text(sentence)}</p>" for sentence in sentences)
 
 
 def listing(sentences: list[str]) -> str:

@@ -99,18 +99,19 @@ def _end_with_parent() -> None:
 def describe_os_error(error: OSError) -> str:
     """Say in one line what the system refused, where, and what to do."""
     where = f": {error.filename}" if error.filename else ""
-    remedies = {
-        errno.ENOSPC: "free some space and run the same command again",
-        errno.EDQUOT: "free some space and run the same command again",
-        errno.EFBIG: "raise the file size limit and run the same command again",
-        errno.EACCES: "change its permissions or name another place",
-        errno.EPERM: "change its permissions or name another place",
-        errno.EROFS: "name a place that can be written",
-        errno.EISDIR: "a file belongs there; move the folder away or name another place",
-        errno.ENOTDIR: "a folder belongs there; move the file away or name another place",
-        errno.EEXIST: "a folder belongs there; move the file away or name another place",
-    }
-    remedy = remedies.get(error.errno or 0, "check the path and the disk")
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            remedy = "free some space and run the same command again"
+        case errno.EFBIG:
+            remedy = "raise the file size limit and run the same command again"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            remedy = "change its permissions or name another place"
+        case errno.EISDIR:
+            remedy = "a file belongs there; move the folder away or name another place"
+        case errno.ENOTDIR | errno.EEXIST:
+            remedy = "a folder belongs there; move the file away or name another place"
+        case _:
+            remedy = "check the path and the disk"
     return f"{(error.strerror or str(error)).lower()}{where}; {remedy}"
 
 
