@@ -5,12 +5,12 @@
     data.images[data.splits["train"]]          # uint8 (n, 64, 64, 3)
 
 The cache lies in $XDG_CACHE_HOME/cnn_experiments (~/.cache by default), one folder for each
-content: names, sizes and times of the files, image size, and this module's own source.
+content: names, sizes and times of the files, image size, Pillow's version, this module's source.
 It can be deleted at any time.
 """
 
+import contextlib
 import hashlib
-import importlib.metadata
 import io
 import mmap
 import os
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import PIL
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from runs import PROJECT, InputError, file_digest, read_json, write_json
@@ -69,22 +70,24 @@ def load_data(
 ) -> Data:
     """Open a source's images, decoding them only if no earlier run has.
 
-    InputError if the source is wrong, or images are broken and `skip_bad_images` is false.
+    InputError if the source is wrong, or images are broken and `skip_bad_images` is false;
+    OSError if the cache cannot be written.
     """
     source = open_source(data, download_folder)
     own = file_digest(PROJECT / "dataset.py")
-    pillow = importlib.metadata.version("pillow")
-    key = stamp_of([source.name, source.stamp, image_size, skip_bad_images, own, pillow])
+    key = stamp_of([source.name, source.stamp, image_size, skip_bad_images, own, PIL.__version__])
     folder = cache_folder() / key[:32]
-    data = open_cache(folder, source.name, image_size)
-    if not data:
-        try:
+    try:
+        found = open_cache(folder, source.name, image_size)
+        if not found:
             build_cache(source, image_size, skip_bad_images, folder)
-        except OSError as error:
-            error.filename = f"{folder.parent} (the cache of decoded images)"
-            raise
-        data = open_cache(folder, source.name, image_size)
-    return data
+            found = open_cache(folder, source.name, image_size)
+    except OSError as error:
+        error.filename = f"{folder.parent} (the cache of decoded images)"
+        raise
+    if not found:
+        raise InputError(f"{folder} was removed by another program; run the same command again")
+    return found
 
 
 def cache_folder() -> Path:
@@ -101,7 +104,7 @@ def open_cache(folder: Path, source: str, image_size: int) -> Data | None:
     try:
         # Read-only: a mapping that could be written to is refused if it is larger than memory.
         images = np.memmap(folder / "images", np.uint8, "r", shape=shape)
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         return None
     if hasattr(mmap, "MADV_RANDOM"):
         images.base.madvise(mmap.MADV_RANDOM)  # reading ahead drops pages where memory is short
@@ -121,15 +124,19 @@ def open_cache(folder: Path, source: str, image_size: int) -> Data | None:
 def build_cache(source: Source, image_size: int, skip_bad: bool, folder: Path) -> None:
     """Decode a source into a folder that appears complete or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in folder.parent.glob(".building-*/images"):
-        if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
-            shutil.rmtree(left.parent, ignore_errors=True)
+    for left in folder.parent.glob(".building-*"):
+        with contextlib.suppress(OSError):  # it may just have become a cache
+            grown = max(path.stat().st_mtime for path in (left, *left.iterdir()))
+            if time.time() - grown > ABANDONED_SECONDS:
+                shutil.rmtree(left)
     work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
     try:
         decoded = decode_into(work / "images", source.items(), image_size)
         if decoded.bad and not skip_bad:
             raise InputError(bad_files_message(decoded.bad))
         write_json(work / "index.json", make_index(source, decoded, image_size))
+        if not (work / "images").is_file():
+            raise InputError(f"{work} was removed by another program; run the same command again")
         try:
             work.rename(folder)
         except OSError:
@@ -296,8 +303,8 @@ def split(parts: np.ndarray, targets: np.ndarray, source: Source) -> dict[str, n
         for part in PARTS:
             if not (assigned[own] == part).any():
                 raise InputError(
-                    f"class {name} of {source.name} has no image for {part}: "
-                    f"it holds only {len(own)} that can be read; add some"
+                    f"class {name} of {source.name} has no readable image for {part}, "
+                    f"and {len(own)} in all; add some"
                 )
     return {part: np.flatnonzero(assigned == part) for part in PARTS}
 

@@ -324,13 +324,13 @@ def batch_size_sentences(settings: list[Setting]) -> list[str]:
     values = [own.swing for own in sorted(settings, key=lambda own: own.value)]
     steps = list(pairwise(values))
     if steps and all(after < before for before, after in steps):
-        sentences.append("The curves swing less with every larger batch.")
+        sentences.append("Of these, the curves swing less with every larger batch.")
     elif steps and values[-1] < values[0]:
         sentences.append(
-            "The largest batch swings less than the smallest, but not every step falls."
+            "Of these, the largest batch swings less than the smallest, but not every step falls."
         )
     elif steps:
-        sentences.append("The curves do not swing less with larger batches.")
+        sentences.append("Of these, the curves do not swing less with larger batches.")
     sentences.append(
         "At a fixed number of epochs a larger batch also makes fewer updates, so this study "
         "changes two things at once."

@@ -23,6 +23,7 @@ from options import (
     add_device_options,
     add_size_option,
     fill_data_defaults,
+    loss_name,
     place,
     positive_float,
     whole_number,
@@ -62,7 +63,7 @@ READERS = {  # what may be changed, and how train.py reads it
     "epochs": whole_number,
     "batch_size": whole_number,
     "learning_rate": positive_float,
-    "loss_function": str,
+    "loss_function": loss_name,
 }
 
 
@@ -117,8 +118,8 @@ def parse_options() -> argparse.Namespace:
     fill_data_defaults(options)
     options.studies = options.studies or list(STUDIES)
     options.out = options.out.resolve()
-    existing = next(path for path in (options.out, *options.out.parents) if path.exists())
-    if not existing.is_dir():
+    existing = next((path for path in (options.out, *options.out.parents) if path.exists()), None)
+    if existing and not existing.is_dir():
         parser.error(f"argument --out: {existing} is a file; name a folder")
     options.download_folder = options.download_folder.resolve()
     return options
@@ -224,7 +225,6 @@ def run_all(
             if training.finished:
                 deliver(training)
         remove_spent_checkpoints(chain)
-    report.write(open_runs=sum(len(own.runs) for own in asked if not own.finished))
     total = sum(len(training.runs) for training in asked)
 
     def on_finished(training: Training, seconds: float, left: float) -> None:
@@ -239,6 +239,7 @@ def run_all(
 
     sweep = Sweep(in_order(chains, jobs), command_for, jobs, progress)
     try:
+        report.write(open_runs=sum(len(own.runs) for own in asked if not own.finished))
         sweep.run(on_finished, options.stop_on_failure)
     finally:  # also after Ctrl-C: nothing is under way any more
         failed = [child.training.names for child in sweep.failed]

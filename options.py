@@ -15,6 +15,8 @@ from sources import default_image_size, default_source
 
 SMALLEST_IMAGE, LARGEST_IMAGE = 16, 2048  # three poolings leave 2 x 2 of 16
 LARGEST_FLOAT = 3.4e38  # of float32
+# The names in losses.LOSSES, for programs that do not import torch.
+LOSS_NAMES = ("CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -61,6 +63,13 @@ def positive_float(text: str) -> float:
     if not 0 < value <= LARGEST_FLOAT:
         raise argparse.ArgumentTypeError(f"{text!r} is not a finite number above 0")
     return value
+
+
+def loss_name(text: str) -> str:
+    """Read the name of a loss."""
+    if text not in LOSS_NAMES:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(LOSS_NAMES)}")
+    return text
 
 
 def filled(text: str) -> str:

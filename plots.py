@@ -48,15 +48,15 @@ class Score(NamedTuple):
 def draw_curves(folder: Path, sources: list[Path] | None = None) -> None:
     """Draw Training_accuracy.png and Loss_curve.png of one run, or of several seeds.
 
-    As with every figure here, a picture that shows its files as they are is left alone.
+    As with every figure here, a picture that shows the same already is left alone.
     `sources` are the folders whose history.csv is read, `folder` itself by default. Several
     are shown as their mean in a band from the lowest to the highest.
     """
     sources = sources or [folder]
-    files = [source / "history.csv" for source in sources]
     histories = [np.array(read_history(source)) for source in sources]
+    shown = drawn_from([history.tolist() for history in histories])
     for name, (train_column, valid_column, kind) in PICTURES.items():
-        if is_current(folder / f"{name}.png", files):
+        if is_current(folder / f"{name}.png", shown):
             continue
         figure = Figure(figsize=(4.4, 3.1), dpi=DPI)
         # A fixed frame: fitting it to the labels would take as long as drawing.
@@ -70,7 +70,7 @@ def draw_curves(folder: Path, sources: list[Path] | None = None) -> None:
         style_axes(axes, kind, max(map(len, histories)))
         name_diverged(axes, histories)
         axes.legend(frameon=False, fontsize=9)
-        save(figure, folder / f"{name}.png", files)
+        save(figure, folder / f"{name}.png", shown)
 
 
 def plot_band(axes: Axes, histories: list[np.ndarray], column: int, **style: object) -> None:
@@ -137,11 +137,12 @@ def epoch_ticks(last: int) -> list[int]:
 
 def draw_confusion_matrix(folder: Path, classes: list[str]) -> None:
     """Draw confusion_matrix.png from predictions.csv: counts, and shares of the true class."""
-    picture, predictions = folder / "confusion_matrix.png", folder / "predictions.csv"
-    if is_current(picture, [predictions]):
-        return
-    with predictions.open(encoding="utf-8", newline="") as file:
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
         pairs = Counter((row["true_class"], row["predicted_class"]) for row in csv.DictReader(file))
+    picture = folder / "confusion_matrix.png"
+    shown = drawn_from(classes, sorted(pairs.items()))
+    if is_current(picture, shown):
+        return
     counts = np.array([[pairs[true, predicted] for predicted in classes] for true in classes])
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     figure = Figure(figsize=(3.6, 3.2), dpi=DPI)
@@ -152,23 +153,20 @@ def draw_confusion_matrix(folder: Path, classes: list[str]) -> None:
         colour = "white" if share > 0.55 else "black"
         text = f"{count}\n{100 * share:.1f}%"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=12)
-    shown = [literal(name, 16) for name in classes]
-    axes.set_xticks(range(len(classes)), shown)
-    axes.set_yticks(range(len(classes)), shown, rotation=90, va="center")
+    names = [literal(name, 16) for name in classes]
+    axes.set_xticks(range(len(classes)), names)
+    axes.set_yticks(range(len(classes)), names, rotation=90, va="center")
     axes.set_xlabel("Predicted class")
     axes.set_ylabel("True class")
     axes.tick_params(length=0)
-    save(figure, picture, [predictions])
+    save(figure, picture, shown)
 
 
-def draw_comparison(
-    path: Path, study: str, curves: list[Curves], scores: list[Score], files: list[Path]
-) -> None:
-    """Draw a study in one picture: validation curves, training faint, test accuracies.
-
-    `files` are those that the curves and scores come from.
-    """
-    if is_current(path, files):
+def draw_comparison(path: Path, study: str, curves: list[Curves], scores: list[Score]) -> None:
+    """Draw a study in one picture: validation curves, training faint, test accuracies."""
+    values = [(name, [own.tolist() for own in histories]) for name, histories in curves]
+    shown = drawn_from(study, values, scores)
+    if is_current(path, shown):
         return
     figure = Figure(figsize=(12, 3.8), dpi=DPI, layout="constrained")
     accuracy, loss, test = figure.subplots(1, 3, width_ratios=(4, 4, 3.2))
@@ -193,7 +191,7 @@ def draw_comparison(
     accuracy.legend(frameon=False, fontsize=8)
     plot_scores(test, scores, {c.name: look[0] for c, look in zip(curves, looks, strict=True)})
     figure.suptitle(study.replace("_", " "), fontsize=12)
-    save(figure, path, files)
+    save(figure, path, shown)
 
 
 def limit_loss(axes: Axes, curves: list[Curves]) -> None:
@@ -236,10 +234,9 @@ def literal(text: str, length: int = 40) -> str:
     return short.replace("$", r"\$")
 
 
-def drawn_from(files: list[Path]) -> str:
-    """A digest of the files that a picture shows and of the code that draws it."""
-    digests = [own_digest(), *map(file_digest, files)]
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
+def drawn_from(*values: object) -> str:
+    """A digest of the plain values that a picture shows and of the code that draws it."""
+    return hashlib.sha256(repr((own_digest(), *values)).encode()).hexdigest()
 
 
 @functools.cache  # as it was when this program started: it may be edited meanwhile
@@ -248,17 +245,17 @@ def own_digest() -> str:
     return file_digest(Path(__file__))
 
 
-def is_current(picture: Path, files: list[Path]) -> bool:
-    """Whether a picture is there and shows these files as they are."""
+def is_current(picture: Path, shown: str) -> bool:
+    """Whether a picture is there and was drawn from these values."""
     try:
         with Image.open(picture) as image:
-            return image.info.get("Description") == drawn_from(files)
+            return image.info.get("Description") == shown
     except OSError:
         return False
 
 
-def save(figure: Figure, path: Path, files: list[Path]) -> None:
-    """Write a PNG, whole or not at all; it says which files it shows, but no time or version."""
+def save(figure: Figure, path: Path, shown: str) -> None:
+    """Write a PNG, whole or not at all; it carries a digest of what it shows, but no time."""
     with replacing(path) as temporary:
-        metadata = {"Software": None, "Description": drawn_from(files)}
+        metadata = {"Software": None, "Description": shown}
         figure.savefig(temporary, format="png", metadata=metadata)

@@ -100,7 +100,7 @@ class Report:
         write_text(self.path, page(self, open_runs, failed_runs))
 
     def read(self, run: Run) -> Row | None:
-        """A run's row; None if it is not finished, or something that decides it has changed."""
+        """A run's row; None if it is not finished, or what decides its training has changed."""
         try:
             row = read_row(run)
             changed = what_changed(row.train["identity"], self.wanted_for(run.settings))
@@ -133,10 +133,8 @@ class Report:
                 score_of([row.accuracy for row in rows], rows, name)
                 for rows, name in zip(groups, names, strict=True)
             ]
-            folders = [row.run.result for rows in groups for row in rows]
-            files = [own / name for own in folders for name in ("history.csv", "predictions.csv")]
             target = self.out / "result" / study / "comparison.png"
-            plots.draw_comparison(target, study, curves, scores, files)
+            plots.draw_comparison(target, study, curves, scores)
 
     def accuracy_text(self, result: Path) -> str:
         """One run's test accuracies for the screen, or how it ended."""
@@ -227,7 +225,7 @@ def page(report: Report, open_runs: int, failed_runs: Sequence[str]) -> str:
         status = f"{done} of all {len(report.runs)} runs are done."
     if open_runs:
         reload = f'<meta http-equiv="refresh" content="{RELOAD_SECONDS}">'
-        status = f"{done} of {done + open_runs} runs are done; this page reloads itself."
+        status = f"{open_runs} runs are still to be done; this page reloads itself."
     status = f'<p class="status">{status}</p>' if status else ""
     if failed_runs:
         status += f'<p class="warn">failed: {text(", ".join(failed_runs))}</p>'
@@ -357,7 +355,8 @@ def found(report: Report, changed: str, groups: list[list[Row]]) -> list[str]:
     valid = report.data.targets[report.data.splits["valid"]]
     majority = float(np.bincount(valid, minlength=2).max() / len(valid))
     untrained = findings.untrained(settings, majority, len(valid))
-    sentences += findings.untrained_sentences(untrained, majority)
+    if changed != "learning_rate":  # whose rules say so
+        sentences += findings.untrained_sentences(untrained, majority)
     if changed == "epochs":
         sentences += findings.epochs_sentences(settings)
     elif changed == "batch_size":

@@ -110,10 +110,16 @@ def folder_source(folder: Path) -> Source:
                     f"{root / name} holds no images ({' '.join(ENDINGS)}); put some there"
                 )
             for path, state in found:
-                shown = os.fsencode(path.relative_to(folder).as_posix()).decode(errors="replace")
+                shown = as_text(path.relative_to(folder).as_posix())
                 items.append(Item(shown, part, target, path))
                 stamps.append((shown, state.st_size, state.st_mtime_ns))
+    classes = tuple(map(as_text, classes))
     return Source(str(folder.resolve()), classes, stamp_of([classes, stamps]), lambda: items)
+
+
+def as_text(name: str) -> str:
+    """Escape the bytes of a file's name that are no text."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def class_names(roots: dict[str, Path]) -> tuple[str, str]:
@@ -185,8 +191,8 @@ def pets_source(download_folder: Path) -> Source:
             for line in path.read_text(encoding="utf-8").splitlines():
                 if line.strip() and not line.startswith("#"):
                     image, _, species, _ = line.split()
-                    target, path = int(species) - 1, root / "images" / f"{image}.jpg"
-                    items.append(Item(path.name, part, target, path))
+                    picture = root / "images" / f"{image}.jpg"
+                    items.append(Item(picture.name, part, int(species) - 1, picture))
         stamps = [(name, part, target, *size_and_time(path)) for name, part, target, path in items]
     except FileNotFoundError as error:
         raise InputError(
@@ -233,7 +239,7 @@ def download(name: str, folder: Path, option: str, value: str | bool) -> object:
 
 
 def size_and_time(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of change of a file."""
+    """Size in bytes and time of change of a file; OSError if it is missing."""
     state = path.stat()
     return (state.st_size, state.st_mtime_ns)
 

@@ -205,7 +205,7 @@ def start(
         own = [] if options.fresh else [checkpoint_path(options.weight_path)]
         named = [options.start_from] if options.start_from else []
         if named and not named[0].exists():
-            progress.say(f"{named[0]} is not there: starting from the first epoch")
+            progress.say(f"no checkpoint to start from: {named[0]} is not there")
         found = [usable_checkpoint(path, wanted, progress) for path in own + named]
         checkpoint = max(found, key=lambda content: content.get("epoch", 0), default={})
     checkpoint = processes.from_first(checkpoint)

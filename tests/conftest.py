@@ -71,7 +71,8 @@ def call(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
         captured = capsys.readouterr()
         return Ended(ended.value.code, captured.out, captured.err)
 
-    return run
+    yield run
+    runs.program_identity.cache_clear()  # else patched digests would live on
 
 
 def load_program(name: str, project: Path = PROJECT):

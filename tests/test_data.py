@@ -1,6 +1,5 @@
 """Images: every kind a folder may hold, splits, cache, bad files, leaks, public sets."""
 
-import importlib.metadata
 import io
 import mmap
 import os
@@ -253,7 +252,7 @@ def test_missing_folder_and_class_without_images_are_named(tmp_path):
 def test_too_few_images_to_split_is_an_error(tmp_path):
     fill(tmp_path / "cat", 2)
     fill(tmp_path / "dog", 20, first=50)
-    with pytest.raises(InputError, match=r"class cat .* no image for train: it holds only 2"):
+    with pytest.raises(InputError, match=r"class cat .* no readable image for train, and 2 in all"):
         load_data(str(tmp_path), 16)
 
 
@@ -366,8 +365,7 @@ def test_decoded_images_are_mapped_and_cannot_be_written_to(photos):
 def test_other_pixels_of_the_same_files_are_other_images(photos, monkeypatch):
     """A new Pillow may decode otherwise: then runs on the old pixels are no longer valid."""
     before = load_data(str(photos), 16)
-    version = importlib.metadata.version
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: version(name) + ".new")
+    monkeypatch.setattr(dataset.PIL, "__version__", "new")
     assert load_data(str(photos), 16).digest == before.digest, "another version, the same pixels"
     shutil.rmtree(dataset.cache_folder())
     plain = dataset.resized
@@ -383,13 +381,16 @@ def test_a_link_to_a_folder_above_does_not_multiply_the_images(photos):
 def test_names_that_are_no_text_are_read_and_shown(tmp_path, call):
     folder = tmp_path / b"caf\xe9".decode(errors="surrogateescape")
     make_photos(folder)
-    cats = folder / "train" / "cat"
-    (cats / "0.png").rename(cats / b"\xe9.png".decode(errors="surrogateescape"))
+    name = b"\xe9".decode(errors="surrogateescape")
+    for part in ("train", "test"):
+        (folder / part / "dog").rename(folder / part / name)
+    (folder / "test" / name / "1500.png").rename(folder / "test" / name / f"{name}.png")
     ended = call("train", *train_arguments(folder, folder, epochs=1))
     assert ended.status == 0, ended.err
     ended = call("test", "--weight_path", folder / "w.pth", "--img_path", folder / "r")
     assert ended.status == 0, ended.err
-    assert read_json(folder / "r" / "test.json")["command"]
+    predictions = (folder / "r" / "predictions.csv").read_text(encoding="utf-8")
+    assert predictions.count(r"test/\xe9/") == 5 and r"test/\xe9/\xe9.png,\xe9," in predictions
 
 
 @pytest.mark.parametrize("name", ["images/pug_0.jpg", "annotations/test.txt"])

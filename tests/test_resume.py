@@ -18,7 +18,7 @@ from conftest import PROJECT, load_program, make_photos, noise, run_process, tra
 from PIL import Image
 
 import plots
-from runs import read_history, read_json, replacing, write_text
+from runs import UNFINISHED, read_history, read_json, replacing, write_text
 
 RESULTS = ("w.pth", "r/history.csv", "r/predictions.csv")
 
@@ -289,7 +289,7 @@ def test_a_file_size_limit_gives_one_line_and_damages_nothing(photos, tmp_path, 
     assert ended.status == 2
     assert ended.err.startswith("error: ") and ended.err.count("\n") == 1
     assert "w_checkpoint.pth" in ended.err and "run the same command again" in ended.err
-    assert not list(tmp_path.glob("**/.*.tmp"))
+    assert not list(tmp_path.glob(f"**/.*{UNFINISHED}"))
     assert digests(tmp_path) == before
     said = train_and_test(call, photos, tmp_path, epochs=3)
     assert "going on after epoch 2" in said
@@ -363,7 +363,7 @@ def test_the_bits_do_not_depend_on_the_current_folder(photos, tmp_path, call, mo
 def test_a_checkpoint_to_start_from_that_is_not_there_is_said(photos, tmp_path, call):
     ended = call("train", *train_arguments(photos, tmp_path), "--start_from", tmp_path / "no.pth")
     assert ended.status == 0
-    assert f"{tmp_path / 'no.pth'} is not there: starting from the first epoch" in ended.out
+    assert f"no checkpoint to start from: {tmp_path / 'no.pth'} is not there" in ended.out
 
 
 def test_ctrl_c_stops_with_130_and_no_traceback(photos, tmp_path):

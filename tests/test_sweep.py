@@ -216,6 +216,7 @@ LISTED = "a list of values"
         ({"S": ("batch_size", [2.5])}, "2.5 of S"),
         ({"S": ("learning_rate", [float("inf")])}, "inf of S"),
         ({"S": ("learning_rate", [0.001, 1e-3])}, "lists a value twice"),
+        ({"S": ("loss_function", ["HingeLoss"])}, "'HingeLoss' of S"),
         ({"../evil": ("epochs", [1])}, "no folder name"),
         ({"..": ("epochs", [1])}, "no folder name"),
         ({"": ("epochs", [1])}, "no folder name"),
@@ -228,7 +229,8 @@ def test_settings_that_cannot_be_run_are_refused_before_any_is(studies, message)
 
 def test_the_studies_of_the_script_can_be_run_and_a_base_of_another_kind_cannot():
     check_studies(my_script.STUDIES, my_script.BASE, my_script.READERS)
-    for base in ({**my_script.BASE, "epoch": 3}, {"epochs": 20}, {**my_script.BASE, "epochs": 0}):
+    wrong = ({"epoch": 3}, {"epochs": 0}, {"loss_function": "CrossEntropy"})
+    for base in ({"epochs": 20}, *({**my_script.BASE, **change} for change in wrong)):
         with pytest.raises(InputError, match="BASE"):
             check_studies(my_script.STUDIES, base, my_script.READERS)
 
@@ -248,7 +250,7 @@ def test_one_failing_run_stops_no_other_and_is_named_twice(finished, tmp_path):
 
 
 def start(project: Path, arguments: list, out: Path) -> subprocess.Popen:
-    """Start a sweep whose trainings take minutes."""
+    """Start a sweep and do not wait for it."""
     return subprocess.Popen(
         [sys.executable, project / "my_script.py", *map(str, arguments), "--out", str(out)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
