@@ -151,7 +151,7 @@ class Decoded(NamedTuple):
     """What is known of decoded images beside their pixels.
 
     Of each: its item, the digest of its file's bytes, and the sums and sums of squares of its
-    channels, int64 (2, 3). `bad` are (name, reason) of those that could not be decoded, `digest`
+    channels, uint64 (2, 3). `bad` are (name, reason) of those that could not be decoded, `digest`
     is that of all pixels.
     """
 
@@ -169,6 +169,11 @@ def decode_into(path: Path, items: list[Item], image_size: int) -> Decoded:
     """
     kept, digests, moments, bad, all_pixels = [], [], [], [], hashlib.sha256()
     progress = Progress()
+
+    def work(item: Item) -> tuple:
+        image, note = decode_or_reason(item, image_size)
+        return (b"", None, note) if image is None else (image.tobytes(), moments_of(image), note)
+
     with (
         path.open("wb") as file,
         ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -177,22 +182,26 @@ def decode_into(path: Path, items: list[Item], image_size: int) -> Decoded:
         warnings.simplefilter("ignore")  # Pillow's: what it cannot read is listed
         for start in range(0, len(items), BLOCK):
             block = items[start : start + BLOCK]
-            decoded = pool.map(lambda item: decode_or_reason(item, image_size), block)
-            for item, (image, digest_or_reason) in zip(block, decoded, strict=True):
-                if image is None:
-                    bad.append((item.name, digest_or_reason))
-                else:
-                    pixels, values = image.tobytes(), image.astype(np.int64)
+            for item, (pixels, own_moments, note) in zip(block, pool.map(work, block), strict=True):
+                if pixels:
                     file.write(pixels)
                     all_pixels.update(pixels)
-                    moments.append(np.stack([values.sum((0, 1)), (values * values).sum((0, 1))]))
+                    moments.append(own_moments)
                     kept.append(item)
-                    digests.append(digest_or_reason)
+                    digests.append(note)
+                else:
+                    bad.append((item.name, note))
             progress.show(f"decoding images: {start + len(block)} of {len(items)}")
         file.flush()
         os.fsync(file.fileno())
     progress.clear()
     return Decoded(kept, digests, moments, bad, all_pixels.hexdigest())
+
+
+def moments_of(image: np.ndarray) -> np.ndarray:
+    """Sums and sums of squares, uint64 (2, 3), of the channels of a uint8 (H, W, 3) image."""
+    channels = image.reshape(-1, 3).T.astype(np.uint32, order="C")  # so sums run along memory
+    return np.stack([channels.sum(1), (channels * channels).sum(1)])
 
 
 def decode_or_reason(item: Item, image_size: int) -> tuple[np.ndarray | None, str]:
@@ -312,7 +321,7 @@ def split(parts: np.ndarray, targets: np.ndarray, source: Source) -> dict[str, n
 def channel_statistics(moments: np.ndarray, pixels: int) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each channel, of values from 0 to 1.
 
-    `moments`, int64 (n, 2, 3), are the sums and sums of squares of n images of `pixels` pixels.
+    `moments`, uint64 (n, 2, 3), are the sums and sums of squares of n images of `pixels` pixels.
     """
     mean, square = moments.sum(0) / (len(moments) * pixels)
     std = np.sqrt(np.maximum(square - mean * mean, 1.0))  # one grey level at least
