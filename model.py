@@ -3,7 +3,8 @@
     from model import CNN
     scores = CNN()(images)      # float (N, 3, H, W), H and W from 16 -> float (N, 2)
 
-The widths and the dropout are chosen by measurement: see "Which network" in the README.
+Put a network of your own here: any module CNN() that turns such images into two scores works.
+Widths and dropout of this one are chosen by measurement: see docs/network.md.
 """
 
 import torch.nn.functional as F
@@ -23,25 +24,31 @@ class CNN(nn.Module):
     ) -> None:
         super().__init__()
         first, second, third = channels
-        self.conv1 = nn.Conv2d(3, first, 3, padding=1)
-        self.conv2 = nn.Conv2d(first, second, 3, padding=1)
-        self.conv3 = nn.Conv2d(second, third, 3, padding=1)
+        self.conv1 = Block(3, first, 3, padding=1)
+        self.conv2 = Block(first, second, 3, padding=1)
+        self.conv3 = Block(second, third, 3, padding=1)
         self.hidden = nn.Linear(third * GRID * GRID, hidden)
         self.output = nn.Linear(hidden, 2)
         self.dropout = dropout
 
     def forward(self, images: Tensor) -> Tensor:
         """Turn normalised images, float (N, 3, H, W), into raw scores, float (N, 2)."""
-        features = images
-        for convolution in (self.conv1, self.conv2, self.conv3):
-            # Bias and ReLU after pooling give the values they give before it, for a quarter of
-            # the work, and the gradient of a convolution is cheaper without its bias.
-            features = F.conv2d(features, convolution.weight, padding=convolution.padding)
-            features = F.max_pool2d(features, 2)
-            features = F.relu(features + convolution.bias.to(features.dtype)[:, None, None])
+        features = self.conv3(self.conv2(self.conv1(images)))
         features = F.dropout(to_grid(features).flatten(1), self.dropout, self.training)
         features = F.dropout(F.relu(self.hidden(features)), self.dropout, self.training)
         return self.output(features)
+
+
+class Block(nn.Conv2d):
+    """Convolution, 2 x 2 max-pooling, ReLU: float (N, C, H, W) -> float (N, C', H/2, W/2).
+
+    Bias and ReLU after pooling give the values they give before it, for a quarter of the work,
+    and the gradient of a convolution is cheaper without its bias.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = F.max_pool2d(F.conv2d(images, self.weight, padding=self.padding), 2)
+        return F.relu(features + self.bias[:, None, None])
 
 
 def to_grid(features: Tensor) -> Tensor:
@@ -58,16 +65,3 @@ def to_grid(features: Tensor) -> Tensor:
     stride = (height // GRID, width // GRID)
     window = (height - (GRID - 1) * stride[0], width - (GRID - 1) * stride[1])
     return F.avg_pool2d(features, window, stride)
-
-
-def layer_table(image_size: int) -> list[list]:
-    """Name, kind, output shape of one image and parameter count of each layer of the CNN."""
-    table, size = [], image_size
-    for name, layer in CNN().named_children():
-        if isinstance(layer, nn.Conv2d):
-            shape, size = [layer.out_channels, size, size], size // 2
-        else:
-            shape = [layer.out_features]
-        count = sum(parameter.numel() for parameter in layer.parameters())
-        table.append([name, layer.extra_repr(), shape, count])
-    return table

@@ -5,236 +5,145 @@
 
 The weight file knows the images it was trained beside; their test split is used. Writes
 acc.txt, predictions.csv, confusion_matrix.png and test.json to --img_path. With --predict it
-prints class, probability and file for pictures of the user's own instead, and, with --csv,
-writes the same as a table.
+prints class, probability and file for pictures of the user's own instead.
 """
 
-import argparse
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while torch loads, Ctrl-C just ends
+
 import sys
 import time
+from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from training.files import load_weight
 
-from batches import Images, choose_device, score_all
-from checkpoints import load_weight
-from dataset import Data, bad_files_message, bad_files_note, decode_or_reason, describe, load_data
+from console.errors import InputError, run_program
+from console.options import parse, path, whole_number
+from dataset import Data, describe, load_data, load_pictures
 from model import CNN
-from options import (
-    Parser,
-    add_data_options,
-    add_device_options,
-    add_place_options,
-    place,
-    whole_number,
-)
-from runs import (
-    InputError,
-    machine,
-    run_program,
-    test_identity,
-    write_csv,
-    write_json,
-    write_text,
-)
-from sources import BUILT_IN, Item, image_files
+from records.files import write_csv, write_json, write_text
+from records.runs import test_identity
+from training.batches import Images, score_all
+from training.processes import choose_device
 
 COLUMNS = ("file", "true_class", "predicted_class", "probability")
 
 
 def main() -> int:
     options = parse_options()
-    started = time.monotonic()
-    weight = load_weight(options.weight_path)
+    weight = load_weight(options.weight_path, CNN())
     device = choose_device(options.device)
     if options.predict:
         predict(options, weight, device)
-        return 0
-    data = load_test_data(options, weight)
-    print(describe(data))
-    images = Images(data, device)
-    indices = images.splits["test"]
-    scores = {
-        name: score_all(
-            model_of(weight, name, device), images, indices, options.precision, options.batch_size
-        ).cpu()
-        for name in ("kept", "last")
-    }
-    targets = torch.from_numpy(data.targets[data.splits["test"]])
-    accuracies = {name: accuracy(own, targets) for name, own in scores.items()}
-    write_results(options, data, scores["kept"], accuracies)
-    write_json(
-        options.img_path / "test.json",
-        {
-            "identity": test_identity(options.weight_path, data.digest),
-            "command": [sys.executable, *sys.argv],
-            "test_images": len(targets),
-            "correct": round(accuracies["kept"] * len(targets)),
-            "last_correct": round(accuracies["last"] * len(targets)),
-            "majority_share": float(np.bincount(targets).max() / len(targets)),
-            "seconds": round(time.monotonic() - started, 3),
-            "machine": machine(),
-            "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
-        },
-    )
-    print(accuracy_text(accuracies), end="")
+    else:
+        test(options, weight, device)
     return 0
 
 
-def parse_options() -> argparse.Namespace:
+def parse_options() -> Namespace:
     """Read the command line; InputError if it is wrong."""
-    parser = Parser("Test weights on the test images, or predict pictures of your own.")
-    add = parser.add_argument
-    add_place_options(parser)
-    add(
-        "--batch_size",
-        type=whole_number,
-        help="images scored at once (default: 256 of 32 x 32 pixels, fewer of larger ones)",
+    size = "images scored at once (default: 256 of 32 x 32 pixels, fewer of larger ones)"
+    own = "print class and probability of these pictures, or all in these folders (default: none)"
+    return parse(
+        "Test weights on the test images, or predict pictures of your own.",
+        *("weight_path", "img_path", "data", "download_folder", "skip_bad_images", "device"),
+        "no_pictures",
+        batch_size=(whole_number(1), None, size),
+        predict=([path], None, own),
     )
-    add_data_options(parser, without="the images that the weights were trained beside")
-    add_device_options(parser)
-    add(
-        "--predict",
-        nargs="+",
-        type=place,
-        metavar="FILE",
-        help="print class and probability of these pictures (a folder: all in it) instead",
-    )
-    add("--csv", type=place, metavar="FILE", help="with --predict: write the same as a table")
-    options = parser.parse_args()
-    if options.csv and not options.predict:
-        parser.error("--csv goes with --predict")
-    return options
 
 
-def model_of(weight: dict, name: str, device: torch.device) -> nn.Module:
-    """The CNN with the kept or the last weights of a weight file."""
+def test(options: Namespace, weight: dict, device: torch.device) -> None:
+    """Score the test images with the kept and the last weights; write what came of it."""
+    started = time.monotonic()
+    data = load_test_data(options, weight)
+    print(describe(data))
+    images, indices = Images(data, device), data.splits["test"]
+    scores = {
+        name: score_all(model_of(weight[name], device), images, indices, options.batch_size)
+        for name in ("kept", "last")
+    }
+    correct, last_correct = (
+        int((own.argmax(1) == images.targets[indices]).sum()) for own in scores.values()
+    )
+    rows = [
+        (data.names[index], data.classes[data.targets[index]], data.classes[predicted], f"{p:.6f}")
+        for index, (predicted, p) in zip(indices, predictions(scores["kept"]), strict=True)
+    ]
+    kept, last = (100 * own / len(indices) for own in (correct, last_correct))
+    accuracies = f"Test accuracy: {kept:.4f}%\nLast epoch: {last:.4f}%\n"
+    write_text(options.img_path / "acc.txt", accuracies)
+    write_csv(options.img_path / "predictions.csv", COLUMNS, rows)
+    draw_pictures(options, data.classes)
+    record = {
+        "identity": test_identity(options.weight_path, data.digest),
+        "command": [sys.executable, *sys.argv],
+        "test_images": len(indices),
+        "correct": correct,
+        "last_correct": last_correct,
+        "seconds": round(time.monotonic() - started, 3),
+        "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+    write_json(options.img_path / "test.json", record)
+    print(accuracies, end="")
+
+
+def load_test_data(options: Namespace, weight: dict) -> Data:
+    """The images named by the user or the weight file, prepared as in training."""
+    named = options.data or weight["data"]
+    skip = options.skip_bad_images or weight["skip_bad_images"]
+    folder = options.download_folder if options.data else Path(weight["download_folder"])
+    data = load_data(named, weight["image_size"], skip, folder)
+    if list(data.classes) != weight["classes"]:
+        known = f"{options.weight_path} knows {', '.join(weight['classes'])}"
+        raise InputError(
+            f"{data.source} holds the classes {', '.join(data.classes)}, but {known}; "
+            "name the images it was trained for with --data"
+        )
+    return replace(data, mean=weight["mean"], std=weight["std"])
+
+
+def model_of(weights: dict[str, Tensor], device: torch.device) -> nn.Module:
+    """The CNN with these weights."""
     model = CNN()
-    model.load_state_dict(weight[name])
+    model.load_state_dict(weights)
     return model.to(device, memory_format=torch.channels_last)
 
 
-def load_test_data(options: argparse.Namespace, weight: dict) -> Data:
-    """The images named by the user or the weight file, prepared as in training."""
-    source = options.data
-    data = load_data(
-        source or weight["data"],
-        weight["image_size"],
-        options.skip_bad_images or weight["skip_bad_images"],
-        options.download_folder if source in BUILT_IN else Path(weight["download_folder"]),
-    )
-    if list(data.classes) != weight["classes"]:
-        raise InputError(
-            f"{data.source} holds the classes {', '.join(data.classes)}, but "
-            f"{options.weight_path} knows {', '.join(weight['classes'])}; "
-            "name the images it was trained for with --data"
-        )
-    data.mean[:], data.std[:] = weight["mean"], weight["std"]
-    return data
-
-
-# --- results ---------------------------------------------------------------------------------
-
-
-def accuracy(scores: Tensor, targets: Tensor) -> float:
-    """Share of images whose larger score is that of their class."""
-    return (scores.argmax(1) == targets).double().mean().item()
-
-
-def accuracy_text(accuracies: dict[str, float]) -> str:
-    """The content of acc.txt."""
-    return (
-        f"Test accuracy: {100 * accuracies['kept']:.4f}%\n"
-        f"Last epoch: {100 * accuracies['last']:.4f}%\n"
-    )
-
-
-def write_results(
-    options: argparse.Namespace, data: Data, scores: Tensor, accuracies: dict[str, float]
-) -> None:
-    """Write acc.txt, predictions.csv and confusion_matrix.png."""
-    from plots import draw_confusion_matrix  # here: matplotlib takes a second to import
-
-    indices = data.splits["test"].tolist()
-    truth = [data.classes[data.targets[index]] for index in indices]
-    names = [data.names[index] for index in indices]
-    rows = [
-        (name, true_class, data.classes[predicted], f"{probability:.6f}")
-        for name, true_class, (predicted, probability) in zip(
-            names, truth, predictions(scores), strict=True
-        )
-    ]
-    write_text(options.img_path / "acc.txt", accuracy_text(accuracies))
-    write_csv(options.img_path / "predictions.csv", COLUMNS, rows)
-    draw_confusion_matrix(options.img_path, list(data.classes))
-
-
 def predictions(scores: Tensor) -> list[tuple[int, float]]:
-    """Predicted class and its softmax probability for each row of scores."""
-    probabilities = scores.softmax(1)
-    predicted = scores.argmax(1)
+    """Predicted class and its softmax probability for each row of scores, float (n, 2)."""
+    probabilities, predicted = scores.softmax(1), scores.argmax(1)
     chosen = probabilities.gather(1, predicted[:, None])[:, 0]
     return list(zip(predicted.tolist(), chosen.tolist(), strict=True))
 
 
-# --- a user's own pictures -------------------------------------------------------------------
+def draw_pictures(options: Namespace, classes: list[str]) -> None:
+    """Draw the confusion matrix."""
+    if not options.no_pictures:
+        from report.figures import draw_confusion_matrix  # here: it takes a second to import
+
+        draw_confusion_matrix(options.img_path, classes)
 
 
-def predict(options: argparse.Namespace, weight: dict, device: torch.device) -> None:
+def predict(options: Namespace, weight: dict, device: torch.device) -> None:
     """Print class, probability and file for every picture named or found in a named folder."""
-    paths = [path for named in options.predict for path in pictures_in(named)]
-    pixels = decode_all(paths, weight["image_size"], options.skip_bad_images)
-    paths = list(pixels)
-    images = np.stack(list(pixels.values()))
-    count = len(images)
-    data = Data(
-        "", tuple(weight["classes"]), [], images, np.zeros(count, dtype=np.int64), {},
-        weight["mean"], weight["std"], "", 0, [],
-    )  # fmt: skip
-    scores = score_all(
-        model_of(weight, "kept", device), Images(data, device),
-        torch.arange(count, device=device), options.precision, options.batch_size,
-    )  # fmt: skip
-    rows = [
-        (str(path), weight["classes"][predicted], f"{probability:.4f}")
-        for path, (predicted, probability) in zip(paths, predictions(scores.cpu()), strict=True)
-    ]
-    width = max(map(len, weight["classes"]))
-    for path, name, probability in rows:
-        print(f"{name:{width}}  {probability}  {path}")
-    if options.csv:
-        write_csv(options.csv, ("file", "class", "probability"), rows)
+    data = load_pictures(options.predict, weight, options.skip_bad_images)
+    model, images = model_of(weight["kept"], device), Images(data, device)
+    scores = score_all(model, images, data.splits["test"], options.batch_size)
+    width = max(map(len, data.classes))
+    for name, (predicted, probability) in zip(data.names, predictions(scores), strict=True):
+        print(f"{data.classes[predicted]:{width}}  {probability:.4f}  {name}")
+    notes = [f"warning: {note}" for note in data.warnings]
     if weight["loss_function"] != "CrossEntropyLoss":
-        print(
-            f"note: {weight['loss_function']} gives no calibrated probability; "
-            "the number is the softmax of the raw scores",
-            file=sys.stderr,
-        )
-
-
-def pictures_in(path: Path) -> list[Path]:
-    """A picture itself, or all pictures in a folder; InputError if there are none."""
-    if not path.is_dir():
-        if not path.exists():
-            raise InputError(f"{path} is not there; --predict takes pictures and folders")
-        return [path]
-    found = [file for file, _ in image_files(path)]
-    if not found:
-        raise InputError(f"{path} holds no images; --predict takes pictures and folders of them")
-    return found
-
-
-def decode_all(paths: list[Path], image_size: int, skip_bad: bool) -> dict[Path, np.ndarray]:
-    """Decode pictures; InputError that names the bad ones unless they are to be skipped."""
-    decoded = {path: decode_or_reason(Item("", "", 0, path), image_size) for path in paths}
-    bad = [(str(path), reason) for path, (image, reason) in decoded.items() if image is None]
-    if bad and not (skip_bad and len(bad) < len(decoded)):
-        raise InputError(bad_files_message(bad))
-    if bad:
-        print(f"warning: {bad_files_note(bad)}", file=sys.stderr)
-    return {path: image for path, (image, _) in decoded.items() if image is not None}
+        gives = f"{weight['loss_function']} gives no calibrated probability"
+        notes.append(f"note: {gives}; the number is the softmax of the raw scores")
+    print(*notes, sep="\n", end="\n" * bool(notes), file=sys.stderr)
 
 
 if __name__ == "__main__":

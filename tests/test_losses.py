@@ -6,7 +6,6 @@ import torch
 from torchvision.ops import sigmoid_focal_loss
 
 from losses import LOSSES, one_hot
-from options import LOSS_NAMES
 
 NAMES = ("CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss")
 
@@ -49,8 +48,8 @@ def case() -> tuple[torch.Tensor, torch.Tensor]:
     return scores, one_hot(torch.tensor(random.integers(0, 2, 50))).double()
 
 
-def test_every_loss_that_may_be_named_is_in_the_table():
-    assert tuple(LOSSES) == LOSS_NAMES == NAMES
+def test_the_five_losses_are_in_the_table():
+    assert tuple(LOSSES) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

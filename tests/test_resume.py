@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import importlib.metadata
 import os
 import random
 import resource
@@ -14,31 +15,35 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import PROJECT, load_program, make_photos, noise, run_process, train_arguments
+from conftest import (
+    PROJECT,
+    arguments_for_test,
+    copy_project,
+    make_photos,
+    noise,
+    run_fork,
+    run_process,
+    train_arguments,
+)
 from PIL import Image
 
-import plots
-from runs import UNFINISHED, read_history, read_json, replacing, write_text
+from records import runs
+from records.files import UNFINISHED, replacing, write_text
+from records.runs import read_history
 
 RESULTS = ("w.pth", "r/history.csv", "r/predictions.csv")
+TRAIN = PROJECT / "train.py"
 
 
 def digests(out: Path) -> dict[str, str]:
     return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in RESULTS}
 
 
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    """Spare the drawing, which has tests of its own."""
-    monkeypatch.setattr(plots, "draw_curves", lambda *_: None)
-    monkeypatch.setattr(plots, "draw_confusion_matrix", lambda *_: None)
-
-
 def train_and_test(call, photos: Path, out: Path, **settings: object) -> str:
-    """Train and test; what training said."""
-    ended = call("train", *train_arguments(photos, out, **settings))
+    """Train and test; what training said. Drawing has tests of its own."""
+    ended = call("train", *train_arguments(photos, out, **settings), "--no_pictures")
     assert ended.status == 0, ended.err
-    tested = call("test", "--weight_path", out / "w.pth", "--img_path", out / "r")
+    tested = call("test", *arguments_for_test(out), "--no_pictures")
     assert tested.status == 0, tested.err
     return ended.out
 
@@ -57,10 +62,10 @@ def test_more_epochs_go_on_and_give_the_bits_of_a_training_from_scratch(photos, 
     said = train_and_test(call, photos, tmp_path / "grown", epochs=6)
     assert "going on after epoch 2" in said
     assert digests(tmp_path / "grown") == digests(tmp_path / "once")
-    start = ["--start_from", tmp_path / "grown" / "w_checkpoint.pth"]
     arguments = train_arguments(photos, tmp_path / "third", epochs=6)
-    assert "going on after epoch 6" in call("train", *arguments, *start).out
-    call("test", "--weight_path", tmp_path / "third/w.pth", "--img_path", tmp_path / "third/r")
+    checkpoint = tmp_path / "grown" / "w_checkpoint.pth"
+    assert "going on after epoch 6" in call("train", *arguments, "--start_from", checkpoint).out
+    call("test", *arguments_for_test(tmp_path / "third"))
     assert digests(tmp_path / "third") == digests(tmp_path / "once")
 
 
@@ -94,24 +99,21 @@ class Killer:
 
         return write
 
+    def lie_in_wait(self) -> None:
+        """Be called before every moment, in the process that is to be killed."""
+        from training import batches, files
 
-def train_in_fork(arguments: list, killer: Killer) -> int:
-    """Train in a forked process, which spares the import of torch; how it ended."""
-    child = os.fork()
-    if child == 0:
-        with contextlib.suppress(BaseException):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, 1), os.dup2(nowhere, 2)
-            train = load_program("train")
-            train.train_one_epoch = killer.before("before an epoch", train.train_one_epoch)
-            train.finish = killer.before("before the weights", train.finish)
-            train.write_json = killer.before("before the record", train.write_json)
-            Path.write_bytes = killer.halfway(Path.write_bytes)
-            os.fsync = killer.before("before a rename", os.fsync)
-            sys.argv = ["train.py", *map(str, arguments)]
-            train.main()
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        batches.shuffled_batches = self.before("before an epoch", batches.shuffled_batches)
+        files.write_results = self.before("before the weights", files.write_results)
+        files.write_json = self.before("before the record", files.write_json)
+        Path.write_bytes = self.halfway(Path.write_bytes)
+        os.fsync = self.before("before a rename", os.fsync)
+
+
+def train_until(killer: Killer, arguments: list) -> int:
+    """Train in a forked process until the killer comes; how it ended."""
+    arguments = [*arguments, "--no_pictures"]
+    return run_fork(TRAIN, *arguments, before=killer.lie_in_wait).status
 
 
 MOMENTS = [
@@ -124,7 +126,7 @@ MOMENTS = [
 
 
 @pytest.fixture(scope="module")
-def own_photos(tmp_path_factory) -> Path:
+def photos_for_all(tmp_path_factory) -> Path:
     return make_photos(tmp_path_factory.mktemp("kills") / "photos")
 
 
@@ -132,13 +134,15 @@ WHOLE: dict[str, str] = {}  # digests of the uninterrupted run, made once
 
 
 @pytest.mark.parametrize(("moment", "count"), MOMENTS)
-def test_training_killed_at_a_moment_resumes_bit_for_bit(moment, count, own_photos, tmp_path, call):
-    photos = own_photos
+def test_training_killed_at_a_moment_resumes_bit_for_bit(
+    moment, count, photos_for_all, tmp_path, call
+):
+    photos = photos_for_all
     if not WHOLE:
         train_and_test(call, photos, tmp_path / "whole", epochs=4)
         WHOLE.update(digests(tmp_path / "whole"))
     arguments = train_arguments(photos, tmp_path / "killed", epochs=4)
-    assert train_in_fork(arguments, Killer(moment, count)) == -signal.SIGKILL
+    assert train_until(Killer(moment, count), arguments) == -signal.SIGKILL
     said = train_and_test(call, photos, tmp_path / "killed", epochs=4)
     if moment == "before an epoch" and count > 1:
         assert f"going on after epoch {count - 1}" in said
@@ -150,8 +154,8 @@ def test_training_killed_at_random_times_again_and_again_resumes_bit_for_bit(
 ):
     settings = {"epochs": 60, "batch_size": 4}
     train_and_test(call, photos, tmp_path / "whole", **settings)
-    command = [sys.executable, PROJECT / "train.py"]
-    command += list(map(str, train_arguments(photos, tmp_path / "killed", **settings)))
+    arguments = map(str, train_arguments(photos, tmp_path / "killed", **settings))
+    command = [sys.executable, TRAIN, *arguments, "--no_pictures"]
     times, kills = random.Random(0), 0
     while kills < 2:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -185,27 +189,63 @@ def test_a_finished_run_is_not_done_again_unless_fresh(photos, tmp_path, call):
     assert (tmp_path / "w.pth").stat().st_mtime_ns != before
 
 
-DECISIVE = ["model.py", "losses.py", "dataset.py", "batches.py", "processes.py", "train.py"]
+def test_a_training_is_decided_by_its_own_source_and_all_that_it_imports():
+    assert set(runs.sources("train.py")) == {
+        "train.py", "model.py", "losses.py", "dataset.py", "training/__init__.py",
+        "training/batches.py", "training/files.py", "training/optimizer.py",
+        "training/processes.py", "training/trial.py",
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", DECISIVE)
+@pytest.mark.parametrize("name", sorted(runs.sources("train.py")))
 def test_a_changed_source_trains_again_and_says_so(name, photos, tmp_path, call, monkeypatch):
-    import runs
-
     train_and_test(call, photos, tmp_path)
     digest = runs.file_digest
+    changed = PROJECT / name
     monkeypatch.setattr(
-        runs, "file_digest", lambda path: "new" if path.name == name else digest(path)
+        runs, "file_digest", lambda path: "new" if path == changed else digest(path)
     )
     said = call("train", *train_arguments(photos, tmp_path)).out
     assert f"training, because {name} changed since this run" in said
     assert "not going on from" in said and "going on after" not in said
 
 
-def test_another_image_size_trains_again(photos, tmp_path, call):
-    train_and_test(call, photos, tmp_path, image_size=16)
-    said = call("train", *train_arguments(photos, tmp_path, image_size=20)).out
+def test_a_changed_helper_of_the_users_model_trains_again(photos, tmp_path):
+    imports = (
+        "import torch.nn.functional as F\n",
+        "import torch.nn.functional as F\nimport blocks\n",
+    )
+    project = copy_project(tmp_path / "project", model=[imports])
+    (project / "blocks.py").write_text("WIDTH = 8\n")
+    arguments = train_arguments(photos, tmp_path)
+    assert run_fork(project / "train.py", *arguments).status == 0
+    assert "already trained" in run_fork(project / "train.py", *arguments).out
+    (project / "blocks.py").write_text("WIDTH = 9\n")
+    said = run_fork(project / "train.py", *arguments).out
+    assert "training, because blocks.py changed since this run" in said
+    (project / "blocks.py").write_text("WIDTH =\n")
+    ended = run_fork(project / "my_script.py", "--data", photos, "--dry_run")
+    assert ended.status == 2 and "blocks.py, line 1: invalid syntax; mend it" in ended.err
+
+
+def test_changed_images_settings_sizes_and_versions_train_again(
+    photos, tmp_path, call, monkeypatch
+):
+    train_and_test(call, photos, tmp_path)
+    said = call("train", *train_arguments(photos, tmp_path, learning_rate=0.1)).out
+    assert "learning_rate was 0.01, is 0.1" in said
+    Image.fromarray(noise(12345)).save(photos / "train" / "cat" / "0.png")
+    said = call("train", *train_arguments(photos, tmp_path, learning_rate=0.1)).out
+    assert "images changed since this run" in said
+    said = call("train", *train_arguments(photos, tmp_path, learning_rate=0.1, image_size=20)).out
     assert "images changed since this run" in said and "going on after" not in said
+    version = importlib.metadata.version
+    changed = {"torch": "9.9"}
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: changed.get(name) or version(name)
+    )
+    said = call("train", *train_arguments(photos, tmp_path, learning_rate=0.1, image_size=20)).out
+    assert "torch version was" in said and "is 9.9" in said
 
 
 def test_a_new_training_killed_half_way_over_a_finished_one_is_not_taken_for_it(
@@ -214,33 +254,21 @@ def test_a_new_training_killed_half_way_over_a_finished_one_is_not_taken_for_it(
     train_and_test(call, photos, tmp_path, epochs=5)
     good = digests(tmp_path)
     arguments = [*train_arguments(photos, tmp_path, epochs=5), "--fresh"]
-    assert train_in_fork(arguments, Killer("before an epoch", 3)) == -signal.SIGKILL
+    assert train_until(Killer("before an epoch", 3), arguments) == -signal.SIGKILL
     said = train_and_test(call, photos, tmp_path, epochs=5)
     assert "history.csv is missing or that of another" in said and "going on after epoch 2" in said
     assert digests(tmp_path) == good
 
 
-def test_changed_images_settings_and_versions_train_again(photos, tmp_path, call, monkeypatch):
-    import importlib.metadata
-
-    train_and_test(call, photos, tmp_path)
-    said = call("train", *train_arguments(photos, tmp_path, learning_rate=0.1)).out
-    assert "learning_rate was 0.01, is 0.1" in said
-    Image.fromarray(noise(12345)).save(photos / "train" / "cat" / "0.png")
-    said = call("train", *train_arguments(photos, tmp_path, learning_rate=0.1)).out
-    assert "images changed since this run" in said
-    version = importlib.metadata.version
-    monkeypatch.setattr(
-        importlib.metadata, "version", lambda name: "9.9" if name == "torch" else version(name)
-    )
-    said = call("train", *train_arguments(photos, tmp_path, learning_rate=0.1)).out
-    assert "torch version was" in said and "is 9.9" in said
-
-
-def test_a_changed_plot_or_readme_trains_nothing(photos, tmp_path, call):
-    import runs
-
-    assert set(runs.TRAIN_SOURCES) == set(DECISIVE)
+def test_the_history_of_another_training_in_the_same_place_is_noticed(photos, tmp_path, call):
+    train_and_test(call, photos, tmp_path, epochs=3)
+    good = digests(tmp_path)
+    other = train_arguments(photos, tmp_path, epochs=5, learning_rate=0.5)
+    assert train_until(Killer("before an epoch", 4), other) == -signal.SIGKILL
+    assert digests(tmp_path) != good
+    said = train_and_test(call, photos, tmp_path, epochs=3)
+    assert "already trained" not in said
+    assert digests(tmp_path) == good
 
 
 def test_a_damaged_weight_file_is_trained_again(photos, tmp_path, call):
@@ -260,17 +288,29 @@ def test_a_bad_checkpoint_starts_the_run_again_with_a_line_that_says_so(
     train_and_test(call, photos, tmp_path / "bad", epochs=2)
     path = tmp_path / "bad" / "w_checkpoint.pth"
     content = path.read_bytes()
-    if kind == "cut":
-        path.write_bytes(content[: len(content) // 2])
-    elif kind == "empty":
-        path.write_bytes(b"")
-    elif kind == "version":
+    if kind == "version":
         torch.save({**torch.load(path, weights_only=True), "version": 99}, path)
-    else:
+    elif kind == "pickle":
         torch.save({"kind": os.system}, path)
+    else:
+        path.write_bytes(content[: len(content) // 2] if kind == "cut" else b"")
     said = train_and_test(call, photos, tmp_path / "bad", epochs=4)
     assert "starting again: " in said and "w_checkpoint.pth" in said
     assert digests(tmp_path / "bad") == digests(tmp_path / "good")
+
+
+def test_a_checkpoint_to_start_from_that_is_not_there_is_said(photos, tmp_path, call):
+    ended = call("train", *train_arguments(photos, tmp_path), "--start_from", tmp_path / "no.pth")
+    assert ended.status == 0
+    assert f"no checkpoint to start from: {tmp_path / 'no.pth'} is not there" in ended.out
+
+
+def test_the_bits_do_not_depend_on_the_current_folder(photos, tmp_path, call, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        train_and_test(call, photos, tmp_path / name)
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
 
 
 # --- disks -----------------------------------------------------------------------------------
@@ -284,15 +324,13 @@ def test_a_file_size_limit_gives_one_line_and_damages_nothing(photos, tmp_path, 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then the write fails, as on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    arguments = train_arguments(photos, tmp_path, epochs=3)
-    ended = run_process(PROJECT / "train.py", *arguments, preexec_fn=limit)
+    ended = run_process(TRAIN, *train_arguments(photos, tmp_path, epochs=3), preexec_fn=limit)
     assert ended.status == 2
     assert ended.err.startswith("error: ") and ended.err.count("\n") == 1
     assert "w_checkpoint.pth" in ended.err and "run the same command again" in ended.err
     assert not list(tmp_path.glob(f"**/.*{UNFINISHED}"))
     assert digests(tmp_path) == before
-    said = train_and_test(call, photos, tmp_path, epochs=3)
-    assert "going on after epoch 2" in said
+    assert "going on after epoch 2" in train_and_test(call, photos, tmp_path, epochs=3)
 
 
 @pytest.mark.skipif(
@@ -339,43 +377,3 @@ def test_rests_of_killed_writers_are_removed_once_they_are_old(photos, tmp_path,
     train_and_test(call, photos, tmp_path, epochs=1)
     assert not old.exists() and new.exists(), "another writer may still be at the new one"
     assert users.exists(), "not ours"
-
-
-def test_the_history_of_another_training_in_the_same_place_is_noticed(photos, tmp_path, call):
-    train_and_test(call, photos, tmp_path, epochs=3)
-    good = digests(tmp_path)
-    other = train_arguments(photos, tmp_path, epochs=5, learning_rate=0.5)
-    assert train_in_fork(other, Killer("before an epoch", 4)) == -signal.SIGKILL
-    assert digests(tmp_path) != good
-    said = train_and_test(call, photos, tmp_path, epochs=3)
-    assert "already trained" not in said
-    assert digests(tmp_path) == good
-
-
-def test_the_bits_do_not_depend_on_the_current_folder(photos, tmp_path, call, monkeypatch):
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        monkeypatch.chdir(tmp_path / name)
-        train_and_test(call, photos, tmp_path / name)
-    assert digests(tmp_path / "a") == digests(tmp_path / "b")
-
-
-def test_a_checkpoint_to_start_from_that_is_not_there_is_said(photos, tmp_path, call):
-    ended = call("train", *train_arguments(photos, tmp_path), "--start_from", tmp_path / "no.pth")
-    assert ended.status == 0
-    assert f"no checkpoint to start from: {tmp_path / 'no.pth'} is not there" in ended.out
-
-
-def test_ctrl_c_stops_with_130_and_no_traceback(photos, tmp_path):
-    arguments = list(map(str, train_arguments(photos, tmp_path, epochs=100000)))
-    process = subprocess.Popen(
-        [sys.executable, PROJECT / "train.py", *arguments],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    while epochs_done(tmp_path) < 2:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert "Traceback" not in said and "the same command (without --fresh) goes on" in said
-    assert not read_json(tmp_path / "r" / "train.json")

@@ -11,30 +11,27 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, make_photos, run_process, trainings_of
+from conftest import PROJECT, copy_project, make_photos, run_process, trainings_of
 
 import my_script
-from plan import Training, check_studies
-from runs import InputError, file_digest, read_json
-from sweep import shell_line
+from console.errors import InputError
+from records.files import file_digest, read_json
+from studies.children import shell_line
+from studies.plan import Training, check_studies
 
-STUDIES = """STUDIES = {
-    "Change_epochs": ("epochs", [2, 4]),
-    "Change_learning_rate": ("learning_rate", [0.001, 0.01]),
-}
-MOST_SEEDS"""
-
-
-def copy_project(target: Path) -> Path:
-    """The project with small studies, edited where a user would edit them."""
-    target.mkdir()
-    for path in PROJECT.iterdir():
-        if path.suffix in (".py", ".css"):
-            shutil.copy(path, target)
-    script = (target / "my_script.py").read_text()
-    script = re.sub(r"STUDIES = \{.*?\nMOST_SEEDS", STUDIES, script, flags=re.S)
-    (target / "my_script.py").write_text(script.replace('"epochs": 20', '"epochs": 2'))
-    return target
+SMALL = [
+    ('"epochs": 20', '"epochs": 2'),
+    ("BASE_SEEDS = 6", "BASE_SEEDS = 1"),
+    ("[20, 40, 80]", "[2, 4]"),
+    ("[0.001, 0.01, 0.1]", "[0.001, 0.01]"),
+    ('    "Change_batch_size": ("batch_size", [16, 32, 64, 128]),\n', ""),
+    ('["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]', "[0, 1]"),
+    ('    "Change_loss_function": (\n        "loss_function",\n        [0, 1],\n    ),\n', ""),
+]
+RUNS = [
+    *("Change_seed/0", "Change_epochs/2", "Change_epochs/4"),
+    *("Change_learning_rate/0_001", "Change_learning_rate/0_01"),
+]
 
 
 def edited(project: Path, target: Path, *changes: tuple[str, str]) -> Path:
@@ -50,9 +47,9 @@ def edited(project: Path, target: Path, *changes: tuple[str, str]) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> tuple[Path, list, str]:
-    """A project, the arguments of its finished sweep, and what it printed."""
+    """A project with small studies, the arguments of its finished sweep, and what it printed."""
     root = tmp_path_factory.mktemp("sweep")
-    project = copy_project(root / "project")
+    project = copy_project(root / "project", my_script=SMALL)
     arguments = ["--data", make_photos(root / "photos"), "--image_size", 16]
     ended = run_process(project / "my_script.py", *arguments)
     assert ended.status == 0, ended.out + ended.err
@@ -76,41 +73,43 @@ def weights(project: Path) -> dict[str, str]:
 
 def test_every_setting_leaves_every_file_and_a_shared_one_is_trained_once(finished):
     project, _, said = finished
-    runs = ["Change_epochs/2", "Change_epochs/4",
-            "Change_learning_rate/0_001", "Change_learning_rate/0_01"]  # fmt: skip
-    for run in runs:
+    for run in RUNS:
         names = {path.name for path in (project / "result" / run).iterdir()}
         assert names == {
             "Training_accuracy.png", "Loss_curve.png", "confusion_matrix.png", "acc.txt", "log.txt",
             "history.csv", "predictions.csv", "train.json", "test.json",
         }  # fmt: skip
-    assert sorted(weights(project)) == sorted(f"weights/{run}/weight.pth" for run in runs)
-    assert "asked for: 4 trainings, 10 epochs; to be done: 3 trainings, 6 epochs" in said
-    assert "the same training as Change_epochs/2" in said
+    digests = weights(project)
+    assert sorted(digests) == sorted(f"weights/{run}/weight.pth" for run in RUNS)
+    assert "asked for: 5 trainings, 12 epochs; to be done: 3 trainings, 6 epochs" in said
+    assert said.count("the same training as Change_seed/0") == 2
     assert "goes on after epoch 2" in said
-    assert (
-        weights(project)["weights/Change_epochs/2/weight.pth"]
-        == (weights(project)["weights/Change_learning_rate/0_01/weight.pth"])
-    )
+    shared = {digests[f"weights/{run}/weight.pth"] for run in (RUNS[0], RUNS[1], RUNS[4])}
+    assert len(shared) == 1 and len(set(digests.values())) == 3
+
+
+def test_the_studies_of_the_script_cost_fewer_epochs_than_they_ask_for_with_all_base_seeds():
+    runs = my_script.plan.all_runs(my_script.STUDIES, my_script.BASE, 6, Path(), seeds=1)
+    chains = my_script.plan.make_plan(runs, [])
+    assert sum(run.settings["epochs"] for run in runs) == 380 + 6 * 20
+    assert sum(max(own.settings["epochs"] for own in chain) for chain in chains) == 360
+    assert my_script.BASE_SEEDS == 6
 
 
 def test_the_plan_names_images_settings_and_places_and_each_run_has_its_line(finished):
     project, _, said = finished
     assert re.search(r"train +8 +8\n +valid +2 +2\n +test +5 +5", said)
     assert f"results: {project / 'result'}" in said
-    assert len(re.findall(r"^\[\d/4\] .* test \d+\.\d+% .* in \d+ s", said, re.M)) == 3
+    assert len(re.findall(r"^\[\d/5\] .* test \d+\.\d+% .* in \d+ s", said, re.M)) == 3
     assert "\x1b" not in said and "\r" not in said
-    assert re.search(r"^Change_epochs/4 +\d+\.\d% ", said, re.M)
+    assert "The base setting (epochs 2, batch_size 32," in said, "the answer is printed too"
 
 
 def test_results_csv_has_one_row_a_run_with_its_paths(finished):
     project, _, _ = finished
     with (project / "result" / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["study"], row["setting"]) for row in rows] == [
-        ("Change_epochs", "2"), ("Change_epochs", "4"),
-        ("Change_learning_rate", "0_001"), ("Change_learning_rate", "0_01"),
-    ]  # fmt: skip
+    assert [f"{row['study']}/{row['setting']}" for row in rows] == RUNS
     for row in rows:
         low, share, high = (float(row[f"test_{name}"]) for name in ("low", "accuracy", "high"))
         assert low <= share <= high
@@ -123,8 +122,8 @@ def test_sharing_and_going_on_give_the_bits_of_trainings_from_scratch(finished, 
     for epochs in (2, 4):
         places = ["--weight_path", tmp_path / f"{epochs}.pth", "--img_path", tmp_path]
         assert call("train", *arguments, "--epochs", epochs, *places).status == 0
-        found = hashlib.sha256((tmp_path / f"{epochs}.pth").read_bytes()).hexdigest()
-        assert found == weights(project)[f"weights/Change_epochs/{epochs}/weight.pth"]
+        digest = hashlib.sha256((tmp_path / f"{epochs}.pth").read_bytes()).hexdigest()
+        assert digest == weights(project)[f"weights/Change_epochs/{epochs}/weight.pth"]
 
 
 def test_no_checkpoint_is_left_from_which_no_run_can_go_on(finished):
@@ -146,26 +145,25 @@ def test_a_second_call_only_delivers_what_is_missing(sweep):
     assert times == {path: path.stat().st_mtime_ns for path in times}
 
 
-def test_a_changed_plot_trains_nothing_and_a_changed_source_trains_again(sweep):
+def test_a_changed_figure_trains_nothing_and_a_changed_source_or_fresh_trains_again(sweep):
     project, arguments = sweep
-    (project / "README.md").write_text("changed")
-    with (project / "plots.py").open("a") as file:
+
+    def plan(*more: str):
+        return run_process(project / "my_script.py", *arguments, "--dry_run", *more)
+
+    with (project / "report" / "figures.py").open("a") as file:
         file.write("# another colour\n")
-    ended = run_process(project / "my_script.py", *arguments, "--dry_run")
+    ended = plan()
     assert "to be done: 0 trainings" in ended.err and ended.out.strip() == ""
-    with (project / "losses.py").open("a") as file:
-        file.write("# changed\n")
-    ended = run_process(project / "my_script.py", *arguments, "--dry_run")
-    assert "to train 2 epochs: losses.py changed since this run" in ended.err
-    assert "to be done: 3 trainings, 6 epochs" in ended.err
-
-
-def test_fresh_plans_everything_again(finished):
-    project, arguments, _ = finished
-    ended = run_process(project / "my_script.py", *arguments, "--fresh", "--dry_run")
+    ended = plan("--fresh")
     assert "to be done: 3 trainings, 6 epochs, 3 tests" in ended.err
     words = ended.out.split()
     assert words.count("--fresh") == 3 and words.count("--start_from") == 1
+    with (project / "losses.py").open("a") as file:
+        file.write("# changed\n")
+    ended = plan()
+    assert "to train 2 epochs: losses.py changed since this run" in ended.err
+    assert "to be done: 3 trainings, 6 epochs" in ended.err
 
 
 def test_lines_of_a_dry_run_do_the_work_from_any_folder_under_gnu_parallel_too(finished, tmp_path):
@@ -178,9 +176,10 @@ def test_lines_of_a_dry_run_do_the_work_from_any_folder_under_gnu_parallel_too(f
     assert not (out / "result").exists()
     runner = ["parallel", "--jobs", "2"] if shutil.which("parallel") else ["sh"]
     subprocess.run(runner, input=ended.out, text=True, cwd="/", check=True, capture_output=True)
+    assert (out / "result/Change_learning_rate/0_001/Loss_curve.png").is_file()
     after = run_process(project / "my_script.py", *arguments, "--out", out)
     assert "to be done: 0 trainings, 0 epochs, 0 tests" in after.out
-    assert len(weights(out)) == 2 and weights(out).items() <= weights(project).items()
+    assert len(weights(out)) == 3 and weights(out).items() <= weights(project).items()
     assert (out / "result" / "report.html").is_file()
 
 
@@ -216,29 +215,27 @@ LISTED = "a list of values"
         ({"S": ("batch_size", [2.5])}, "2.5 of S"),
         ({"S": ("learning_rate", [float("inf")])}, "inf of S"),
         ({"S": ("learning_rate", [0.001, 1e-3])}, "lists a value twice"),
-        ({"S": ("loss_function", ["HingeLoss"])}, "'HingeLoss' of S"),
         ({"../evil": ("epochs", [1])}, "no folder name"),
-        ({"..": ("epochs", [1])}, "no folder name"),
+        ({"Change_seed": ("epochs", [1])}, "no folder name"),
         ({"": ("epochs", [1])}, "no folder name"),
     ],
 )
 def test_settings_that_cannot_be_run_are_refused_before_any_is(studies, message):
     with pytest.raises(InputError, match=re.escape(message)):
-        check_studies(studies, my_script.BASE, my_script.READERS)
+        check_studies(studies, my_script.BASE)
 
 
 def test_the_studies_of_the_script_can_be_run_and_a_base_of_another_kind_cannot():
-    check_studies(my_script.STUDIES, my_script.BASE, my_script.READERS)
-    wrong = ({"epoch": 3}, {"epochs": 0}, {"loss_function": "CrossEntropy"})
+    check_studies(my_script.STUDIES, my_script.BASE)
+    wrong = ({"epoch": 3}, {"epochs": 0}, {"loss_function": ""})
     for base in ({"epochs": 20}, *({**my_script.BASE, **change} for change in wrong)):
         with pytest.raises(InputError, match="BASE"):
-            check_studies(my_script.STUDIES, base, my_script.READERS)
+            check_studies(my_script.STUDIES, base)
 
 
 def test_one_failing_run_stops_no_other_and_is_named_twice(finished, tmp_path):
     project, arguments, _ = finished
-    blocked = tmp_path / "weights/Change_learning_rate/0_001/weight.pth"
-    blocked.mkdir(parents=True)
+    (tmp_path / "weights/Change_learning_rate/0_001/weight.pth").mkdir(parents=True)
     study = ["--studies", "Change_learning_rate"]
     ended = run_process(project / "my_script.py", *arguments, "--out", tmp_path, *study)
     assert ended.status == 1
@@ -247,14 +244,14 @@ def test_one_failing_run_stops_no_other_and_is_named_twice(finished, tmp_path):
     assert ended.out.count(str(log)) == 2
     assert "is a folder; --weight_path takes a file" in ended.out
     assert (tmp_path / "result/Change_learning_rate/0_01/acc.txt").is_file()
+    page = (tmp_path / "result" / "report.html").read_text()
+    assert "failed: Change_learning_rate/0_001" in page
 
 
 def start(project: Path, arguments: list, out: Path) -> subprocess.Popen:
     """Start a sweep and do not wait for it."""
-    return subprocess.Popen(
-        [sys.executable, project / "my_script.py", *map(str, arguments), "--out", str(out)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    command = [sys.executable, project / "my_script.py", *map(str, arguments), "--out", str(out)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(condition, seconds: float = 60) -> None:
@@ -269,14 +266,12 @@ def test_a_sweep_stopped_by_ctrl_c_leaves_no_training_behind_and_can_go_on(finis
     project = edited(project, tmp_path / "slow", ("[2, 4]", "[100000]"))
     arguments, out = [*arguments, "--studies", "Change_epochs"], tmp_path / "out"
     process = start(project, arguments, out)
-    checkpoint = out / "weights/Change_epochs/100000/weight_checkpoint.pth"
-    wait_for(checkpoint.is_file)
+    wait_for((out / "weights/Change_epochs/100000/weight_checkpoint.pth").is_file)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     wait_for(lambda: not trainings_of(out), 10)
     assert process.returncode == 130
-    page = (out / "result" / "report.html").read_text()
-    assert "0 of all 3 runs are done." in page and "reloads itself" not in page
+    assert "reloads itself" not in (out / "result" / "report.html").read_text()
     assert "Traceback" not in said and "the same command (without --fresh) goes on" in said
     plan = run_process(project / "my_script.py", *arguments, "--out", out, "--dry_run").err
     assert re.search(r"Change_epochs/100000 .*goes on after epoch \d+: interrupted", plan)
@@ -284,8 +279,7 @@ def test_a_sweep_stopped_by_ctrl_c_leaves_no_training_behind_and_can_go_on(finis
 
 def test_a_killed_sweep_ends_with_the_bits_of_an_uninterrupted_one(finished, tmp_path):
     project, arguments, _ = finished
-    study = "Change_learning_rate"
-    arguments = [*arguments, "--studies", study]
+    arguments = [*arguments, "--studies", "Change_learning_rate"]
     process = start(project, [*arguments, "--jobs", 1], tmp_path)
     wait_for(lambda: list(tmp_path.glob("weights/**/weight.pth")))
     process.kill()
@@ -294,22 +288,22 @@ def test_a_killed_sweep_ends_with_the_bits_of_an_uninterrupted_one(finished, tmp
     assert len(weights(tmp_path)) == 1, "killed in the middle"
     ended = run_process(project / "my_script.py", *arguments, "--out", tmp_path)
     assert ended.status == 0, ended.out + ended.err
-    whole = {name: digest for name, digest in weights(project).items() if study in name}
-    assert len(whole) == 2 and weights(tmp_path) == whole
-    for name in ("history.csv", "predictions.csv", "acc.txt"):
-        for own in project.glob(f"result/{study}/*/{name}"):
-            assert (tmp_path / own.relative_to(project)).read_bytes() == own.read_bytes()
+    assert len(weights(tmp_path)) == 3
+    assert weights(tmp_path).items() <= weights(project).items()
+    for path in tmp_path.glob("result/*/*/*"):
+        if path.name in ("history.csv", "predictions.csv", "acc.txt"):
+            assert path.read_bytes() == (project / path.relative_to(tmp_path)).read_bytes()
 
 
 def test_two_sweeps_at_once_in_one_folder_leave_whole_files(finished, tmp_path):
     project, arguments, _ = finished
-    one_setting = edited(project, tmp_path / "one", ("[0.001, 0.01]", "[0.001]"))
+    project = edited(project, tmp_path / "one", ("[0.001, 0.01]", "[0.001]"))
     arguments = [*arguments, "--studies", "Change_learning_rate"]
-    both = [start(one_setting, arguments, tmp_path) for _ in range(2)]
+    both = [start(project, arguments, tmp_path) for _ in range(2)]
     said = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
-    name = "weights/Change_learning_rate/0_001/weight.pth"
-    assert weights(tmp_path) == {name: weights(project)[name]}
+    assert len(weights(tmp_path)) == 2
+    assert weights(tmp_path).items() <= weights(finished[0]).items()
     for record in tmp_path.glob("result/**/train.json"):
         folder = record.parent.relative_to(tmp_path / "result")
         weight = tmp_path / "weights" / folder / "weight.pth"
@@ -322,14 +316,15 @@ def test_seeds_get_folders_of_their_own_and_seed_0_is_not_trained_twice(sweep):
     ended = run_process(project / "my_script.py", *arguments)
     assert ended.status == 0, ended.out + ended.err
     assert "to be done: 2 trainings, 4 epochs" in ended.out, "only seed 1 is new"
-    for setting in ("Change_learning_rate/0_001", "Change_learning_rate/0_01"):
-        for seed in (0, 1):
-            assert (project / "result" / setting / f"seed_{seed}" / "acc.txt").is_file()
+    for setting in ("0_001", "0_01"):
+        folder = project / "result/Change_learning_rate" / setting
+        assert all((folder / f"seed_{seed}" / "acc.txt").is_file() for seed in range(2))
+        assert (folder / "Loss_curve.png").is_file(), "the seeds' curves as a band"
     with (project / "result" / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 4 and {row["seed"] for row in rows} == {"0", "1"}
+    assert len(rows) == 2 + 4 and {row["seed"] for row in rows} == {"0", "1"}
     page = (project / "result" / "report.html").read_text()
-    assert "±" in page and "No winner can be named: with 2 seeds" in page
+    assert "mean ± standard deviation of 2 seeds" in page
 
 
 def test_bad_images_stop_a_sweep_or_are_skipped_and_a_diverged_run_is_shown_as_such(
@@ -337,7 +332,7 @@ def test_bad_images_stop_a_sweep_or_are_skipped_and_a_diverged_run_is_shown_as_s
 ):
     changes = (
         ("[0.001, 0.01]", "[1e12]"),
-        ("CrossEntropyLoss", "MSELoss"),
+        ('"CrossEntropyLoss"', '"MSELoss"'),
         ('"epochs": 2', '"epochs": 9'),
     )
     project = edited(finished[0], tmp_path / "project", *changes)
@@ -352,9 +347,10 @@ def test_bad_images_stop_a_sweep_or_are_skipped_and_a_diverged_run_is_shown_as_s
     assert ended.status == 0, ended.out + ended.err
     assert "left out 1 unreadable file: train/cat/broken.jpg (empty file)" in ended.out
     record = read_json(project / "result/Change_learning_rate/1000000000000_0/train.json")
-    assert record["data"]["skipped"] == 1
+    assert record["skipped_images"] == 1
     assert record["diverged"]
-    assert "diverged" in ended.out.splitlines()[-2]
+    assert re.search(r"Change_learning_rate/1000000000000_0 .* diverged", ended.out)
+    assert "no setting has two seeds" in ended.out
     assert "diverged at epoch" in (project / "result" / "report.html").read_text()
 
 

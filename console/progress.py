@@ -1,6 +1,5 @@
 """Progress on the screen: in place on a terminal, plain lines in a file.
 
-from screen import Progress, duration
 progress = Progress()
 progress.show("image 10 of 100")     # replaced by the next one on a terminal
 progress.say("epoch 1: done")        # stays
@@ -21,43 +20,34 @@ class Progress:
 
     def __init__(self, silent: bool = False) -> None:
         self.silent = silent
-        self.in_place = sys.stderr.isatty()
-        self.shown = False
+        self.in_place = sys.stderr.isatty() and not silent
         self.last = time.monotonic()
 
     def show(self, text: str) -> None:
         """Show a passing line: what goes on now."""
-        if self.silent:
-            return
         if self.in_place:
             columns = shutil.get_terminal_size().columns
-            sys.stderr.write(f"\r\x1b[2K{text[: columns - 1]}")
-            self.shown = True
-        elif time.monotonic() - self.last > PLAIN_SECONDS:
-            sys.stderr.write(f"{text}\n")
+            print(f"\r\x1b[2K{text[: columns - 1]}", end="", file=sys.stderr, flush=True)
+        elif not self.silent and time.monotonic() - self.last > PLAIN_SECONDS:
+            print(text, file=sys.stderr, flush=True)
             self.last = time.monotonic()
-        sys.stderr.flush()
 
     def clear(self) -> None:
         """Take the passing line away."""
-        if self.shown:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
-            self.shown = False
+        if self.in_place:
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
         """Print a lasting line on standard output."""
-        if self.silent:
-            return
-        self.clear()
-        print(text, flush=True)
+        if not self.silent:
+            self.clear()
+            print(text, flush=True)
 
 
 def duration(seconds: float) -> str:
     """Write a time for a reader: 8 s, 3 min 20 s, 2 h 5 min."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -1,0 +1,1 @@
+"""How the programs talk with whoever calls them: options, errors in one line, progress."""

@@ -1,0 +1,75 @@
+"""Errors in one line with an exit status: 2 for bad input, 1 for a run that failed.
+
+if __name__ == "__main__":
+    run_program(main)
+"""
+
+import errno
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
+REMEDIES = {
+    (errno.ENOSPC, errno.EDQUOT): "free some space and run the same command again",
+    (errno.EFBIG,): "raise the file size limit and run the same command again",
+    (errno.EACCES, errno.EPERM, errno.EROFS): "change its permissions or name another place",
+    (errno.EISDIR,): "a file belongs there; move the folder away or name another place",
+    (errno.ENOTDIR, errno.EEXIST): "a folder belongs there; move the file or name another place",
+}
+
+
+class InputError(Exception):
+    """Bad input or surroundings; the message says what is wrong, where, and what to do."""
+
+    status = 2
+
+
+class RunError(InputError):
+    """A run that failed for no fault of its input."""
+
+    status = 1
+
+
+def run_program(main: Callable[[], int]) -> None:
+    """Run a program's `main` and exit with its status.
+
+    2 after one line on bad input, 1 after one line on a failed run, 130 on Ctrl-C.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold any bytes
+    if os.environ.get(STDIN_IS_PARENT):
+        threading.Thread(target=end_with_parent, daemon=True).start()
+    try:
+        status = main()
+        sys.stdout.flush()
+    except InputError as error:
+        status = complain(str(error), error.status)
+    except BrokenPipeError:  # the reader, `head` for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        remedies = [text for numbers, text in REMEDIES.items() if error.errno in numbers]
+        remedy = (remedies or ["check the path and the disk"])[0]
+        status = complain(f"{(error.strerror or str(error)).lower()}{where}; {remedy}", 2)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print("\nstopped; the same command (without --fresh) goes on from here", file=sys.stderr)
+        status = 130
+    sys.exit(status)
+
+
+def complain(message: str, status: int) -> int:
+    """Write a message as one line of standard error; the status is handed through."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def end_with_parent() -> None:
+    """Wait until the parent's end of the pipe on standard input closes, then end at once."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)

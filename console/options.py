@@ -1,0 +1,87 @@
+"""The command-line options that the programs share, in one table, and how values are read.
+
+options = parse("What the program does.", *SETTINGS, "seed", jobs=(whole_number(1), 2, "…"))
+"""
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from console.errors import InputError
+
+LARGEST_FLOAT = 3.4e38  # of float32
+Option = tuple[Callable | list[Callable], object, str]
+
+
+def reader(kind: type, fits: Callable, meaning: str) -> Callable[[str], object]:
+    """A function that reads an option's text as a `kind` of value that `fits`."""
+
+    def read(text: str) -> object:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not fits(value):
+            raise ArgumentTypeError(f"{text!r} is not {meaning}")
+        return value
+
+    return read
+
+
+def whole_number(least: int, most: int = 2**31 - 1) -> Callable[[str], object]:
+    """A function that reads a whole number from `least` to `most`."""
+    meaning = f"a whole number from {least} to {most}"
+    return reader(int, lambda value: least <= value <= most, meaning)
+
+
+positive_float = reader(float, lambda value: 0 < value <= LARGEST_FLOAT, "a finite number above 0")
+filled = reader(str, bool, "a name: it is empty")  # it comes from a variable that is not set
+path = reader(Path, lambda value: value.parts, "a path: it is empty")
+
+SETTINGS: dict[str, Option] = {  # what a training is told, and a study may change
+    "epochs": (whole_number(1), 20, "passes over the training images"),
+    "batch_size": (whole_number(1), 32, "images in one step"),
+    "learning_rate": (positive_float, 0.01, "step size of SGD"),
+    "loss_function": (filled, "CrossEntropyLoss", "what is minimised, a name in losses.py"),
+}
+# How a value is read (bool: a switch; in a list: one value or more), its default, its meaning.
+# Where the default is None, the meaning tells it.
+OPTIONS: dict[str, Option] = {
+    **SETTINGS,
+    "seed": (whole_number(0), 0, "start of all random numbers"),
+    "weight_path": (path, "weights/weight.pth", "weight file"),
+    "img_path": (path, "result", "folder for the results"),
+    "no_pictures": (bool, False, "draw nothing; my_script.py draws later"),
+    "fresh": (bool, False, "train again even where a run could be reused"),
+    "data": (filled, None, "a folder with train/ and test/ (and valid/), or with just two class "
+             "folders; or shapes (drawn by the program: synthetic, for trying it out), pets, "
+             "cifar10 (downloaded by torchvision); default: data/ if it holds images, else shapes; "
+             "for test.py the images that the weights were trained beside"),
+    "download_folder": (path, "data", "where pets and cifar10 are kept"),
+    "skip_bad_images": (bool, False, "leave unreadable image files out instead of stopping"),
+    "image_size": (whole_number(16, 2048), None, "side in pixels to which images are brought, "
+                   "from 16 (default: 64; 32 for shapes and cifar10)"),
+    "device": (filled, "auto", "auto (a CUDA GPU if there is one), cpu, cuda, cuda:1, mps"),
+}  # fmt: skip
+
+
+class Parser(ArgumentParser):
+    """Reports a wrong option in a single line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see --help")
+
+
+def parse(description: str, *shared: str, **own: Option) -> Namespace:
+    """Read the command line: options that are shared, by name, and a program's own.
+
+    InputError if it is wrong. --help explains every option with its default.
+    """
+    parser = Parser(description=description, allow_abbrev=False)
+    for name, (read, default, meaning) in ({own: OPTIONS[own] for own in shared} | own).items():
+        shown = "" if default is None else f" (default: {'off' if default is False else default})"
+        form = {"action": "store_true"} if read is bool else {"type": read, "default": default}
+        form = {**form, "nargs": "+", "type": read[0]} if isinstance(read, list) else form
+        parser.add_argument(f"--{name}", help=meaning + shown, **form)
+    return parser.parse_args()

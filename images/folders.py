@@ -1,0 +1,121 @@
+"""A user's folder of images: which files, which class, which split.
+
+source = folder_source(Path("photos"))   # scans; decodes nothing yet
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from console.errors import InputError
+from records.files import digest_of
+
+PARTS = ("train", "valid", "test")
+# Any other file (Thumbs.db, .DS_Store, notes) is not meant as an image.
+ENDINGS = tuple(
+    ".jpg .jpeg .jfif .png .gif .bmp .webp .tif .tiff .ppm .pgm .pbm".split()  # noqa: SIM905
+)
+
+
+class Item(NamedTuple):
+    """One image before decoding: `part` is empty where the split is ours to make."""
+
+    name: str
+    part: str
+    target: int
+    content: Path | np.ndarray  # a file, or uint8 (H, W, 3)
+
+
+class Source(NamedTuple):
+    """Two classes of images, by name; `items` lists them when they are to be decoded."""
+
+    name: str
+    classes: tuple[str, str]
+    stamp: str  # changes whenever the images do
+    items: Callable[[], list[Item]]
+
+
+def folder_source(folder: Path) -> Source:
+    """Scan a folder: train/ and test/ (and valid/), or two class folders to be split here.
+
+    InputError if it is laid out otherwise.
+    """
+    parts = [part for part in PARTS if (folder / part).is_dir()]
+    if parts and not {"train", "test"} <= set(parts):
+        missing = "test" if "train" in parts else "train"
+        remedy = "add one, or put just the two class folders there"
+        raise InputError(f"{folder} holds {' and '.join(parts)} but no {missing} folder; {remedy}")
+    roots = {part: folder / part for part in parts} or {"": folder}
+    classes = class_names(list(roots.values()))
+    items, stamps = [], []
+    for part, root in roots.items():
+        for target, name in enumerate(classes):
+            files = list(image_files(root / name))
+            if not files:
+                endings = " ".join(ENDINGS)
+                raise InputError(f"{root / name} holds no images ({endings}); put some there")
+            for path, state in files:
+                shown = as_text(path.relative_to(folder).as_posix())
+                items.append(Item(shown, part, target, path))
+                stamps.append((shown, state.st_size, state.st_mtime_ns))
+    classes = tuple(map(as_text, classes))
+    return Source(str(folder.resolve()), classes, digest_of([classes, stamps]), lambda: items)
+
+
+def as_text(name: str) -> str:
+    """Escape the bytes of a file's name that are no text."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def class_names(roots: list[Path]) -> list[str]:
+    """Name the two class folders, the same in every root, in the order of their names."""
+    first: list[str] = []
+    for root in roots:
+        folders = (child.name for child in root.iterdir() if child.is_dir())
+        names = sorted(name for name in folders if not name.startswith((".", "__")))
+        if not names and next(image_files(root), None):
+            raise InputError(f"{root} holds pictures but no class folders; name the folder above")
+        if len(names) != 2:
+            listed = f" ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})" if names else ""
+            folders = f"{len(names)} class folder{'s' * (len(names) != 1)}{listed}"
+            raise InputError(f"{root} holds {folders}; a binary classifier needs exactly 2")
+        first = first or names
+        if names != first:
+            both = f"{roots[0]} holds {', '.join(first)}, {root} holds {', '.join(names)}"
+            raise InputError(f"class folders differ: {both}; give both the same names")
+    return first
+
+
+def image_files(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Walk a class folder, nested ones too, in a fixed order; hidden files are passed over.
+
+    A folder that links lead to more than once, a loop of them for one, counts once.
+    """
+    seen = set()
+    for folder, subfolders, names in os.walk(root, onerror=raise_error, followlinks=True):
+        place = os.path.realpath(folder)
+        subfolders[:] = [] if place in seen else sorted(subfolders)
+        names = [] if place in seen else sorted(names)
+        seen.add(place)
+        for name in names:
+            if name.lower().endswith(ENDINGS) and not name.startswith("."):
+                path = Path(folder, name)
+                yield path, path.stat() if path.exists() else path.lstat()
+
+
+def raise_error(error: OSError) -> None:
+    """A folder that cannot be listed is an error, not an empty folder."""
+    raise error
+
+
+def pictures_in(path: Path) -> list[Path]:
+    """A picture itself, or all pictures in a folder; InputError if there are none."""
+    if not path.exists():
+        raise InputError(f"{path} is not there; --predict takes pictures and folders")
+    pictures = [file for file, _ in image_files(path)] if path.is_dir() else [path]
+    if not pictures:
+        raise InputError(f"{path} holds no images; --predict takes pictures and folders of them")
+    return pictures

@@ -1,0 +1,1 @@
+"""What a run leaves on disk: whole files, what decides its result, what proves it finished."""

@@ -1,0 +1,1 @@
+"""From finished runs to the answer: statistics, sentences, figures and the page."""

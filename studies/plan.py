@@ -1,0 +1,241 @@
+"""What the studies ask for, what is on disk already, and what is left to do.
+
+    chains = make_plan(all_runs(STUDIES, BASE, 6, out, seeds=1), others=[])
+
+Settings that several studies share become one training; trainings that differ only in their
+epochs form a chain, in which each goes on from the checkpoint of the one before.
+"""
+
+import contextlib
+import shutil
+from argparse import ArgumentTypeError
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from console.errors import InputError
+from console.options import SETTINGS
+from records import runs as files
+from records.files import file_digest, read_json, replacing
+
+BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is noise
+Studies = dict[str, tuple[str, list]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One setting of a study with one seed: a row of the results, and where its files go."""
+
+    study: str
+    changed: str
+    value: float | str
+    settings: dict = field(hash=False)
+    name: str
+    out: Path
+
+    @property
+    def result(self) -> Path:
+        return self.out / "result" / self.name
+
+    @property
+    def weight(self) -> Path:
+        return self.out / "weights" / self.name / "weight.pth"
+
+
+@dataclass(eq=False)  # two trainings are the same only if they are one
+class Training:
+    """One training and its test, asked for by one run or by several that share it.
+
+    `home` is the run whose files it writes; the others get copies. `elsewhere` are runs whose
+    folders may hold the result without being asked for now. `why_train` and `why_test` say why
+    work is to be done, and are empty where the home's files are finished.
+    """
+
+    settings: dict
+    runs: list[Run] = field(default_factory=list)
+    elsewhere: list[Run] = field(default_factory=list)
+    home: Run | None = None
+    shorter: "Training | None" = None
+    why_train: str = ""
+    why_test: str = ""
+    epochs_to_do: int = 0
+    seconds: float = 0.0
+
+    @property
+    def names(self) -> str:
+        return ", ".join(run.name for run in self.runs)
+
+    @property
+    def checkpoint(self) -> Path:
+        return files.checkpoint_path(self.home.weight)
+
+    @property
+    def finished(self) -> bool:
+        return not self.why_train and not self.why_test
+
+
+def check_studies(studies: Studies, base: dict) -> None:
+    """Refuse studies that cannot be run, before any is; InputError that says what is wrong."""
+    known = ", ".join(SETTINGS)
+    if base.keys() != SETTINGS.keys() or not studies:
+        raise InputError(f"my_script.py must name a study, and in BASE only {known}")
+    asked = [("BASE", name, value) for name, value in base.items()]
+    for study, content in studies.items():
+        match content:
+            case (changed, [_, *_] as values) if changed in SETTINGS:
+                asked += [(study, changed, value) for value in values]
+            case _:
+                needed = f"what it changes ({known}; for seeds there is --seeds)"
+                raise InputError(
+                    f"{study!r} in my_script.py must have {needed} and a list of values"
+                )
+        if Path(study).name != study or study in ("", "..", BASE_STUDY):
+            raise InputError(f"{study!r} in my_script.py is no folder name of yours; name it so")
+        if len(set(values)) < len(values):
+            raise InputError(f"{study} in my_script.py lists a value twice; remove one")
+    for study, name, value in asked:
+        if not is_readable(name, value):
+            raise InputError(f"{value!r} of {study} in my_script.py cannot be {name}; see --help")
+
+
+def is_readable(name: str, value: object) -> bool:
+    """Whether train.py would read a value from its command line as it is."""
+    try:
+        return SETTINGS[name][0](str(value)) == value
+    except ArgumentTypeError:
+        return False
+
+
+def all_runs(studies: Studies, base: dict, base_seeds: int, out: Path, seeds: int) -> list[Run]:
+    """Every run that the studies ask for, those of the base setting first."""
+    runs = [
+        Run(BASE_STUDY, "seed", seed, {**base, "seed": seed}, f"{BASE_STUDY}/{seed}", out)
+        for seed in range(max(seeds, base_seeds))
+    ]
+    for study, (changed, values) in studies.items():
+        for value, seed in ((value, seed) for value in values for seed in range(seeds)):
+            name = f"{study}/{str(value).replace('.', '_')}"
+            name += f"/seed_{seed}" if seeds > 1 else ""
+            runs.append(
+                Run(study, changed, value, {**base, changed: value, "seed": seed}, name, out)
+            )
+    return runs
+
+
+def make_plan(asked_for: list[Run], others: list[Run]) -> list[list[Training]]:
+    """Chains of trainings: same settings but for the epochs, the shortest first.
+
+    Of `others` that are not asked for, the files can be reused.
+    """
+    trainings: dict[tuple, Training] = {}
+    for run in asked_for + [run for run in others if run not in asked_for]:
+        training = trainings.setdefault(tuple(run.settings.values()), Training(run.settings))
+        (training.runs if run in asked_for else training.elsewhere).append(run)
+    chains: dict[tuple, list[Training]] = {}
+    for training in sorted(trainings.values(), key=lambda own: own.settings["epochs"]):
+        rest = tuple(value for name, value in training.settings.items() if name != "epochs")
+        chain = chains.setdefault(rest, [])
+        training.shorter = chain[-1] if chain else None
+        chain.append(training)
+    return list(chains.values())
+
+
+def look_up(training: Training, identity: dict, images: str, fresh: bool) -> None:
+    """Find out where one training is finished, or why it is to be done.
+
+    `identity` is what a finished training must have, `images` the digest that a finished test
+    must have.
+    """
+    why = {
+        run: "asked for with --fresh" if fresh
+        else files.why_not_trained(run.result, run.weight, identity)
+        for run in training.runs + training.elsewhere
+    }  # fmt: skip
+    tests = {
+        run: files.why_not_tested(run.result, run.weight, images) for run in why if not why[run]
+    }
+    if tests:
+        training.home = min(tests, key=lambda run: bool(tests[run]))
+        training.why_test = tests[training.home]
+        return
+    begun = [run for run in why if not fresh and files.checkpoint_path(run.weight).is_file()]
+    training.home = [*begun, *why][0]
+    changed = (reason for reason in why.values() if reason != files.NOT_TRAINED)
+    training.why_train, training.why_test = next(changed, files.NOT_TRAINED), "not tested yet"
+    training.epochs_to_do = training.settings["epochs"] - epochs_to_reuse(training)
+
+
+def epochs_to_reuse(training: Training) -> int:
+    """Epochs that checkpoints of this training, interrupted, or of a shorter one hold."""
+    reached, shorter = 0, training.shorter
+    unfinished = training.why_train in (files.NOT_TRAINED, files.INTERRUPTED)
+    if unfinished and training.checkpoint.is_file():
+        with contextlib.suppress(OSError, ValueError):
+            reached = len(files.read_history(training.home.result))
+        training.why_train = f"interrupted after epoch {reached}"
+    if shorter and (shorter.runs if shorter.why_train else shorter.checkpoint.is_file()):
+        reached = max(reached, shorter.settings["epochs"])
+    return min(reached, training.settings["epochs"])
+
+
+def in_order(chains: list[list[Training]], jobs: int) -> list[list[Training]]:
+    """The order of the runs: as planned one by one, else the longest first, to end together."""
+    if jobs == 1:
+        return chains
+    return sorted(chains, key=lambda chain: -sum(own.epochs_to_do for own in chain if own.runs))
+
+
+def describe_plan(trainings: list[Training], runs: list[Run], jobs: int) -> str:
+    """Say of every run what is to be done and why, and how much that is in all."""
+    training_of = {run.name: training for training in trainings for run in training.runs}
+    lines = [f"  {run.name:42} {describe_run(run, training_of[run.name])}" for run in runs]
+    to_do = [training for training in trainings if training.runs and not training.finished]
+    epochs = sum(training.epochs_to_do for training in to_do)
+    lines.append(
+        f"asked for: {len(runs)} trainings, {sum(run.settings['epochs'] for run in runs)} epochs; "
+        f"to be done: {sum(bool(training.why_train) for training in to_do)} trainings, {epochs} "
+        f"epochs, {len(to_do)} tests; {jobs} at once"
+    )
+    return "\n".join(["settings:", *lines])
+
+
+def describe_run(run: Run, training: Training) -> str:
+    """Say of one run what is to be done and why, or why nothing is."""
+    if training.finished:
+        return "done" if training.home == run else f"done, in {training.home.name}"
+    if training.home != run and run != training.runs[0]:
+        return f"the same training as {training.runs[0].name}"
+    if not training.why_train:
+        return f"to test: {training.why_test}"
+    saved = training.settings["epochs"] - training.epochs_to_do
+    goes_on = f", goes on after epoch {saved}" if saved else ""
+    return f"to train {training.epochs_to_do} epochs{goes_on}: {training.why_train}"
+
+
+# --- after a training ------------------------------------------------------------------------
+
+
+def deliver(training: Training) -> None:
+    """Copy a finished training's files to the other runs that share it, the records last."""
+    for run in training.runs:
+        copies = {training.home.weight: run.weight}
+        copies |= {training.home.result / name: run.result / name for name in files.RUN_FILES}
+        for source, target in copies.items():
+            if source.is_file() and file_digest(source) != file_digest(target):
+                with replacing(target) as temporary:
+                    shutil.copyfile(source, temporary)
+
+
+def remove_spent_checkpoints(chains: list[list[Training]]) -> None:
+    """Remove checkpoints from which no longer training of the studies is still to go on."""
+    for chain in chains:
+        for position, training in enumerate(chain):
+            if all(later.finished for later in chain[position:]):
+                for run in training.runs + training.elsewhere:
+                    files.checkpoint_path(run.weight).unlink(missing_ok=True)
+
+
+def outcome(training: Training) -> str:
+    """A training's test accuracies for the screen, and whether it diverged."""
+    words = (training.home.result / "acc.txt").read_text(encoding="utf-8").split()
+    diverged = read_json(training.home.result / "train.json").get("diverged")
+    return f"test {words[2]} (last epoch {words[5]}){' diverged' * bool(diverged)}"

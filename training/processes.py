@@ -1,0 +1,121 @@
+"""Where one training computes: its device, and its processes, one or several under torchrun.
+
+    torchrun --nproc_per_node=2 train.py --epochs 20
+
+Alone, every function here does nothing or returns what it is given.
+"""
+
+import contextlib
+import os
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+import torch.distributed as distributed
+from torch import Tensor, nn
+
+from console.errors import InputError, RunError
+
+Value = TypeVar("Value")
+
+
+def world_size() -> int:
+    """How many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """This process's number; process 0 is the one that writes."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn auto, cpu, cuda, cuda:1 or mps into a device; InputError if it cannot be used."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and world_size() > 1:  # each process of a machine its own GPU
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = textwrap.shorten(str(error), 100, placeholder=" …")
+        raise InputError(f"--device {name} cannot be used: {reason}; try --device cpu") from None
+    if device.type == "cuda":
+        torch.cuda.set_device(device.index or 0)  # NCCL uses the current device
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else its bits vary
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return device
+
+
+@contextlib.contextmanager
+def together(device: torch.device) -> Iterator[None]:
+    """Meet the other processes and part from them in the end; RunError if one is not there."""
+    if world_size() == 1:
+        yield
+        return
+    try:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        yield
+        distributed.destroy_process_group()
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        reason = str(error).split("\n")[0]
+        remedy = "start it with torchrun; it goes on after the last finished epoch"
+        raise RunError(f"process {rank()} lost the others ({reason}); {remedy}") from None
+
+
+def first_alone(work: Callable[[], Value]) -> Value:
+    """Do the same in every process, in process 0 before the others."""
+    if rank() == 0:
+        value = work()
+    if world_size() > 1:
+        distributed.barrier()
+    return value if rank() == 0 else work()
+
+
+def from_first(value: Value) -> Value:
+    """Give every process the value that process 0 has."""
+    if world_size() == 1:
+        return value
+    box = [value]
+    distributed.broadcast_object_list(box)
+    return box[0]
+
+
+def wrap(model: nn.Module) -> nn.Module:
+    """Make backward() average gradients over all processes."""
+    return nn.parallel.DistributedDataParallel(model) if world_size() > 1 else model
+
+
+def share_of(batch: Tensor) -> tuple[Tensor, float]:
+    """This process's part of a batch of indices, and the weight of its mean loss.
+
+    Weighted so, the mean of the processes' gradients is that over the images of the batch. No
+    part is smaller than two images, which batch normalisation needs: of a small batch some
+    processes get a part that weighs nothing, since all have to take part in averaging.
+    """
+    parts = max(1, min(world_size(), len(batch) // 2))
+    part = batch[rank() % parts :: parts]
+    return part, len(part) * world_size() / len(batch) if rank() < parts else 0.0
+
+
+def part_of(indices: Tensor) -> Tensor:
+    """This process's part of the images that all score together; may be empty."""
+    return indices[rank() :: world_size()]
+
+
+def sum_over_all(values: Tensor) -> Tensor:
+    """Add up a tensor over all processes."""
+    if world_size() > 1:
+        distributed.all_reduce(values)
+    return values
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give every process the buffers of process 0: running means of batch normalisation."""
+    if world_size() > 1:
+        for buffer in model.buffers():
+            distributed.broadcast(buffer, 0)

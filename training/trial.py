@@ -1,0 +1,84 @@
+"""One small step before a training: do network and loss do what is asked of them?
+
+    layers = try_out(CNN(), LOSSES["MSELoss"], image_size=64, batch_size=32)
+    python -m training.trial auto 64 32 L1Loss MSELoss
+
+As a program it answers my_script.py, which does not import torch: it prints the device.
+"""
+
+import copy
+import sys
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from console.errors import InputError, run_program
+from losses import LOSSES, one_hot
+from model import CNN
+from training.processes import choose_device
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def main() -> int:
+    device_name, image_size, batch_size, *losses = sys.argv[1:]
+    device = choose_device(device_name)
+    for name in losses:
+        try_out(CNN().to(device), known_loss(name), int(image_size), int(batch_size))
+    print(device)
+    return 0
+
+
+def known_loss(name: str) -> Loss:
+    """The loss of a name; InputError if losses.py has none."""
+    if name not in LOSSES:
+        choices = ", ".join(LOSSES)
+        raise InputError(f"--loss_function: invalid choice: {name!r} (losses.py has {choices})")
+    return LOSSES[name]
+
+
+def try_out(model: nn.Module, loss_function: Loss, image_size: int, batch_size: int) -> list[list]:
+    """Score two black images, and learn from them in a copy: the model keeps its weights.
+
+    Gives the layers that have parameters: name, form, output shape of one image, parameter
+    count. InputError if the network takes no such images or gives no two scores for each, or
+    the loss is nothing to learn from.
+    """
+    layers: list[list] = []
+
+    def note(layer: nn.Module, _: tuple, output: Tensor) -> None:
+        count = sum(own.numel() for own in layer.parameters(recurse=False))
+        form = f"{type(layer).__name__}({layer.extra_repr()})"
+        layers.append([names[layer] or "CNN", form, list(output.shape[1:]), count])
+
+    names = {layer: name for name, layer in model.named_modules() if layer._parameters}
+    hooks = [layer.register_forward_hook(note) for layer in names]
+    with torch.no_grad():
+        scores_of(model.eval(), image_size, 2)  # also gives lazy layers their shapes
+    for hook in hooks:
+        hook.remove()
+    scores = scores_of(copy.deepcopy(model).train(), image_size, min(2, batch_size))
+    try:
+        loss_function(scores, one_hot(torch.arange(len(scores)).to(scores.device))).backward()
+    except Exception as error:  # the loss is the user's: anything may come
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"{loss_function.__name__} of losses.py fails: {reason}") from None
+    return layers
+
+
+def scores_of(model: nn.Module, image_size: int, count: int) -> Tensor:
+    """Scores of black images, float (count, 2); InputError if the network gives none such."""
+    shape = (count, 3, image_size, image_size)
+    try:
+        scores = model(torch.zeros(shape, device=next(model.parameters()).device))
+        if tuple(scores.shape) != (count, 2):
+            raise ValueError(f"it gives {tuple(scores.shape)}, not two scores for each")
+    except Exception as error:  # the network is the user's: anything may come
+        reason = f"{type(error).__name__}: {error}; mend it, or try another --image_size"
+        raise InputError(f"model.py's CNN fails on images {shape}: {reason}") from None
+    return scores
+
+
+if __name__ == "__main__":
+    run_program(main)
