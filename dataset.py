@@ -22,7 +22,6 @@ from records.runs import PROJECT
 
 HELD_OUT = 0.2  # share of a class that becomes valid, and test where there is none
 SPLIT_SEED = 0  # one split for every run, so that runs are compared on the same images
-UNBALANCED = 1.5  # from this ratio of the classes on, plain accuracy misleads
 
 
 @dataclass(frozen=True)
@@ -60,20 +59,25 @@ def load_data(
     decoding = [image_size, skip_bad_images, PIL.__version__, *map(file_digest, code)]
     folder = cache_folder() / digest_of([source.name, source.stamp, *decoding])[:32]
     try:
-        if cached := open_cache(folder, image_size):
-            return cached
-        with building(folder) as work:
-            decoded = decode_into(work / "images", source.items(), image_size)
-            if decoded.bad and not skip_bad_images:
-                raise InputError(bad_files_message(decoded.bad))
-            images = open_images(work / "images", len(decoded.items), image_size)
-            write_json(work / "index.json", make_index(source, decoded, images))
-        if cached := open_cache(folder, image_size):
-            return cached
+        if decoded := open_cache(folder, image_size):
+            return decoded
+        build_cache(folder, source, image_size, skip_bad_images)
+        if decoded := open_cache(folder, image_size):
+            return decoded
     except OSError as error:
         error.filename = f"{folder.parent} (the cache of decoded images)"
         raise
     raise InputError(f"{folder} was removed by another program; run the same command again")
+
+
+def build_cache(folder: Path, source: Source, image_size: int, skip_bad_images: bool) -> None:
+    """Decode and split a source's images, for every later run."""
+    with building(folder) as work:
+        decoded = decode_into(work / "images", source.items(), image_size)
+        if decoded.bad and not skip_bad_images:
+            raise InputError(bad_files_message(decoded.bad))
+        images = open_images(work / "images", len(decoded.items), image_size)
+        write_json(work / "index.json", make_index(source, decoded, images))
 
 
 def open_cache(folder: Path, image_size: int) -> Data | None:
@@ -85,7 +89,7 @@ def open_cache(folder: Path, image_size: int) -> Data | None:
             shutil.rmtree(folder, ignore_errors=True)
         return None
     targets = np.array(index.pop("targets"), dtype=np.int64)
-    splits = {part: np.array(own, dtype=np.int64) for part, own in index.pop("splits").items()}
+    splits = {part: np.array(at, dtype=np.int64) for part, at in index.pop("splits").items()}
     return Data(images, targets, splits, **index)
 
 
@@ -94,10 +98,10 @@ def load_pictures(places: list[Path], weight: dict, skip_bad: bool) -> Data:
 
     InputError that names the bad ones, unless they are to be skipped and some are good.
     """
-    paths = [picture for place in places for picture in pictures_in(place)]
-    decoded = [decode_or_reason(Item("", "", 0, path), weight["image_size"]) for path in paths]
-    good = [(str(path), image) for path, (image, _) in zip(paths, decoded) if image is not None]
-    bad = [(str(path), why) for path, (image, why) in zip(paths, decoded) if image is None]
+    items = [Item(str(path), "", 0, path) for place in places for path in pictures_in(place)]
+    decoded = [(item.name, *decode_or_reason(item, weight["image_size"])) for item in items]
+    good = [(name, pixels) for name, pixels, _ in decoded if pixels is not None]
+    bad = [(name, why) for name, pixels, why in decoded if pixels is None]
     if bad and not (skip_bad and good):
         raise InputError(bad_files_message(bad))
     names, images = zip(*good, strict=True)
@@ -115,19 +119,13 @@ def make_index(source: Source, decoded: Decoded, images: np.ndarray) -> dict:
     splits = {part: np.flatnonzero(parts == part).tolist() for part in PARTS}
     mean, std = channel_statistics(images, splits["train"])
     decisive = [decoded.digest, source.classes, targets.tolist(), parts.tolist(), mean, std]
-    notes = leak_warning(names, decoded.digests, parts) + balance_warning(source, targets, parts)
+    warnings = leak_warning(names, decoded.digests, parts)
+    warnings += [bad_files_note(decoded.bad)] if decoded.bad else []
     return {
-        "source": source.name,
-        "classes": source.classes,
-        "names": names,
-        "targets": targets.tolist(),
-        "splits": splits,
-        "mean": mean,
-        "std": std,
-        "digest": digest_of(decisive),
-        "skipped": len(decoded.bad),
-        "warnings": [*notes, *([bad_files_note(decoded.bad)] if decoded.bad else [])],
-    }
+        "source": source.name, "classes": source.classes, "names": names, "warnings": warnings,
+        "targets": targets.tolist(), "splits": splits, "mean": mean, "std": std,
+        "digest": digest_of(decisive), "skipped": len(decoded.bad),
+    }  # fmt: skip
 
 
 def split(parts: np.ndarray, targets: np.ndarray, source: Source) -> np.ndarray:
@@ -139,18 +137,18 @@ def split(parts: np.ndarray, targets: np.ndarray, source: Source) -> np.ndarray:
     assigned = parts.astype(object)
     random = np.random.default_rng(SPLIT_SEED)
     for target, name in enumerate(source.classes):
-        own = np.flatnonzero(targets == target)
-        unsplit = random.permutation(own[parts[own] == ""])
+        members = np.flatnonzero(targets == target)
+        unsplit = random.permutation(members[parts[members] == ""])
         held_out = max(1, round(HELD_OUT * len(unsplit)))
         assigned[unsplit] = "train"
         assigned[unsplit[:held_out]] = "test"
         assigned[unsplit[held_out : 2 * held_out]] = "valid"
-        if not len(unsplit) and not (assigned[own] == "valid").any():
-            train = random.permutation(own[assigned[own] == "train"])
+        if not len(unsplit) and not (assigned[members] == "valid").any():
+            train = random.permutation(members[assigned[members] == "train"])
             assigned[train[: max(1, round(HELD_OUT * len(train)))]] = "valid"
         for part in PARTS:
-            if not (assigned[own] == part).any():
-                few = f"has no readable image for {part}, and {len(own)} in all"
+            if not (assigned[members] == part).any():
+                few = f"has no readable image for {part}, and {len(members)} in all"
                 raise InputError(f"class {name} of {source.name} {few}; add some")
     return assigned
 
@@ -170,9 +168,6 @@ def channel_statistics(images: np.ndarray, indices: list[int]) -> tuple[list[flo
     return (mean / 255).tolist(), (std / 255).tolist()
 
 
-# --- what a user should know -----------------------------------------------------------------
-
-
 def leak_warning(names: list[str], digests: list[str], parts: np.ndarray) -> list[str]:
     """Warn of the same picture, byte for byte, in two splits."""
     copies: dict[str, list[int]] = {}
@@ -184,21 +179,10 @@ def leak_warning(names: list[str], digests: list[str], parts: np.ndarray) -> lis
     return [f"{count} in more than one split, byte for byte: {'; '.join(shown)}"] if leaks else []
 
 
-def balance_warning(source: Source, targets: np.ndarray, parts: np.ndarray) -> list[str]:
-    """Warn of one class far larger than the other: plain accuracy misleads then."""
-    counts = np.bincount(targets, minlength=2)
-    large, ratio = int(counts.argmax()), counts.max() / counts.min()
-    one, other = source.classes[large], source.classes[1 - large]
-    share = f"{100 * np.mean(targets[parts == 'test'] == large):.1f}%"
-    note = f"always answering {one} would score {share} on test (the majority share)"
-    note = f"{one} has {ratio:.1f} times the images of {other}: {note}"
-    return [note] if ratio > UNBALANCED else []
-
-
 def describe(data: Data) -> str:
     """Say in a few lines what images there are: counts by class and split, warnings."""
     width = max(7, *(len(name) for name in data.classes))
-    rows = {part: np.bincount(data.targets[own]) for part, own in data.splits.items()}
+    rows = {part: np.bincount(data.targets[at]) for part, at in data.splits.items()}
     lines = [f"images: {data.source}, {data.images.shape[1]} x {data.images.shape[2]} pixels"]
     for part, row in {"": data.classes, **rows}.items():
         lines.append(f"  {part:5}" + "".join(f"  {value:>{width}}" for value in row))

@@ -16,6 +16,7 @@ import sys
 import time
 from argparse import Namespace
 from functools import partial
+from pathlib import Path
 
 from console.errors import InputError, run_program
 from console.options import filled, parse, path, whole_number
@@ -34,6 +35,7 @@ BASE = {
     "loss_function": "CrossEntropyLoss",
 }
 BASE_SEEDS = 6  # trainings of the base setting: their scatter is the noise of every comparison
+FIRST_SEED = 0  # the others follow it; another one repeats everything with fresh random numbers
 STUDIES = {  # folder name: (what it changes, the values)
     "Change_epochs": ("epochs", [20, 40, 80]),
     "Change_batch_size": ("batch_size", [16, 32, 64, 128]),
@@ -50,13 +52,12 @@ def main() -> int:
     options = parse_options()
     plan.check_studies(STUDIES, BASE)
     data = load_data(*options.images)
-    layout = (STUDIES, BASE, BASE_SEEDS, options.out)
-    runs = plan.all_runs(*layout, options.seeds)
+    runs = all_runs(options.out, options.seeds)
     asked_for = [run for run in runs if run.study in (plan.BASE_STUDY, *options.studies)]
-    other_layout = plan.all_runs(*layout, 2 if options.seeds == 1 else 1)
-    chains = plan.make_plan(
-        asked_for, runs + [own for own in other_layout if own.settings["seed"] == 0]
-    )
+    # One seed has folders without its number, several have them with it: look in both.
+    elsewhere = all_runs(options.out, 2 if options.seeds == 1 else 1)
+    first = [run for run in elsewhere if run.settings["seed"] == FIRST_SEED]
+    chains = plan.make_plan(asked_for, runs + first)
     trainings = [training for chain in chains for training in chain]
     device = plain_device(options.device) or try_out(options, asked_for)
     computed_on = {"device": device.split(":")[0], "threads": 1}
@@ -101,6 +102,12 @@ def parse_options() -> Namespace:
     if not existing.is_dir():
         raise InputError(f"--out: {existing} is a file; name a folder")
     return fill_data_defaults(options)
+
+
+def all_runs(out: Path, seeds: int) -> list[plan.Run]:
+    """Every run of the studies with so many seeds, and of the base with at least BASE_SEEDS."""
+    base_seeds = range(FIRST_SEED, FIRST_SEED + max(seeds, BASE_SEEDS))
+    return plan.all_runs(STUDIES, BASE, base_seeds, out, base_seeds[:seeds])
 
 
 def run_all(children: Children, chains: list[list[plan.Training]], report: Report) -> int:

@@ -21,7 +21,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from training.files import load_weight
 
 from console.errors import InputError, run_program
 from console.options import parse, path, whole_number
@@ -30,6 +29,7 @@ from model import CNN
 from records.files import write_csv, write_json, write_text
 from records.runs import test_identity
 from training.batches import Images, score_all
+from training.files import load_weight
 from training.processes import choose_device
 
 COLUMNS = ("file", "true_class", "predicted_class", "probability")
@@ -49,13 +49,15 @@ def main() -> int:
 def parse_options() -> Namespace:
     """Read the command line; InputError if it is wrong."""
     size = "images scored at once (default: 256 of 32 x 32 pixels, fewer of larger ones)"
-    own = "print class and probability of these pictures, or all in these folders (default: none)"
+    pictures = (
+        "print class and probability of these pictures, or all in these folders (default: none)"
+    )
     return parse(
         "Test weights on the test images, or predict pictures of your own.",
         *("weight_path", "img_path", "data", "download_folder", "skip_bad_images", "device"),
         "no_pictures",
         batch_size=(whole_number(1), None, size),
-        predict=([path], None, own),
+        predict=([path], None, pictures),
     )
 
 
@@ -70,26 +72,23 @@ def test(options: Namespace, weight: dict, device: torch.device) -> None:
         for name in ("kept", "last")
     }
     correct, last_correct = (
-        int((own.argmax(1) == images.targets[indices]).sum()) for own in scores.values()
+        int((rows.argmax(1) == images.targets[indices]).sum()) for rows in scores.values()
     )
     rows = [
         (data.names[index], data.classes[data.targets[index]], data.classes[predicted], f"{p:.6f}")
         for index, (predicted, p) in zip(indices, predictions(scores["kept"]), strict=True)
     ]
-    kept, last = (100 * own / len(indices) for own in (correct, last_correct))
+    kept, last = (100 * count / len(indices) for count in (correct, last_correct))
     accuracies = f"Test accuracy: {kept:.4f}%\nLast epoch: {last:.4f}%\n"
     write_text(options.img_path / "acc.txt", accuracies)
     write_csv(options.img_path / "predictions.csv", COLUMNS, rows)
     draw_pictures(options, data.classes)
     record = {
         "identity": test_identity(options.weight_path, data.digest),
-        "command": [sys.executable, *sys.argv],
-        "test_images": len(indices),
-        "correct": correct,
-        "last_correct": last_correct,
-        "seconds": round(time.monotonic() - started, 3),
+        "command": [sys.executable, *sys.argv], "seconds": round(time.monotonic() - started, 3),
+        "test_images": len(indices), "correct": correct, "last_correct": last_correct,
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
-    }
+    }  # fmt: skip
     write_json(options.img_path / "test.json", record)
     print(accuracies, end="")
 

@@ -27,17 +27,8 @@ from dataset import Data, describe, load_data
 from images.sources import fill_data_defaults
 from model import CNN
 from records.runs import HISTORY_COLUMNS, NOT_TRAINED, identity, kept_epoch, why_not_trained
-from training import processes
+from training import files, processes
 from training.batches import Images, loss_and_accuracy, score_all, seed_of, shuffled_batches
-from training.files import (
-    State,
-    check_places,
-    draw_pictures,
-    resume,
-    weights_of,
-    write_checkpoint,
-    write_results,
-)
 from training.optimizer import SGD, Optimizer
 from training.trial import Loss, known_loss, try_out
 
@@ -54,7 +45,7 @@ def main() -> int:
         decisive = identity(settings, data.digest, *computed_on)
         reason = why_not_trained(options.img_path, options.weight_path, decisive)
         if processes.from_first(not reason and not options.fresh):
-            draw_pictures(options)
+            files.draw_pictures(options)
             progress.say(f"already trained, nothing to do: {options.weight_path}")
             return 0
         if reason != NOT_TRAINED:
@@ -83,10 +74,10 @@ def train(
     torch.manual_seed(seed_of(options.seed, 0))  # of the initial weights
     model = CNN().to(device, memory_format=torch.channels_last)
     layers = try_out(model, loss_function, options.image_size, options.batch_size)
-    check_places(options)
+    files.check_places(options)
     optimizer = SGD(model.parameters(), options.learning_rate, momentum=0.9)
-    state = State(model, optimizer, kept=weights_of(model))
-    resume(state, decisive, options, progress)
+    state = files.State(model, optimizer, kept=files.weights_of(model))
+    files.resume(state, decisive, options, progress)
     averaged_model = processes.wrap(model)  # the model itself, unless several processes train it
 
     while state.epoch < options.epochs and not state.diverged:
@@ -98,14 +89,14 @@ def train(
         validated = validate(model, loss_function, images)
         state.history.append([epoch, trained[0], validated[0], trained[1], validated[1]])
         if kept_epoch(state.history) == epoch:
-            state.kept = weights_of(model)
+            state.kept = files.weights_of(model)
         state.seconds += time.monotonic() - started
         if processes.rank() == 0:
-            write_checkpoint(state, decisive, options)
+            files.write_checkpoint(state, decisive, options)
             show_epoch(state, options.epochs, progress)
 
     if processes.rank() == 0:
-        write_results(state, data, layers, decisive, options)
+        files.write_results(state, data, layers, decisive, options)
     show_end(state, options, progress)
 
 
@@ -139,7 +130,7 @@ def validate(model: nn.Module, loss_function: Loss, images: Images) -> tuple[flo
     return loss_and_accuracy(loss_function, score_all(model, images, part), images, part)
 
 
-def show_epoch(state: State, epochs: int, progress: Progress) -> None:
+def show_epoch(state: files.State, epochs: int, progress: Progress) -> None:
     """Show the last epoch: passing on a terminal, a line in a file."""
     left = duration(state.seconds / state.epoch * (epochs - state.epoch))
     row = zip(HISTORY_COLUMNS, state.history[-1], strict=True)
@@ -148,7 +139,7 @@ def show_epoch(state: State, epochs: int, progress: Progress) -> None:
     say(f"epoch {state.epoch} of {epochs}  {'  '.join(values[1:])}  {left} left")
 
 
-def show_end(state: State, options: Namespace, progress: Progress) -> None:
+def show_end(state: files.State, options: Namespace, progress: Progress) -> None:
     """Say in one line how the training ended."""
     kept = kept_epoch(state.history)
     end = f"{'diverged at' if state.diverged else 'trained to'} epoch {state.epoch}"

@@ -13,7 +13,6 @@ import tempfile
 from pathlib import Path
 
 from measure import environment, print_machine, print_ratios, train_command
-
 from runs import read_json
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from measure import alternate, print_machine, print_ratios
 from PIL import Image
+from sources import open_source
 
 from dataset import decode_into
-from sources import open_source
 
 
 def pillow_loop(paths: list[Path], image_size: int) -> np.ndarray:

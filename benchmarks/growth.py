@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 
 from measure import PROJECT, environment, print_machine, train_command
-
 from runs import read_json
 from sources import open_source
 

@@ -54,7 +54,6 @@ def environment(threads: int, **more: str) -> dict[str, str]:
 def print_machine() -> None:
     """Print what a figure is worth nothing without."""
     import torch
-
     from runs import machine
 
     print(f"{machine()}, torch {torch.__version__}, {date.today()}")

@@ -10,10 +10,10 @@ after 20, 40 and 80 epochs (of the last weights). Five minutes and more for each
 import argparse
 
 import torch
+from batches import Images, score_all
 from measure import print_machine
 from one_training import Ours, operations
 
-from batches import Images, score_all
 from dataset import load_data
 from model import CNN
 

@@ -13,11 +13,11 @@ from tempfile import TemporaryDirectory
 
 import torch
 import tutorial
+from batches import Images, shuffled_batches
 from measure import alternate, print_machine, print_ratios
 from torch import nn
 
 import train
-from batches import Images, shuffled_batches
 from dataset import load_data
 from losses import LOSSES
 from model import CNN

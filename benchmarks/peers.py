@@ -27,9 +27,9 @@ LIGHTNING_NEEDS = ["fsspec", "packaging", "pyyaml", "tqdm", "aiohttp"]
 def ours(data: str, image_size: int) -> Callable[[], object]:
     """train.py's epoch."""
     import torch
+    from batches import Images
     from one_training import Ours
 
-    from batches import Images
     from dataset import load_data
     from model import CNN
 

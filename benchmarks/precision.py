@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 from measure import PROJECT, environment, print_machine, train_command
-
 from runs import read_json
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import measure  # noqa: F401 (puts the project on the path)
 import numpy as np
-
 from findings import Setting, convergence, overfits, swing_of
-from my_script import BASE, STUDIES
 from plan import all_runs
+
+from my_script import BASE, STUDIES
 from report import Row, read_row
 
 NUMBERS = [  # the report's test accuracies

@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 
 from measure import environment, print_machine, train_command
-
 from runs import read_history, read_json
 
 

@@ -19,9 +19,8 @@ from measure import PROJECT, alternate, print_machine, print_ratios
 def draw_folder(root: Path) -> None:
     """A small folder of the program's own drawn images."""
     import numpy as np
-    from PIL import Image
-
     import shapes
+    from PIL import Image
 
     random = np.random.default_rng(0)
     for part in ("train", "test"):

@@ -12,13 +12,13 @@ from unittest import mock
 
 import torch
 import torch.nn.functional as F
+from batches import Images
 from measure import alternate, print_machine, print_ratios
 from one_training import Ours
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 import train
-from batches import Images
 from dataset import Data, load_data
 from model import CNN, to_grid
 

@@ -18,11 +18,11 @@ from pathlib import Path
 import torch
 import tutorial
 from measure import PROJECT, print_machine
+from plan import all_runs
 from torch import nn
 
 from dataset import load_data
 from my_script import BASE, STUDIES
-from plan import all_runs
 
 SHARE = 0.25
 

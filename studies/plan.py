@@ -1,6 +1,6 @@
 """What the studies ask for, what is on disk already, and what is left to do.
 
-    chains = make_plan(all_runs(STUDIES, BASE, 6, out, seeds=1), others=[])
+    chains = make_plan(all_runs(STUDIES, BASE, range(6), out, seeds=range(1)), others=[])
 
 Settings that several studies share become one training; trainings that differ only in their
 epochs form a chain, in which each goes on from the checkpoint of the one before.
@@ -105,16 +105,16 @@ def is_readable(name: str, value: object) -> bool:
         return False
 
 
-def all_runs(studies: Studies, base: dict, base_seeds: int, out: Path, seeds: int) -> list[Run]:
+def all_runs(studies: Studies, base: dict, base_seeds: range, out: Path, seeds: range) -> list[Run]:
     """Every run that the studies ask for, those of the base setting first."""
     runs = [
         Run(BASE_STUDY, "seed", seed, {**base, "seed": seed}, f"{BASE_STUDY}/{seed}", out)
-        for seed in range(max(seeds, base_seeds))
+        for seed in base_seeds
     ]
     for study, (changed, values) in studies.items():
-        for value, seed in ((value, seed) for value in values for seed in range(seeds)):
+        for value, seed in ((value, seed) for value in values for seed in seeds):
             name = f"{study}/{str(value).replace('.', '_')}"
-            name += f"/seed_{seed}" if seeds > 1 else ""
+            name += f"/seed_{seed}" if len(seeds) > 1 else ""
             runs.append(
                 Run(study, changed, value, {**base, changed: value, "seed": seed}, name, out)
             )

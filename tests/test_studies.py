@@ -89,7 +89,7 @@ def test_every_setting_leaves_every_file_and_a_shared_one_is_trained_once(finish
 
 
 def test_the_studies_of_the_script_cost_fewer_epochs_than_they_ask_for_with_all_base_seeds():
-    runs = my_script.plan.all_runs(my_script.STUDIES, my_script.BASE, 6, Path(), seeds=1)
+    runs = my_script.all_runs(Path(), seeds=1)
     chains = my_script.plan.make_plan(runs, [])
     assert sum(run.settings["epochs"] for run in runs) == 380 + 6 * 20
     assert sum(max(own.settings["epochs"] for own in chain) for chain in chains) == 360

@@ -30,7 +30,7 @@ class Images:
             self.images = torch.from_numpy(data.images).to(device)  # uint8 (N, H, W, 3)
         self.targets = torch.from_numpy(data.targets).to(device)  # int64 (N,)
         self.one_hot = one_hot(self.targets)  # float32 (N, 2)
-        self.splits = {name: torch.from_numpy(own).to(device) for name, own in data.splits.items()}
+        self.splits = {part: torch.from_numpy(at).to(device) for part, at in data.splits.items()}
         # value * scale + shift normalises; spread over a whole image, so that the arithmetic
         # runs along memory instead of three channels at a time.
         scale = 1 / (255 * torch.tensor(data.std, device=device))

@@ -79,12 +79,12 @@ def check_places(options: Namespace) -> None:
 
 def write_checkpoint(state: State, identity: dict, options: Namespace) -> None:
     """Write all that is needed to go on, and the history for those who watch."""
-    content = {
+    checkpoint = {
         "identity": identity, "epoch": state.epoch, "weights": weights_of(state.model),
         "optimizer": state.optimizer.state_dict(), "kept": state.kept,
         "history": state.history, "seconds": state.seconds,
     }  # fmt: skip
-    save(CHECKPOINT, checkpoint_path(options.weight_path), content)
+    save(CHECKPOINT, checkpoint_path(options.weight_path), checkpoint)
     write_csv(options.img_path / "history.csv", HISTORY_COLUMNS, state.history)
 
 
@@ -92,10 +92,10 @@ def resume(state: State, identity: dict, options: Namespace, progress: Progress)
     """Bring a new training to where the furthest of the checkpoints that fit was written."""
     if options.start_from and not options.start_from.exists():
         progress.say(f"no checkpoint to start from: {options.start_from} is not there")
-    own = None if options.fresh else checkpoint_path(options.weight_path)
-    paths = [path for path in (own, options.start_from) if path and rank() == 0]
+    last = None if options.fresh else checkpoint_path(options.weight_path)
+    paths = [path for path in (last, options.start_from) if path and rank() == 0]
     usable = [usable_checkpoint(path, identity, progress) for path in paths]
-    checkpoint = from_first(max(usable, key=lambda own: own.get("epoch", 0), default={}))
+    checkpoint = from_first(max(usable, key=lambda each: each.get("epoch", 0), default={}))
     if checkpoint:
         state.model.load_state_dict(checkpoint["weights"])
         state.optimizer.load_state_dict(checkpoint["optimizer"])
@@ -109,17 +109,17 @@ def usable_checkpoint(path: Path, identity: dict, progress: Progress) -> dict:
     if not path.exists():
         return {}
     try:
-        content = load(CHECKPOINT, path)
+        checkpoint = load(CHECKPOINT, path)
     except InputError as error:
         progress.say(f"starting again: {error}")
         return {}
     # A checkpoint fits any number of epochs that it has not passed, and of processes.
-    changed = what_changed(content["identity"], identity, ignore=("epochs", "processes"))
-    if content["epoch"] > identity["epochs"]:
-        changed = f"it has {content['epoch']} epochs, more than {identity['epochs']}"
+    changed = what_changed(checkpoint["identity"], identity, ignore=("epochs", "processes"))
+    if checkpoint["epoch"] > identity["epochs"]:
+        changed = f"it has {checkpoint['epoch']} epochs, more than {identity['epochs']}"
     if changed:
         progress.say(f"not going on from {path}: {changed}")
-    return {} if changed else content
+    return {} if changed else checkpoint
 
 
 # --- after the last epoch --------------------------------------------------------------------
@@ -163,12 +163,12 @@ def draw_pictures(options: Namespace) -> None:
 # --- files -----------------------------------------------------------------------------------
 
 
-def save(kind: str, path: Path, content: dict) -> None:
-    """Write a weight file or checkpoint; the same content gives the same bytes."""
+def save(kind: str, path: Path, values: dict) -> None:
+    """Write a weight file or checkpoint; the same values give the same bytes."""
     # By way of memory: given a path, torch.save puts the file's name into the bytes, and where
     # a disk is full it raises RuntimeError.
     buffer = io.BytesIO()
-    torch.save({"kind": kind, "version": VERSION, **content}, buffer)
+    torch.save({"kind": kind, "version": VERSION, **values}, buffer)
     with replacing(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
 
@@ -178,8 +178,8 @@ def load(kind: str, path: Path) -> dict:
     if not path.is_file():
         raise InputError(f"{path} is no file; train first, or name another {kind} file")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        known = (content["kind"], content["version"]) == (kind, VERSION)
+        values = torch.load(path, map_location="cpu", weights_only=True)
+        known = (values["kind"], values["version"]) == (kind, VERSION)
     except PermissionError:
         raise
     except Exception as error:  # torch and pickle raise almost anything on foreign bytes
@@ -187,20 +187,16 @@ def load(kind: str, path: Path) -> dict:
         raise InputError(f"{path} is no {kind} file, or {why}; train again") from None
     if not known:
         raise InputError(f"{path} is no {kind} file of this version; name another, or train again")
-    return content
+    return values
 
 
 def load_weight(path: Path, model: nn.Module) -> dict:
     """Read a weight file; InputError if it is broken or belongs to another model."""
-    content = load(WEIGHT, path)
+    weight = load(WEIGHT, path)
     try:
         for name in ("last", "kept"):
-            model.load_state_dict(content[name])
-        names, numbers = content["classes"], [*content["mean"], *content["std"]]
-        kinds = [type(value) for value in (content["image_size"], *names, *numbers)]
-        if kinds != [int, str, str, *[float] * 6]:
-            raise TypeError("size, classes, mean and std are not what they should be")
+            model.load_state_dict(weight[name])
     except (KeyError, TypeError, RuntimeError) as error:
         why = f"damaged or of another model than model.py's ({str(error).strip().splitlines()[-1]})"
         raise InputError(f"{path} is {why}; train again, or name another file") from None
-    return content
+    return weight

@@ -48,7 +48,7 @@ def try_out(model: nn.Module, loss_function: Loss, image_size: int, batch_size: 
     layers: list[list] = []
 
     def note(layer: nn.Module, _: tuple, output: Tensor) -> None:
-        count = sum(own.numel() for own in layer.parameters(recurse=False))
+        count = sum(values.numel() for values in layer.parameters(recurse=False))
         form = f"{type(layer).__name__}({layer.extra_repr()})"
         layers.append([names[layer] or "CNN", form, list(output.shape[1:]), count])
 
