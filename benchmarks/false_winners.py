@@ -1,10 +1,122 @@
-import argparse, sys
-import measure
-import my_script
-p = argparse.ArgumentParser()
-p.add_argument("--data"); p.add_argument("--out"); p.add_argument("--image_size")
-p.add_argument("--base_seeds", type=int); p.add_argument("--seeds", default="8")
-o = p.parse_args()
-my_script.BASE_SEEDS, my_script.FIRST_SEED = o.base_seeds, 100
-sys.argv = ["my_script.py", "--data", o.data, "--out", o.out, "--image_size", o.image_size, "--seeds", o.seeds]
-my_script.main()
+"""How often the report names a difference that is not there, and how often one that is.
+
+    python benchmarks/false_winners.py --data FOLDER [--image_size 32] [--out replicas]
+
+Trains replicas: 40 of the base setting and 8 of every other one (ordinary runs of my_script.py;
+what is finished is not trained again). Draws whole answers from them and prints in how many the
+rule of report/comparison.py names a setting that is the base, and the settings that differ.
+"""
+
+import argparse
+import random
+from pathlib import Path
+
+from measure import print_machine
+from replicas import is_base, read_replicas, train_replicas
+
+from report.comparison import compare_with_base
+
+SEEDS = (1, 3, 6)  # of every setting; the base has at least BASE_SEEDS
+BASE_SEEDS = 6
+NOISIER = 5  # times the base's scatter, of one setting
+REAL = {  # against the base
+    "learning rate 0.001": "Change_learning_rate/0_001",
+    "learning rate 0.1": "Change_learning_rate/0_1",
+    "batch size 128": "Change_batch_size/128",
+    "L1Loss": "Change_loss_function/L1Loss",
+}
+SHIFTS = (-0.06, -0.02)  # the base's replicas, moved: what would be named at this size?
+
+Replicas = dict[str, list[float]]
+
+
+def answer(replicas: Replicas, seeds: int) -> set[str]:
+    """Draw a whole answer: the settings that are named in it."""
+    drawn = {
+        name: random.choices(shares, k=max(seeds, BASE_SEEDS) if name == "base" else seeds)
+        for name, shares in replicas.items()
+    }
+    return {name for name, row in compare_with_base(drawn, "base").items() if row.beyond_noise}
+
+
+def without_difference(base: list[float], others: int, noisier: bool) -> Replicas:
+    """Replicas of an answer in which every setting is the base, one of them perhaps noisier."""
+    replicas = {"base": base} | {str(number): base for number in range(others)}
+    if noisier:
+        middle = sum(base) / len(base)
+        replicas["0"] = [middle + NOISIER * (share - middle) for share in base]
+    return replicas
+
+
+def rate(count: int, draws: int) -> str:
+    """A share with its standard error, percent."""
+    share = count / draws
+    return f"{100 * share:.1f} ± {100 * (share * (1 - share) / draws) ** 0.5:.1f} %"
+
+
+def print_false(base: list[float], others: int, draws: int) -> None:
+    """How many whole answers name a setting that equals the base."""
+    for noisier in (False, True):
+        replicas = without_difference(base, others, noisier)
+        rates = [rate(sum(bool(answer(replicas, seeds)) for _ in range(draws)), draws)
+                 for seeds in SEEDS]  # fmt: skip
+        which = f"one scatters {NOISIER} times as much" if noisier else "all equal the base"
+        print(f"| some setting named, {which} | {' | '.join(rates)} |", flush=True)
+
+
+def print_real(replicas: Replicas, draws: int) -> None:
+    """How many answers name settings that differ: trained ones, and the base's replicas moved."""
+    base, shown = replicas["base"], dict(REAL)
+    for shift in SHIFTS:
+        name = f"the base moved by {100 * shift:+.0f} points"
+        shown[name] = f"moved/{shift}"
+    named = {seeds: dict.fromkeys(shown, 0) for seeds in SEEDS}
+    for name, key in shown.items():
+        shift = float(key.removeprefix("moved/")) if key.startswith("moved/") else None
+        moved = {key: [share + shift for share in base]} if shift else {}
+        # A moved copy takes the place of a setting, so that as many are compared as ever.
+        others = dict(list(replicas.items())[: len(replicas) - len(moved)])
+        for seeds in SEEDS:
+            named[seeds][name] = sum(key in answer(others | moved, seeds) for _ in range(draws))
+    for name, key in shown.items():
+        rates = " | ".join(rate(named[seeds][name], draws) for seeds in SEEDS)
+        shares = replicas.get(key)
+        size = f" ({100 * (mean(shares) - mean(base)):+.1f} points)" if shares else ""
+        print(f"| {name}{size} named | {rates} |", flush=True)
+
+
+def mean(shares: list[float]) -> float:
+    return sum(shares) / len(shares)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="shapes")
+    parser.add_argument("--image_size", type=int, default=32)
+    parser.add_argument("--out", type=Path, default=Path("replicas"))
+    parser.add_argument("--base_seeds", type=int, default=40)
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--draws", type=int, default=4000)
+    options = parser.parse_args()
+    out = options.out.resolve()
+    train_replicas(options.data, options.image_size, out, options.base_seeds, options.seeds)
+    results = read_replicas(out)
+    replicas = {
+        name: [result.accuracy for result in of_setting]
+        for name, of_setting in results.items()
+        if name == "base" or not is_base(of_setting, results["base"])
+    }
+    print_machine()
+    random.seed(0)
+    base = replicas["base"]
+    deviation = (sum((share - mean(base)) ** 2 for share in base) / (len(base) - 1)) ** 0.5
+    print(f"the base: {100 * mean(base):.1f} ± {100 * deviation:.2f} %, {len(base)} replicas")
+    print(f"{options.draws} whole answers each, {len(replicas) - 1} settings against the base\n")
+    heads = [f"{seeds} seed{'s' * (seeds > 1)}" for seeds in SEEDS]
+    print(f"| of answers | {' | '.join(heads)} |\n|---|{'---|' * len(SEEDS)}")
+    print_false(base, len(replicas) - 1, options.draws)
+    print_real(replicas, options.draws)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ Timings drift, so two things are compared in one run, in turn, and ratios of med
 
 import argparse
 import os
+import platform
 import statistics
 import sys
 import time
@@ -25,7 +26,7 @@ def alternate(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, f
             way()
             if round_number:
                 times[name].append(time.perf_counter() - started)
-    return {name: statistics.median(own) for name, own in times.items()}
+    return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
 def print_ratios(title: str, medians: dict[str, float], unit: str = "s") -> None:
@@ -46,7 +47,7 @@ def train_command(options: argparse.Namespace, out: Path, *more: str) -> list[st
 
 def environment(threads: int, **more: str) -> dict[str, str]:
     """The environment of a child program with this many threads."""
-    from sweep import ONE_THREAD
+    from studies.children import ONE_THREAD
 
     return {**os.environ, **dict.fromkeys(ONE_THREAD, str(threads)), **more}
 
@@ -54,6 +55,17 @@ def environment(threads: int, **more: str) -> dict[str, str]:
 def print_machine() -> None:
     """Print what a figure is worth nothing without."""
     import torch
-    from runs import machine
 
-    print(f"{machine()}, torch {torch.__version__}, {date.today()}")
+    cores, version = os.cpu_count(), platform.python_version()
+    print(f"{processor()}, {cores} cores, {platform.system()}, Python {version}, ", end="")
+    print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {date.today()}")
+
+
+def processor() -> str:
+    """The processor's name, where Linux or the platform tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())

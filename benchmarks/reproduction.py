@@ -1,166 +1,188 @@
-"""The report's findings beside ours, with verdicts by rules: the tables of REPRODUCTION.md.
+"""The original's sentences beside ours: difference, interval and verdict, as in REPRODUCTION.md.
 
-    python benchmarks/reproduction.py --out FOLDER [--seeds 6] [--valid_images 2000]
+    python benchmarks/reproduction.py --out FOLDER [--seeds 6]
 
-FOLDER is the --out of a finished `my_script.py --seeds N`. Nothing is trained.
+FOLDER holds finished runs of my_script.py with so many seeds or more. Nothing is trained. The
+rules stand in REPRODUCTION.md.
 """
 
 import argparse
 import math
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 
-import measure  # noqa: F401 (puts the project on the path)
 import numpy as np
-from findings import Setting, convergence, overfits, swing_of
-from plan import all_runs
+from replicas import is_base, read_replicas
 
-from my_script import BASE, STUDIES
-from report import Row, read_row
+from report.comparison import Row, compare_with_base, pooled_noise, t_quantile
+from report.findings import Guessing, convergence, overfits, swing_of
+from report.results import Result, Setting
 
-NUMBERS = [  # the report's test accuracies
-    ("20 epochs", "Change_epochs/20", 74.8),
-    ("40 epochs", "Change_epochs/40", 76.1),
-    ("80 epochs", "Change_epochs/80", 77.6),
-    ("learning rate 0.001", "Change_learning_rate/0_001", 69.8),
-    ("learning rate 0.01", "Change_learning_rate/0_01", 73.6),
+EPOCHS, BATCH = "Change_epochs/", "Change_batch_size/"
+RATE, LOSS = "Change_learning_rate/", "Change_loss_function/"
+NUMBERS = [  # the original's test accuracies, percent
+    ("20 epochs", "base", 74.8),
+    ("40 epochs", f"{EPOCHS}40", 76.1),
+    ("80 epochs", f"{EPOCHS}80", 77.6),
+    ("learning rate 0.001", f"{RATE}0_001", 69.8),
+    ("learning rate 0.01", "base", 73.6),
 ]
 EARLY = 5  # epochs in which a loss falls "early"
 
-
-def test(row: Row) -> float:
-    """Test accuracy of the kept weights, percent."""
-    return 100 * row.accuracy
+Runs = dict[str, list[Result]]
+Measure = Callable[[Result], float]
 
 
-def last(row: Row) -> float:
-    """Test accuracy of the last epoch's weights, percent."""
-    return 100 * row.result.last_accuracy
+def test(result: Result) -> float:
+    """Test accuracy of the kept weights."""
+    return result.accuracy
 
 
-def swing(row: Row) -> float:
-    """Swing of the validation loss in percent of its mean, which makes losses comparable."""
-    losses = row.result.history[:, 2]
-    return 100 * swing_of(losses) / float(np.mean(losses))
+def last(result: Result) -> float:
+    """Test accuracy of the last epoch's weights."""
+    return result.last_accuracy
 
 
-def early(row: Row) -> float:
-    """Training accuracy after the first epochs, percent: the losses' common measure."""
-    return 100 * row.at(EARLY, 3)
+def swing(result: Result) -> float:
+    """Swing of the validation loss as a share of its mean, which makes losses comparable."""
+    losses = result.history[:, 2]
+    return swing_of(losses) / float(np.mean(losses))
 
 
-def is_overfit(row: Row) -> bool:
-    return overfits(Setting("", 0, 0, [row.result]))
+def early(result: Result) -> float:
+    """Training accuracy after the first epochs: the losses' common measure."""
+    return float(result.history[EARLY - 1, 3])
 
 
-def spread(values: list[float]) -> str:
-    return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
+# --- verdicts --------------------------------------------------------------------------------
 
 
-def number_verdict(values: list[float], reported: float, images: int) -> str:
-    """Whether the report's run could be one of ours, seen on other test images."""
-    mean = float(np.mean(values))
-    sampling = mean * (100 - mean) / images
-    allowed = 2 * math.sqrt(np.var(values, ddof=1) + 2 * sampling)
-    word = "confirmed" if abs(reported - mean) <= allowed else "contradicted"
-    return (
-        f"{word} (within {allowed:.1f})" if word == "confirmed" else f"{word} (not {allowed:.1f})"
+def against(runs: Runs, reference: str, measure: Measure) -> dict[str, Row]:
+    """Every setting held against one of them by the rule of the report, in any measure."""
+    return compare_with_base(
+        {name: [measure(result) for result in results] for name, results in runs.items()},
+        reference,
     )
 
 
-def direction_verdict(higher: list[float], lower: list[float]) -> str:
-    """Whether every seed shows the claimed order."""
-    signs = [a > b for a, b in zip(higher, lower, strict=True)]
-    count = f"{sum(signs)} of {len(signs)} seeds"
-    word = "confirmed" if all(signs) else "not confirmed" if any(signs) else "contradicted"
-    return f"{word} ({count})"
+def verdict(rows: list[Row], sign: int) -> str:
+    """Whether all differences have the claimed sign beyond noise, or one the other sign."""
+    signs = [row.beyond_noise * (1 if row.difference > 0 else -1) * sign for row in rows]
+    if min(signs) > 0:
+        return "confirmed"
+    return "contradicted" if min(signs) < 0 else "not told apart"
 
 
-def share_verdict(truths: list[bool]) -> str:
-    """Whether every run is as claimed."""
-    word = "confirmed" if all(truths) else "not confirmed" if any(truths) else "contradicted"
-    return f"{word} ({sum(truths)} of {len(truths)} seeds)"
+def print_order(claim: str, runs: Runs, pairs: tuple, sign: int, measure: Measure) -> None:
+    """A claim that settings lie above (sign 1) or below (-1) a reference."""
+    reference, names = pairs
+    rows = [against(runs, reference, measure)[name] for name in names]
+    shown = [
+        f"{100 * row.difference:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f})".replace(
+            "-", "−"
+        )
+        for row in rows
+    ]
+    print(f"| {claim} | {'; '.join(shown)} | {verdict(rows, sign)} |")
+
+
+def print_share(claim: str, truths: list[bool], words: str) -> None:
+    """A claim about every run: confirmed if all are as claimed, contradicted if none is."""
+    word = "confirmed" if all(truths) else "contradicted" if not any(truths) else "not with all"
+    print(f"| {claim} | {words} | {word} ({sum(truths)} of {len(truths)} seeds) |")
+
+
+def print_numbers(runs: Runs) -> None:
+    """The original's accuracies: could its one run be one of ours, on other test images?"""
+    noise = pooled_noise([[test(run) for run in results] for results in runs.values()])
+    for name, key, reported in NUMBERS:
+        accuracies = [test(result) for result in runs[key]]
+        mean, images = fmean(accuracies), runs[key][0].test["test_images"]
+        sampling = 2 * mean * (1 - mean) / images
+        error = math.sqrt(noise.variance * (1 + 1 / len(accuracies)) + sampling)
+        half = 100 * t_quantile(0.05, noise.degrees) * error
+        difference = reported - 100 * mean
+        word = "confirmed" if abs(difference) <= half else "contradicted"
+        low, high = difference - half, difference + half
+        shown = f"{100 * mean:.1f} %: {difference:+.1f} ({low:+.1f} to {high:+.1f})"
+        print(f"| {name}: {reported} % | {shown.replace('-', '−')} | {word} |")
+
+
+# --- the original's sentences ----------------------------------------------------------------
+
+
+def print_epochs(runs: Runs) -> None:
+    for number in ("40", "80"):
+        results = runs[EPOCHS + number]
+        rises = [100 * (run.history[-1, 2] / run.history[:, 2].min() - 1) for run in results]
+        words = f"the loss ends {fmean(rises):.0f} % above its minimum"
+        truths = [overfits(Setting("", "", (), [result])) for result in results]
+        print_share(f"{number} epochs overfit", truths, words)
+    longer = ("base", [f"{EPOCHS}80"])
+    print_order("80 epochs test better than 20 (kept)", runs, longer, 1, test)
+    print_order("80 epochs test better than 20 (last epoch)", runs, longer, 1, last)
+
+
+def print_batches(runs: Runs) -> None:
+    largest = (f"{BATCH}16", [f"{BATCH}128"])
+    print_order("batch 128 swings less than 16 (% of the loss)", runs, largest, -1, swing)
+    print_order("batch 128 tests better than 16", runs, largest, 1, test)
+
+
+def print_rates(runs: Runs) -> None:
+    slow, fast = f"{RATE}0_001", f"{RATE}0_1"
+    print_order("0.001 is too slow: below 0.01", runs, ("base", [slow]), -1, test)
+    print_order("0.01 tests best (0.001; 0.1)", runs, ("base", [slow, fast]), -1, test)
+    first = runs["base"][0].train
+    images = round(first["train_images"] / 4)  # 20 % were held out of the training images
+    ends = [convergence(result, Guessing(0.5, images)) for result in runs[fast]]
+    words = ", ".join(f"{end} {count}×" for end, count in Counter(ends).items())
+    bad = [end in ("diverged", "did not learn", "unstable") for end in ends]
+    print_share("0.1 oscillates and does not converge", bad, words)
+
+
+def print_losses(runs: Runs) -> None:
+    focal, l1, mse, smooth = (f"{LOSS}{name}Loss" for name in ("Focal", "L1", "MSE", "SmoothL1"))
+    cross = "base"
+    rest = (mse, [cross, focal, l1, smooth])
+    print_order("MSELoss tests best (cross entropy; focal; L1; SmoothL1)", runs, rest, -1, test)
+    rest = (cross, [focal, l1, mse, smooth])
+    claim = f"cross entropy learns fastest (training, epoch {EARLY}; focal; L1; MSE; SmoothL1)"
+    print_order(claim, runs, rest, -1, early)
+    for claim, reference, name, sign in (
+        ("focal loss swings less than cross entropy", cross, focal, -1),
+        ("L1Loss swings more than cross entropy", cross, l1, 1),
+        ("MSELoss swings more than cross entropy", cross, mse, 1),
+        ("SmoothL1Loss swings less than L1Loss", l1, smooth, -1),
+        ("SmoothL1Loss swings more than focal loss", focal, smooth, 1),
+    ):
+        print_order(f"{claim} (% of the loss)", runs, (reference, [name]), sign, swing)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=6)
-    parser.add_argument("--valid_images", type=int, default=2000)
     options = parser.parse_args()
-    rows: dict[str, list[Row]] = {}
-    for run in all_runs(STUDIES, BASE, options.out, options.seeds):
-        row = read_row(run)
-        rows.setdefault(f"{run.study}/{run.setting}", []).append(row)
-    images = len(rows["Change_epochs/20"][0].result.right)
-    print(f"{options.seeds} seeds, {images} test images\n")
-    print_settings(rows)
-    print("\n| the report | ours | verdict |\n|---|---|---|")
-    for name, key, reported in NUMBERS:
-        values = [test(row) for row in rows[key]]
-        verdict = number_verdict(values, reported, images)
-        print(f"| {name}: {reported} % | {spread(values)} % | {verdict} |")
-    print_claims(rows, options.valid_images)
-
-
-def print_settings(rows: dict[str, list[Row]]) -> None:
-    print("| setting | test, kept | test, last epoch | kept epoch | train / valid, last epoch "
-          "| swing, % of the loss |\n|---|---|---|---|---|---|")  # fmt: skip
-    for key, own in rows.items():
-        kept = sorted(row.result.kept_epoch for row in own)
-        ends = [(row.at(len(row.result.history), 3), row.at(len(row.result.history), 4))
-                for row in own]  # fmt: skip
-        train, valid = np.mean(ends, axis=0)
-        tests, ends_of = [test(row) for row in own], [last(row) for row in own]
-        print(
-            f"| {key} | {spread(tests)} | {spread(ends_of)} | {kept[0]} to {kept[-1]} "
-            f"| {train:.2f} / {valid:.2f} | {spread([swing(row) for row in own])} |"
-        )
-
-
-def print_claims(rows: dict[str, list[Row]], valid_images: int) -> None:
-    def values(key: str, measure_of: Callable[[Row], float]) -> list[float]:
-        return [measure_of(row) for row in rows[key]]
-
-    def compare(claim: str, higher: str, lower: str, measure_of: Callable[[Row], float]) -> None:
-        high, low = values(higher, measure_of), values(lower, measure_of)
-        verdict = direction_verdict(high, low)
-        print(f"| {claim} | {spread(high)} against {spread(low)} | {verdict} |")
-
-    def against_all(claim: str, best: str, study: str, measure_of: Callable) -> None:
-        others = [key for key in rows if key.startswith(study) and key != f"{study}/{best}"]
-        rest = np.max([values(key, measure_of) for key in others], axis=0).tolist()
-        own = values(f"{study}/{best}", measure_of)
-        print(f"| {claim} | {spread(own)}, best other {spread(rest)} "
-              f"| {direction_verdict(own, rest)} |")  # fmt: skip
-
-    epochs, rate, loss = "Change_epochs/", "Change_learning_rate/", "Change_loss_function/"
-    for number in ("40", "80"):
-        own = rows[epochs + number]
-        rises = [100 * (row.result.history[-1, 2] / np.min(row.result.history[:, 2]) - 1)
-                 for row in own]  # fmt: skip
-        verdict = share_verdict([is_overfit(row) for row in own])
-        ends = f"loss ends {spread(rises)} % above its minimum"
-        print(f"| {number} epochs overfit | {ends} | {verdict} |")
-    compare("80 epochs test better than 20 (kept)", epochs + "80", epochs + "20", test)
-    compare("80 epochs test better than 20 (last epoch)", epochs + "80", epochs + "20", last)
-    compare("batch 16 swings more than 128", "Change_batch_size/16", "Change_batch_size/128", swing)
-    compare("batch 128 tests better than 16", "Change_batch_size/128", "Change_batch_size/16", test)
-    compare("0.001 too slow: below 0.01", rate + "0_01", rate + "0_001", test)
-    against_all("0.01 tests best", "0_01", "Change_learning_rate", test)
-    states = [convergence(row.result, 0.5, valid_images) for row in rows[rate + "0_1"]]
-    named = ", ".join(f"{state} {states.count(state)}×" for state in dict.fromkeys(states))
-    bad = [state in ("diverged", "did not learn", "unstable") for state in states]
-    print(f"| 0.1 does not converge | {named} | {share_verdict(bad)} |")
-    against_all("MSELoss tests best", "MSELoss", "Change_loss_function", test)
-    against_all(f"cross entropy learns fastest early (training accuracy, epoch {EARLY})",
-                "CrossEntropyLoss", "Change_loss_function", early)  # fmt: skip
-    cross = loss + "CrossEntropyLoss"
-    compare("focal loss smoother than cross entropy", cross, loss + "FocalLoss", swing)
-    compare("L1Loss less steady than cross entropy", loss + "L1Loss", cross, swing)
-    compare("MSELoss less steady than cross entropy", loss + "MSELoss", cross, swing)
-    compare("SmoothL1Loss steadier than L1Loss", loss + "L1Loss", loss + "SmoothL1Loss", swing)
-    compare("SmoothL1Loss less steady than focal", loss + "SmoothL1Loss", loss + "FocalLoss", swing)
+    replicas = read_replicas(options.out)
+    runs = {
+        name: results[: options.seeds]
+        for name, results in replicas.items()
+        if name == "base" or not is_base(results, replicas["base"])
+    }
+    images = runs["base"][0].test["test_images"]
+    print(f"{options.seeds} seeds from {runs['base'][0].run.settings['seed']} on, {images} images")
+    print("\n| setting | test, kept | test, last epoch |\n|---|---|---|")
+    for name, results in runs.items():
+        columns = ([100 * measure(result) for result in results] for measure in (test, last))
+        shown = (f"{np.mean(column):.1f} ± {np.std(column, ddof=1):.1f}" for column in columns)
+        print(f"| {name} | {' | '.join(shown)} |")
+    print("\n| the original | ours | verdict |\n|---|---|---|")
+    print_numbers(runs)
+    for print_claims in (print_epochs, print_batches, print_rates, print_losses):
+        print_claims(runs)
 
 
 if __name__ == "__main__":

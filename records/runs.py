@@ -5,19 +5,17 @@
 A finished run may be used again only while its identity stays the same.
 """
 
-import ast
 import functools
 import importlib.metadata
 import math
 from operator import itemgetter
 from pathlib import Path
 
-from console.errors import InputError
 from records.files import file_digest, read_json
 
 PROJECT = Path(__file__).resolve().parent.parent
-# Packages that change no number; images does not either, since its pixels have a digest.
-DECIDE_NOTHING = ("console", "images", "records", "report")
+# Folders that change no number; images does not either, since its pixels have a digest.
+DECIDE_NOTHING = ("benchmarks", "console", "images", "records", "report", "studies", "tests")
 HISTORY_COLUMNS = ("epoch", "train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
 TEST_FILES = ("acc.txt", "predictions.csv")
 RUN_FILES = ("history.csv", "log.txt", *TEST_FILES, "test.json", "train.json")  # records last
@@ -73,31 +71,14 @@ def versions() -> dict[str, str]:
 
 @functools.cache  # as they were when this program started: they may be edited meanwhile
 def sources(program: str) -> dict[str, str]:
-    """Digests of a program and of the project's files that it imports, directly or not.
-
-    So a file that a user's model.py imports counts too. InputError if one is no Python.
-    """
-    digests, waiting = {}, [program]
-    while waiting:
-        name = waiting.pop()
-        if name not in digests and (PROJECT / name).is_file():
-            digests[name] = file_digest(PROJECT / name)
-            waiting += imports_of(PROJECT / name)
-    return dict(sorted(digests.items()))
-
-
-def imports_of(source: Path) -> list[str]:
-    """The files that a source would import if they are the project's own."""
-    try:
-        nodes = list(ast.walk(ast.parse(source.read_bytes())))
-    except SyntaxError as error:
-        raise InputError(f"{source}, line {error.lineno}: {error.msg}; mend it there") from None
-    modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    for node in nodes:
-        if isinstance(node, ast.ImportFrom) and node.module:
-            modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    paths = [name.split(".") for name in modules if name.split(".")[0] not in DECIDE_NOTHING]
-    return ["/".join(path) + ending for path in paths for ending in (".py", "/__init__.py")]
+    """Digests of a program and of all in the project that it may import, a user's modules too."""
+    skipped = {*DECIDE_NOTHING, "my_script.py", "train.py", "test.py"} - {program}
+    paths = sorted(
+        path.relative_to(PROJECT) for path in [*PROJECT.glob("*.py"), *PROJECT.glob("*/*.py")]
+    )
+    return {
+        str(path): file_digest(PROJECT / path) for path in paths if path.parts[0] not in skipped
+    }
 
 
 def what_changed(old: dict, new: dict, ignore: tuple[str, ...] = ()) -> str:
