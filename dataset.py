@@ -21,6 +21,7 @@ from records.files import digest_of, file_digest, read_json, write_json
 from records.runs import PROJECT
 
 HELD_OUT = 0.2  # share of a class that becomes valid, and test where there is none
+IMBALANCE = 1.5  # times the images of the other class: worth a warning
 SPLIT_SEED = 0  # one split for every run, so that runs are compared on the same images
 
 
@@ -42,32 +43,29 @@ class Data:
     std: list[float]
     source: str = ""
     digest: str = ""
-    skipped: int = 0
     warnings: tuple[str, ...] = ()
 
 
-def load_data(
-    data: str, image_size: int, skip_bad_images: bool = False, download_folder: Path = Path("data")
-) -> Data:
+def load_data(name: str, image_size: int, skip_bad_images: bool = False) -> Data:
     """Open a source's images, decoding them only if no earlier run has.
 
     InputError if the source is wrong, or images are broken and `skip_bad_images` is false;
     OSError if the cache cannot be written.
     """
-    source = open_source(data, download_folder)
+    source = open_source(name)
     code = [PROJECT / "dataset.py", *sorted((PROJECT / "images").glob("*.py"))]
     decoding = [image_size, skip_bad_images, PIL.__version__, *map(file_digest, code)]
     folder = cache_folder() / digest_of([source.name, source.stamp, *decoding])[:32]
     try:
-        if decoded := open_cache(folder, image_size):
-            return decoded
-        build_cache(folder, source, image_size, skip_bad_images)
-        if decoded := open_cache(folder, image_size):
-            return decoded
+        if not (data := open_cache(folder, image_size)):
+            build_cache(folder, source, image_size, skip_bad_images)
+            data = open_cache(folder, image_size)
     except OSError as error:
         error.filename = f"{folder.parent} (the cache of decoded images)"
         raise
-    raise InputError(f"{folder} was removed by another program; run the same command again")
+    if not data:
+        raise InputError(f"{folder} was removed by another program; run the same command again")
+    return data
 
 
 def build_cache(folder: Path, source: Source, image_size: int, skip_bad_images: bool) -> None:
@@ -120,11 +118,12 @@ def make_index(source: Source, decoded: Decoded, images: np.ndarray) -> dict:
     mean, std = channel_statistics(images, splits["train"])
     decisive = [decoded.digest, source.classes, targets.tolist(), parts.tolist(), mean, std]
     warnings = leak_warning(names, decoded.digests, parts)
+    warnings += imbalance_warning(source.classes, targets, parts)
     warnings += [bad_files_note(decoded.bad)] if decoded.bad else []
     return {
         "source": source.name, "classes": source.classes, "names": names, "warnings": warnings,
         "targets": targets.tolist(), "splits": splits, "mean": mean, "std": std,
-        "digest": digest_of(decisive), "skipped": len(decoded.bad),
+        "digest": digest_of(decisive),
     }  # fmt: skip
 
 
@@ -177,6 +176,15 @@ def leak_warning(names: list[str], digests: list[str], parts: np.ndarray) -> lis
     shown = [" = ".join(f"{names[n]} ({parts[n]})" for n in same[:3]) for same in leaks[:3]]
     count = "1 picture is" if len(leaks) == 1 else f"{len(leaks)} pictures are"
     return [f"{count} in more than one split, byte for byte: {'; '.join(shown)}"] if leaks else []
+
+
+def imbalance_warning(classes: list[str], targets: np.ndarray, parts: np.ndarray) -> list[str]:
+    """Warn of a class that is far larger, and of the accuracy that guessing it would have."""
+    counts, large = np.bincount(targets), np.bincount(targets).argmax()
+    ratio, share = counts[large] / counts[1 - large], (targets[parts == "test"] == large).mean()
+    more = f"{classes[large]} has {ratio:.1f} times the images of {classes[1 - large]}"
+    score = f"always answering {classes[large]} would score {share:.1%} on test"
+    return [f"{more}: {score} (the majority share)"] if ratio > IMBALANCE else []
 
 
 def describe(data: Data) -> str:

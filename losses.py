@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+Loss = Callable[[Tensor, Tensor], Tensor]
 FOCAL_GAMMA = 2.0  # the value Lin et al. 2017 found best
 
 
@@ -69,13 +70,11 @@ def smooth_l1_loss(scores: Tensor, one_hot: Tensor) -> Tensor:
 def check_shapes(scores: Tensor, one_hot: Tensor) -> None:
     """Refuse anything but two (N, 2) tensors: broadcasting would give a wrong loss silently."""
     if scores.ndim != 2 or scores.shape[1] != 2 or scores.shape != one_hot.shape:
-        raise ValueError(
-            "scores and one_hot must both have shape (N, 2), "
-            f"not {tuple(scores.shape)} and {tuple(one_hot.shape)}"
-        )
+        shapes = f"{tuple(scores.shape)} and {tuple(one_hot.shape)}"
+        raise ValueError(f"scores and one_hot must both have shape (N, 2), not {shapes}")
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+LOSSES: dict[str, Loss] = {
     "CrossEntropyLoss": cross_entropy_loss,
     "FocalLoss": focal_loss,
     "L1Loss": l1_loss,

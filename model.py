@@ -17,10 +17,7 @@ class CNN(nn.Module):
     """A plain CNN for square or oblong images from 16 pixels; its weights fit any image size."""
 
     def __init__(
-        self,
-        channels: tuple[int, int, int] = (8, 24, 48),
-        hidden: int = 64,
-        dropout: float = 0.5,
+        self, channels: tuple = (8, 24, 48), hidden: int = 64, dropout: float = 0.5
     ) -> None:
         super().__init__()
         first, second, third = channels

@@ -64,7 +64,7 @@ def main() -> int:
     identity_for = partial(identity, images=data.digest, **computed_on)
     for training in trainings:
         plan.look_up(training, identity_for(training.settings), data.digest, options.fresh)
-    if plain_device(options.device) and any(own.runs and own.why_train for own in trainings):
+    if plain_device(options.device) and any(each.runs and each.why_train for each in trainings):
         try_out(options, asked_for)
     jobs = options.jobs or default_jobs(device)
     chains = plan.in_order(chains, jobs)
@@ -84,7 +84,7 @@ def parse_options() -> Namespace:
     """Read the command line; InputError if it is wrong."""
     options = parse(
         "Train and test every setting of the studies, then write the report.",
-        *("data", "download_folder", "image_size", "skip_bad_images", "device", "fresh"),
+        *("data", "image_size", "skip_bad_images", "device", "fresh"),
         studies=([filled], None, f"studies to do (default: {' '.join(STUDIES)})"),
         out=(path, PROJECT, "where result/ and weights/ go; one folder per data set"),
         seeds=(whole_number(1), 1, f"seeds of every setting; the base has {BASE_SEEDS} or more"),

@@ -17,7 +17,6 @@ import sys
 import time
 from argparse import Namespace
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -54,8 +53,7 @@ def parse_options() -> Namespace:
     )
     return parse(
         "Test weights on the test images, or predict pictures of your own.",
-        *("weight_path", "img_path", "data", "download_folder", "skip_bad_images", "device"),
-        "no_pictures",
+        *("weight_path", "img_path", "data", "skip_bad_images", "device", "no_pictures"),
         batch_size=(whole_number(1), None, size),
         predict=([path], None, pictures),
     )
@@ -97,8 +95,7 @@ def load_test_data(options: Namespace, weight: dict) -> Data:
     """The images named by the user or the weight file, prepared as in training."""
     named = options.data or weight["data"]
     skip = options.skip_bad_images or weight["skip_bad_images"]
-    folder = options.download_folder if options.data else Path(weight["download_folder"])
-    data = load_data(named, weight["image_size"], skip, folder)
+    data = load_data(named, weight["image_size"], skip)
     if list(data.classes) != weight["classes"]:
         known = f"{options.weight_path} knows {', '.join(weight['classes'])}"
         raise InputError(

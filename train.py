@@ -18,19 +18,20 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from console.errors import run_program
 from console.options import SETTINGS, parse, path
 from console.progress import Progress, duration
 from dataset import Data, describe, load_data
 from images.sources import fill_data_defaults
+from losses import Loss
 from model import CNN
 from records.runs import HISTORY_COLUMNS, NOT_TRAINED, identity, kept_epoch, why_not_trained
 from training import files, processes
 from training.batches import Images, loss_and_accuracy, score_all, seed_of, shuffled_batches
 from training.optimizer import SGD, Optimizer
-from training.trial import Loss, known_loss, try_out
+from training.trial import known_loss, try_out
 
 
 def main() -> int:
@@ -59,7 +60,7 @@ def parse_options() -> Namespace:
     shorter = "checkpoint of a shorter training of these settings to go on from (default: none)"
     options = parse(
         "Train the CNN once and leave its weights, history and curves.",
-        *(*SETTINGS, "seed", "weight_path", "img_path", "data", "download_folder", "image_size"),
+        *(*SETTINGS, "seed", "weight_path", "img_path", "data", "image_size"),
         *("skip_bad_images", "device", "fresh", "no_pictures"),
         start_from=(path, None, shorter),
     )
@@ -101,11 +102,7 @@ def train(
 
 
 def train_one_epoch(
-    model: nn.Module,
-    optimizer: Optimizer,
-    loss_function: Loss,
-    images: Images,
-    batches: Sequence[Tensor],
+    model: nn.Module, optimizer: Optimizer, loss_function: Loss, images: Images, batches: Sequence
 ) -> tuple[float, float]:
     """Take one step for every batch of indices; mean loss and accuracy over the images."""
     model.train()

@@ -9,56 +9,61 @@ import argparse
 import os
 import statistics
 import subprocess
-import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from measure import environment, print_machine, print_ratios, train_command
-from runs import read_json
+
+from records.files import read_json
 
 
-def seconds_an_epoch(
-    trainings: int, threads: int, options: argparse.Namespace, folder: Path
-) -> float:
+def parser(
+    description: str, data: str | None = None, **whole_numbers: int
+) -> argparse.ArgumentParser:
+    """The options of a benchmark by their defaults; without one, --data must be given."""
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument("--data", required=data is None, default=data)
+    for name, default in whole_numbers.items():
+        options.add_argument(f"--{name}", type=int, default=default)
+    return options
+
+
+def in_turn(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """Median of the seconds that each way gives, the ways taking turns."""
+    times = [[way() for way in ways.values()] for _ in range(rounds)]
+    return dict(zip(ways, map(statistics.median, zip(*times, strict=True)), strict=True))
+
+
+def seconds_an_epoch(trainings: int, threads: int, options: argparse.Namespace) -> float:
     """Seconds in which one epoch gets done, all trainings counted."""
-    commands = [
-        train_command(options, folder / str(number), "--fresh") for number in range(trainings)
-    ]
-    running = [
-        subprocess.Popen(own, stdout=subprocess.DEVNULL, env=environment(threads))
-        for own in commands
-    ]
-    for process in running:
-        process.wait()
-    if any(process.returncode for process in running):
-        raise SystemExit("a training failed")
-    records = [read_json(folder / str(number) / "train.json") for number in range(trainings)]
-    slowest = max(record["seconds"] for record in records)
+    with TemporaryDirectory() as folder:
+        outs = [Path(folder, str(number)) for number in range(trainings)]
+        running = [
+            subprocess.Popen(
+                train_command(options, out), stdout=subprocess.DEVNULL, env=environment(threads)
+            )
+            for out in outs
+        ]
+        statuses = [process.wait() for process in running]
+        if any(statuses):
+            raise SystemExit("a training failed")
+        slowest = max(read_json(out / "train.json")["seconds"] for out in outs)
     return slowest / (options.epochs * trainings)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--image_size", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=8)
-    options = parser.parse_args()
+    options = parser(__doc__, image_size=32, rounds=3, epochs=8).parse_args()
     print_machine()
     cores = os.cpu_count()
     ways = {
-        f"{cores} at once, {cores} threads each": (cores, cores),
-        f"one, {cores} threads": (1, cores),
-        "one, one thread": (1, 1),
-        f"{cores} at once, one thread each": (cores, 1),
+        f"{cores} at once, {cores} threads each": partial(seconds_an_epoch, cores, cores, options),
+        f"one, {cores} threads": partial(seconds_an_epoch, 1, cores, options),
+        "one, one thread": partial(seconds_an_epoch, 1, 1, options),
+        f"{cores} at once, one thread each": partial(seconds_an_epoch, cores, 1, options),
     }
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    with tempfile.TemporaryDirectory() as folder:
-        for _ in range(options.rounds):
-            for name, (trainings, threads) in ways.items():
-                own = seconds_an_epoch(trainings, threads, options, Path(folder))
-                times[name].append(own)
-    medians = {name: statistics.median(own) for name, own in times.items()}
-    print_ratios("seconds in which an epoch gets done", medians)
+    print_ratios("seconds in which an epoch gets done", in_turn(ways, options.rounds))
 
 
 if __name__ == "__main__":

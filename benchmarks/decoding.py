@@ -5,16 +5,16 @@
 The two ways take turns.
 """
 
-import argparse
-import tempfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from at_once import parser
 from measure import alternate, print_machine, print_ratios
 from PIL import Image
-from sources import open_source
 
-from dataset import decode_into
+from images.cache import decode_into
+from images.sources import open_source
 
 
 def pillow_loop(paths: list[Path], image_size: int) -> np.ndarray:
@@ -27,18 +27,16 @@ def pillow_loop(paths: list[Path], image_size: int) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--image_size", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options = parser(__doc__, image_size=64, rounds=3).parse_args()
     print_machine()
-    items = open_source(options.data, Path("data")).items()
-    paths = [item.content for item in items]
-    with tempfile.TemporaryDirectory() as folder:
+    items = open_source(options.data).items()
+    paths = [item.image for item in items]
+    with TemporaryDirectory() as folder:
         ways = {
             "Pillow in one loop": lambda: pillow_loop(paths, options.image_size),
-            "dataset.py": lambda: decode_into(Path(folder) / "images", items, options.image_size),
+            "images/cache.py": lambda: decode_into(
+                Path(folder, "images"), items, options.image_size
+            ),
         }
         title = f"{len(paths)} images at {options.image_size} pixels"
         print_ratios(title, alternate(ways, options.rounds))

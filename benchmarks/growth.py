@@ -13,13 +13,15 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from at_once import parser
 from measure import PROJECT, environment, print_machine, train_command
-from runs import read_json
-from sources import open_source
+
+from images.sources import open_source
+from records.files import read_json
 
 READ = """
 import sys, time
@@ -32,15 +34,17 @@ ROW = "{:>8} {:>6} {:>10} {:>10} {:>12} {:>14} {:>14}"
 
 
 def repeat(paths: list[Path], count: int, root: Path) -> None:
-    """Two class folders of `count` links to the given images."""
+    """Two class folders of `count` links to copies of the given images."""
+    copies = [Path(shutil.copy(path, root.with_name(f"{number}{path.suffix}")))
+              for number, path in enumerate(paths)]  # fmt: skip
     for number in range(count):
         folder = root / ("cat", "dog")[number % 2]
         folder.mkdir(parents=True, exist_ok=True)
-        source = paths[number % len(paths)]
+        source = copies[number % len(copies)]
         os.link(source, folder / f"{number}{source.suffix}")
 
 
-def own_memory(process: subprocess.Popen) -> float:
+def private_memory(process: subprocess.Popen) -> float:
     """A program's own pages now, MB; 0 when it has ended."""
     try:
         lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
@@ -53,58 +57,54 @@ def run(commands: list[list[str]], cache: Path) -> tuple[str, list[float]]:
     """Run programs side by side: what the first printed, and the highest memory of each."""
     variables = environment(1, XDG_CACHE_HOME=str(cache))
     running = [
-        subprocess.Popen(own, cwd=PROJECT, env=variables, stdout=subprocess.PIPE, text=True)
-        for own in commands
+        subprocess.Popen(command, cwd=PROJECT, env=variables, stdout=subprocess.PIPE, text=True)
+        for command in commands
     ]
     highest = [0.0] * len(running)
     while any(process.poll() is None for process in running):
-        highest = [max(old, own_memory(own)) for old, own in zip(highest, running, strict=True)]
+        highest = list(map(max, highest, map(private_memory, running)))
         time.sleep(0.02)
-    said = [process.communicate()[0] for process in running]
+    printed = [process.communicate()[0] for process in running]
     if any(process.returncode for process in running):
         raise SystemExit("a program failed")
-    return said[0], highest
+    return printed[0], highest
 
 
-def print_case(images: Path, count: int, image_size: int, work: Path) -> None:
+def print_case(images: Path, count: int, image_size: int) -> None:
     """Read and train on one folder at one size, and print a line."""
-    cache = work / f"cache_{image_size}"
-    said, (reading,) = run([[sys.executable, "-c", READ, str(images), str(image_size)]], cache)
+    cache, outs = images.with_name("cache"), [images.with_name(f"out_{job}") for job in range(2)]
+    seconds, (reading,) = run([[sys.executable, "-c", READ, str(images), str(image_size)]], cache)
     options = argparse.Namespace(data=images, image_size=image_size, epochs=2)
-    trainings = [train_command(options, work / f"out_{job}", "--fresh") for job in range(2)]
+    trainings = [train_command(options, out, "--fresh") for out in outs]
     _, (one,) = run(trainings[:1], cache)
-    epoch = read_json(work / "out_0" / "train.json")["seconds"] / options.epochs
+    record = read_json(outs[0] / "train.json")
     _, both = run(trainings, cache)
+    epoch = record["seconds"] / options.epochs / record["train_images"]
     print(
         ROW.format(
-            count, image_size, f"{1e3 * float(said) / count:.2f} ms", f"{reading:.0f} MB",
-            f"{1e3 * epoch / (0.6 * count):.3f} ms", f"{one:.0f} MB", f"{sum(both):.0f} MB",
+            count, image_size, f"{1e3 * float(seconds) / count:.2f} ms", f"{reading:.0f} MB",
+            f"{1e3 * epoch:.3f} ms", f"{one:.0f} MB", f"{sum(both):.0f} MB",
         ),
         flush=True,
     )  # fmt: skip
-    shutil.rmtree(cache)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10000, 100000])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128])
-    options = parser.parse_args()
+    options_parser = parser(__doc__)
+    options_parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10000, 100000])
+    options_parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128])
+    options = options_parser.parse_args()
+    counts, sizes = options.counts, options.sizes
     print_machine()
     print("\ntimes are for one image: to read it; an epoch's (with validation), by training images")
     print(ROW.format("images", "pixels", "to read", "memory", "to train", "one training", "two"))
-    items = open_source(options.data, Path("data")).items()
-    fixed = options.counts[0]
-    cases = [(count, options.sizes[0]) for count in options.counts]
-    cases += [(options.counts[len(options.counts) // 2], size) for size in options.sizes[1:]]
+    paths = [item.image for item in open_source(options.data).items()]
+    cases = [(count, sizes[0]) for count in counts]
+    cases += [(counts[len(counts) // 2], size) for size in sizes[1:]]
     for count, image_size in cases:
-        with tempfile.TemporaryDirectory() as folder:
-            work = Path(folder)
-            local = [Path(shutil.copy(item.content, work / f"{number}{item.content.suffix}"))
-                     for number, item in enumerate(items[:fixed])]  # fmt: skip
-            repeat(local, count, work / "images")
-            print_case(work / "images", count, image_size, work)
+        with TemporaryDirectory() as folder:
+            repeat(paths[: counts[0]], count, Path(folder, "images"))
+            print_case(Path(folder, "images"), count, image_size)
 
 
 if __name__ == "__main__":

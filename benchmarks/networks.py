@@ -7,15 +7,14 @@ prints the operations that an image takes in training, and training, validation 
 after 20, 40 and 80 epochs (of the last weights). Five minutes and more for each on one core.
 """
 
-import argparse
-
 import torch
-from batches import Images, score_all
+from at_once import parser
 from measure import print_machine
 from one_training import Ours, operations
 
 from dataset import load_data
 from model import CNN
+from training.batches import Images, loss_and_accuracy, score_all, seed_of
 
 CANDIDATES = [  # channels, dropout, hidden
     ((8, 16, 32), 0.25, 64),
@@ -29,33 +28,27 @@ CANDIDATES = [  # channels, dropout, hidden
 SHOWN = (20, 40, 80)
 
 
-def measure_candidate(
-    images: Images, candidate: tuple, learning_rate: float, epochs: int, seed: int = 0
-) -> None:
-    """Train one candidate and print a line for each epoch that is shown."""
+def print_candidate(images: Images, candidate: tuple, learning_rate: float, epochs: int) -> None:
+    """Train one candidate as train.py does with seed 0; a line for each epoch that is shown."""
     channels, dropout, hidden = candidate
-    torch.manual_seed(seed)
-    own = Ours(images, CNN(channels, hidden, dropout), learning_rate)
+    torch.manual_seed(seed_of(0, 0))
+    ours = Ours(images, CNN(channels, hidden, dropout), learning_rate)
     test = images.splits["test"]
     for epoch in range(1, epochs + 1):
-        _, train_accuracy = own.train(1000 * seed + epoch)
-        _, valid_accuracy = own.validate()
+        _, trained = ours.train(epoch)
+        _, validated = ours.validate()
         if epoch in SHOWN or epoch == epochs:
-            scores = score_all(own.model, images, test)
-            accuracy = (scores.argmax(1) == images.targets[test]).double().mean().item()
+            scores = score_all(ours.model, images, test)
+            _, tested = loss_and_accuracy(ours.loss_function, scores, images, test)
             print(
                 f"{channels} dropout {dropout} hidden {hidden} rate {learning_rate} epoch {epoch}: "
-                f"train {train_accuracy:.3f} valid {valid_accuracy:.3f} test {100 * accuracy:.1f}",
+                f"train {trained:.3f} valid {validated:.3f} test {100 * tested:.1f}",
                 flush=True,
             )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--image_size", type=int, default=32)
-    parser.add_argument("--epochs", type=int, default=80)
-    options = parser.parse_args()
+    options = parser(__doc__, image_size=32, epochs=80).parse_args()
     torch.set_num_threads(1)
     images = Images(load_data(options.data, options.image_size), torch.device("cpu"))
     print_machine()
@@ -63,8 +56,8 @@ def main() -> None:
         channels, _, hidden = candidate
         count = operations(channels, options.image_size, hidden) / 1e6
         print(f"{channels} hidden {hidden}: {count:.1f} million operations for a training image")
-        measure_candidate(images, candidate, 0.01, options.epochs)
-        measure_candidate(images, candidate, 0.001, min(20, options.epochs))
+        print_candidate(images, candidate, 0.01, options.epochs)
+        print_candidate(images, candidate, 0.001, min(20, options.epochs))
 
 
 if __name__ == "__main__":

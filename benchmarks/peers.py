@@ -1,37 +1,42 @@
 """An epoch of the same network on the same images: train.py, Lightning, Keras, the report's way.
 
-    python benchmarks/peers.py --data FOLDER [--image_size 32] [--rounds 3]
+    python benchmarks/peers.py --data FOLDER [--image_size 32] [--rounds 3] [--install]
 
 FOLDER has train/ and test/. Each way runs in a process of its own, as its tutorial does it, and
-the processes take turns, so that drift of the machine meets all alike. Lightning and Keras
-are installed into a temporary environment and removed again.
+the processes take turns, so that drift of the machine meets all alike. What is not installed is
+left out; --install puts Lightning and Keras into a temporary environment and removes it again.
 """
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
+from tempfile import TemporaryDirectory
 
-from measure import PROJECT, print_machine, print_ratios
+from at_once import in_turn, parser
+from measure import print_machine, print_ratios
+
+from dataset import load_data  # what needs torch is imported where a way runs: Keras has none
 
 CHANNELS = (8, 24, 48)
 LIGHTNING = ["pytorch-lightning", "lightning-utilities", "torchmetrics"]
 LIGHTNING_NEEDS = ["fsspec", "packaging", "pyyaml", "tqdm", "aiohttp"]
+READY = "ready"  # a child's first line, if it can run
 
 
 def ours(data: str, image_size: int) -> Callable[[], object]:
     """train.py's epoch."""
     import torch
-    from batches import Images
     from one_training import Ours
 
-    from dataset import load_data
     from model import CNN
+    from training.batches import Images
 
     images = Images(load_data(data, image_size), torch.device("cpu"))
     return Ours(images, CNN(CHANNELS)).epoch
@@ -40,14 +45,8 @@ def ours(data: str, image_size: int) -> Callable[[], object]:
 def report(data: str, image_size: int) -> Callable[[], object]:
     """The report's way: ImageFolder and DataLoader."""
     import tutorial
-    from torch import nn
 
-    from dataset import load_data
-
-    own = load_data(data, image_size)
-    model, optimizer = tutorial.make(CHANNELS, image_size)
-    criterion, loaders = nn.CrossEntropyLoss(), tutorial.loaders(own, 32)
-    return lambda: tutorial.epoch(model, optimizer, criterion, *loaders)
+    return tutorial.epoch_of(load_data(data, image_size), CHANNELS)
 
 
 def lightning(data: str, image_size: int) -> Callable[[], object]:
@@ -56,8 +55,6 @@ def lightning(data: str, image_size: int) -> Callable[[], object]:
     import torch
     import torch.nn.functional as F
     import tutorial
-
-    from dataset import load_data
 
     class Module(pytorch_lightning.LightningModule):
         def __init__(self) -> None:
@@ -75,7 +72,7 @@ def lightning(data: str, image_size: int) -> Callable[[], object]:
         def configure_optimizers(self) -> torch.optim.Optimizer:
             return torch.optim.SGD(self.parameters(), lr=0.01, momentum=0.9)
 
-    module, loaders = Module(), tutorial.loaders(load_data(data, image_size), 32)
+    module, loaders = Module(), tutorial.loaders(load_data(data, image_size))
 
     def epoch() -> None:
         trainer = pytorch_lightning.Trainer(
@@ -91,9 +88,8 @@ def keras(data: str, image_size: int) -> Callable[[], object]:
     """Keras on TensorFlow, its data pipeline with cache, shuffle and prefetch."""
     import tensorflow as tf
 
-    from dataset import load_data
-
-    own = load_data(data, image_size)
+    tf.config.set_visible_devices([], "GPU")
+    images = load_data(data, image_size)
     layers = tf.keras.layers
     network = [layers.Input((image_size, image_size, 3)), layers.Rescaling(1 / 127.5, -1)]
     for width in CHANNELS:
@@ -113,8 +109,8 @@ def keras(data: str, image_size: int) -> Callable[[], object]:
         return tf.image.resize(image, (image_size, image_size)), target
 
     def pipeline(part: str) -> tf.data.Dataset:
-        paths = [f"{own.source}/{own.names[i]}" for i in own.splits[part]]
-        pairs = (paths, own.targets[own.splits[part]])
+        paths = [f"{images.source}/{images.names[i]}" for i in images.splits[part]]
+        pairs = (paths, images.targets[images.splits[part]])
         return tf.data.Dataset.from_tensor_slices(pairs).map(read, tf.data.AUTOTUNE).cache()
 
     train = pipeline("train").shuffle(10000).batch(32).prefetch(tf.data.AUTOTUNE)
@@ -127,67 +123,73 @@ WAYS = {"the report's way": report, "Lightning": lightning, "Keras/TensorFlow": 
 
 
 def serve(way: str, data: str, image_size: int) -> None:
-    """In a child: run an epoch for every line on standard input and print its seconds."""
-    answers = os.fdopen(os.dup(1), "w")
+    """In a child: say whether a way can run; then an epoch for every line of input, its seconds."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print must not be taken for an answer
-    epoch = WAYS[way](data, image_size)
+    try:
+        epoch = WAYS[way](data, image_size)
+    except Exception as error:  # a library may be missing, or of another version
+        print(f"{type(error).__name__}: {error}".split("\n")[0], file=answers)
+        return
+    print(READY, file=answers)
     for _ in sys.stdin:
         started = time.perf_counter()
         epoch()
-        print(time.perf_counter() - started, file=answers, flush=True)
+        print(time.perf_counter() - started, file=answers)
 
 
 def install(folder: Path) -> dict[str, tuple[str, dict[str, str]]]:
-    """Install the peers; the Python and environment that each way runs with."""
-    pip = ["-m", "pip", "install", "--quiet"]
+    """Install the peers; the Python and environment that each runs with."""
+    pip, python = ["-m", "pip", "install", "--quiet"], str(folder / "keras" / "bin" / "python")
     target = ["--target", str(folder / "lightning")]
-    subprocess.run([sys.executable, *pip, *target, "--no-deps", *LIGHTNING], check=True)
-    subprocess.run([sys.executable, *pip, *target, *LIGHTNING_NEEDS], check=True)
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "keras")], check=True)
-    python = str(folder / "keras" / "bin" / "python")
-    subprocess.run([python, *pip, "tensorflow", "pillow"], check=True)
-    same = (sys.executable, {})
-    return {
-        "the report's way": same,
-        "Lightning": (sys.executable, {"PYTHONPATH": str(folder / "lightning")}),
-        "Keras/TensorFlow": (python, {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}),
-        "train.py": same,
-    }
+    for command in (
+        [sys.executable, *pip, *target, "--no-deps", *LIGHTNING],
+        [sys.executable, *pip, *target, *LIGHTNING_NEEDS],
+        [sys.executable, "-m", "venv", str(folder / "keras")],
+        [python, *pip, "tensorflow", "pillow"],
+    ):
+        subprocess.run(command, check=True)
+    lightning_path = {"PYTHONPATH": str(folder / "lightning")}
+    return {"Lightning": (sys.executable, lightning_path), "Keras/TensorFlow": (python, {})}
+
+
+def start(way: str, options: Namespace, python: str, variables: dict[str, str]) -> Popen:
+    """Start the child of a way."""
+    command = [python, str(Path(__file__).resolve()), "--way", way, "--data", options.data]
+    command += ["--image_size", str(options.image_size)]
+    environment = {**os.environ, **variables}
+    return Popen(command, env=environment, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, text=True)
+
+
+def ask(child: Popen) -> float:
+    """Have a child run an epoch; its seconds."""
+    child.stdin.write("epoch\n")
+    child.stdin.flush()
+    return float(child.stdout.readline())
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--image_size", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options_parser = parser(__doc__, image_size=32, rounds=3)
+    options_parser.add_argument("--install", action="store_true", help="install Lightning, Keras")
+    options_parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    options = options_parser.parse_args()
     if options.way:
         serve(options.way, options.data, options.image_size)
         return
     print_machine()
-    times: dict[str, list[float]] = {name: [] for name in WAYS}
-    with tempfile.TemporaryDirectory() as folder:
-        programs = install(Path(folder))
-        children = {}
-        for way, (python, extra) in programs.items():
-            arguments = [python, str(Path(__file__).resolve()), "--way", way, "--data"]
-            arguments += [options.data, "--image_size", str(options.image_size)]
-            children[way] = subprocess.Popen(
-                arguments, env={**os.environ, **extra}, cwd=PROJECT / "benchmarks", text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
-        for round_number in range(options.rounds + 1):
-            for way, child in children.items():
-                child.stdin.write("epoch\n")
-                child.stdin.flush()
-                seconds = float(child.stdout.readline())
-                if round_number:  # the first warms up: caches, compilation
-                    times[way].append(seconds)
+    with TemporaryDirectory() as folder:
+        programs = install(Path(folder)) if options.install else {}
+        children = {way: start(way, options, *programs.get(way, (sys.executable, {})))
+                    for way in WAYS}  # fmt: skip
+        answers = {way: child.stdout.readline().strip() for way, child in children.items()}
+        ways = {way: partial(ask, children[way]) for way in WAYS if answers[way] == READY}
+        for way in WAYS:
+            if way not in ways:
+                print(f"{way} is left out: {answers[way] or 'its program failed'}")
+        in_turn(ways, 1)  # warms up: caches, compilation
+        medians = in_turn(ways, options.rounds)
         for child in children.values():
-            child.stdin.close()
-            child.wait()
-    medians = {way: statistics.median(own) for way, own in times.items()}
+            child.communicate()  # closes its input, which ends it
     print_ratios("an epoch (training and validation), 8-24-48, all cores", medians)
 
 

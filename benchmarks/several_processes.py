@@ -5,46 +5,43 @@
 Trains with train.py alone (one thread) and under torchrun, seed by seed, in turn.
 """
 
-import argparse
 import statistics
 import subprocess
-import tempfile
+from argparse import Namespace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from at_once import parser
 from measure import environment, print_machine, train_command
-from runs import read_history, read_json
+
+from records.files import read_json
+from records.runs import read_history
 
 
-def train(processes: int, options: argparse.Namespace, seed: int, out: Path) -> tuple[float, float]:
+def train(processes: int, options: Namespace, seed: int) -> tuple[float, float]:
     """Validation accuracy, percent, at the kept epoch, and seconds an epoch."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    python, *program = train_command(options, out, "--seed", str(seed))
-    command = [python, *(launcher if processes > 1 else []), *program]
-    subprocess.run(command, check=True, capture_output=True, env=environment(threads=1))
-    record = read_json(out / "train.json")
-    accuracy = read_history(out)[record["kept_epoch"] - 1][4]
-    return 100 * accuracy, record["seconds"] / options.epochs
+    with TemporaryDirectory() as folder:
+        python, *program = train_command(options, Path(folder), "--seed", str(seed))
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+        command = [python, *(launcher if processes > 1 else []), *program]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment(threads=1))
+        record, history = read_json(Path(folder, "train.json")), read_history(Path(folder))
+    return 100 * history[record["kept_epoch"] - 1][4], record["seconds"] / options.epochs
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="shapes")
-    parser.add_argument("--image_size", type=int, default=32)
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--seeds", type=int, default=3)
-    options = parser.parse_args()
+    options = parser(__doc__, "shapes", image_size=32, epochs=20, seeds=3).parse_args()
     print_machine()
-    found: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
-    for seed in range(options.seeds):
-        for processes, results in found.items():
-            with tempfile.TemporaryDirectory() as folder:
-                results.append(train(processes, options, seed, Path(folder)))
-    for processes, results in found.items():
-        accuracies = ", ".join(f"{accuracy:.1f}" for accuracy, _ in results)
-        seconds = statistics.median(seconds for _, seconds in results)
-        print(f"{processes} at once: validation accuracy {accuracies} %, {seconds:.2f} s an epoch")
-    alone, together = (statistics.median(s for _, s in results) for results in found.values())
-    print(f"speed-up: {alone / together:.2f}")
+    trained = [[train(processes, options, seed) for processes in (1, 2)]
+               for seed in range(options.seeds)]  # fmt: skip
+    medians = []
+    for processes, results in enumerate(zip(*trained, strict=True), start=1):
+        accuracies, seconds = zip(*results, strict=True)
+        medians.append(statistics.median(seconds))
+        shown = ", ".join(f"{accuracy:.1f}" for accuracy in accuracies)
+        words = f"validation accuracy {shown} %, {medians[-1]:.2f} s an epoch"
+        print(f"{processes} at once: {words}")
+    print(f"speed-up: {medians[0] / medians[1]:.2f}")
 
 
 if __name__ == "__main__":

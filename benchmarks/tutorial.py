@@ -4,8 +4,10 @@ Every image is decoded again in every epoch, in one process. The network, the im
 split and the settings are those of train.py, so that only the way differs.
 """
 
+from collections.abc import Callable
+
+import measure  # noqa: F401 (puts the project on the path)
 import torch
-from measure import PROJECT  # noqa: F401 (puts the project on the path)
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
@@ -15,7 +17,7 @@ from dataset import Data
 
 
 class TutorialCNN(nn.Module):
-    """The layers of model.CNN in the usual order and memory layout."""
+    """The layers of model.CNN at 32 pixels, in the usual order and memory layout."""
 
     def __init__(self, channels: tuple[int, ...], image_size: int) -> None:
         super().__init__()
@@ -33,8 +35,8 @@ class TutorialCNN(nn.Module):
         return self.classifier(self.features(images).flatten(1))
 
 
-def loaders(data: Data, batch_size: int, share: float = 1.0) -> tuple[DataLoader, DataLoader]:
-    """Training and validation loaders over the same images; `share` of the training images."""
+def loaders(data: Data, batch_size: int = 32, every: int = 1) -> tuple[DataLoader, DataLoader]:
+    """Training and validation loaders over the same images, or over one in `every` of them."""
     image_size = data.images.shape[1]
     prepare = transforms.Compose(
         [
@@ -44,17 +46,17 @@ def loaders(data: Data, batch_size: int, share: float = 1.0) -> tuple[DataLoader
         ]
     )
     folder = ImageFolder(f"{data.source}/train", prepare)
-    places = {path.split("/train/", 1)[1]: i for i, (path, _) in enumerate(folder.samples)}
-    parts = []
-    for part in ("train", "valid"):
-        names = [data.names[i].split("/", 1)[1] for i in data.splits[part]]
-        own = [places[name] for name in names]
-        parts.append(Subset(folder, own[:: max(1, round(1 / share))] if share < 1 else own))
-    train, valid = parts
+    numbers = {path: number for number, (path, _) in enumerate(folder.samples)}
+    train, valid = (
+        Subset(folder, [numbers[f"{data.source}/{data.names[i]}"] for i in data.splits[part]])
+        for part in ("train", "valid")
+    )
+    for subset in (train, valid):
+        subset.indices = subset.indices[::every]
     return DataLoader(train, batch_size, shuffle=True), DataLoader(valid, 256)
 
 
-def epoch(
+def run_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     criterion: nn.Module,
@@ -78,7 +80,11 @@ def epoch(
     return train_loss / len(train), valid_loss / len(valid)
 
 
-def make(channels: tuple[int, ...], image_size: int) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """The network and its optimiser."""
-    model = TutorialCNN(channels, image_size)
-    return model, torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+def epoch_of(
+    data: Data, channels: tuple[int, ...], batch_size: int = 32, every: int = 1
+) -> Callable[[], tuple[float, float]]:
+    """One epoch of a new network, on one image in `every`, as a function."""
+    model = TutorialCNN(channels, data.images.shape[1])
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    train, valid = loaders(data, batch_size, every)
+    return lambda: run_epoch(model, optimizer, nn.CrossEntropyLoss(), train, valid)

@@ -1,62 +1,85 @@
-"""The whole sweep beside the report's way: 15 settings, 380 epochs asked for.
+"""The whole sweep beside the report's way, and beside another checkout of the project.
 
-    python benchmarks/whole_sweep.py --data FOLDER [--image_size 32]
+    python benchmarks/whole_sweep.py --data FOLDER [--image_size 32] [--before FOLDER] [--rounds 1]
 
-Ours is my_script.py run for real, from nothing, with sharing and all its processes. The
-report's way would take an hour: one epoch of each batch size is timed on a quarter of the
-images and multiplied by 4 and by the epochs that the studies ask for; its tests and start-ups
-count as nothing.
+FOLDER has train/ and test/. my_script.py is run for real, as it is, from nothing but decoded
+images, with sharing and all its processes; that of --before takes turns with it.
+
+The report's way, one training for each setting of the studies, would take an hour: one epoch
+of each batch size is timed on a quarter of the images and multiplied by 4 and by the epochs
+that the studies ask for; its tests and start-ups count as nothing.
 """
 
-import argparse
 import subprocess
 import sys
-import tempfile
 import time
+from argparse import Namespace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 import tutorial
-from measure import PROJECT, print_machine
-from plan import all_runs
-from torch import nn
+from at_once import in_turn, parser
+from measure import PROJECT, alternate, print_machine, print_ratios
 
 from dataset import load_data
 from my_script import BASE, STUDIES
+from studies.plan import all_runs
 
-SHARE = 0.25
+EVERY = 4  # the report's way is timed on one image in so many
 
 
-def report_seconds(data, batch_size: int) -> float:
-    """Seconds of an epoch in the report's way on all images, from a share of them."""
-    model, optimizer = tutorial.make((8, 24, 48), data.images.shape[1])
-    train, valid = tutorial.loaders(data, batch_size, SHARE)
-    criterion = nn.CrossEntropyLoss()
-    tutorial.epoch(model, optimizer, criterion, train, valid)
+def report_seconds(options: Namespace) -> float:
+    """Seconds of all trainings in the report's way, from epochs on a share of the images."""
+    data = load_data(options.data, options.image_size)
+    # Without further seeds of the base: the report trained every setting once.
+    settings = [run.settings for run in all_runs(STUDIES, BASE, range(0), Path(), range(1))]
+    epochs = sum(run["epochs"] for run in settings)
+    print(f"the report's way: {len(settings)} trainings, {epochs} epochs")
+    sizes = {run["batch_size"] for run in settings}
+    ways = {size: tutorial.epoch_of(data, (8, 24, 48), size, EVERY) for size in sizes}
+    seconds = alternate(ways, rounds=1)
+    return EVERY * sum(run["epochs"] * seconds[run["batch_size"]] for run in settings)
+
+
+def run_script(project: Path, options: Namespace, *more: str) -> str:
+    """Run a checkout's my_script.py in an empty folder; what it wrote to standard error."""
+    with TemporaryDirectory() as out:
+        command = [sys.executable, str(project / "my_script.py"), "--out", out, *more]
+        command += ["--data", options.data, "--image_size", str(options.image_size)]
+        ended = subprocess.run(command, capture_output=True, text=True)
+    if ended.returncode:
+        raise SystemExit(f"{project / 'my_script.py'} failed:\n{ended.stdout}{ended.stderr}")
+    return ended.stderr
+
+
+def plan_of(project: Path, options: Namespace) -> str:
+    """What a checkout's my_script.py is going to do. Asking it also fills its cache of images."""
+    return run_script(project, options, "--dry_run").strip().split("\n")[-1]
+
+
+def sweep_seconds(project: Path, options: Namespace) -> float:
+    """Seconds of a checkout's my_script.py."""
     started = time.perf_counter()
-    tutorial.epoch(model, optimizer, criterion, train, valid)
-    return (time.perf_counter() - started) / SHARE
+    run_script(project, options)
+    return time.perf_counter() - started
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--image_size", type=int, default=32)
-    options = parser.parse_args()
+    options_parser = parser(__doc__, image_size=32, rounds=1)
+    options_parser.add_argument("--before", type=Path, help="another checkout of the project")
+    options = options_parser.parse_args()
     print_machine()
-    data = load_data(options.data, options.image_size)
-    runs = [run.settings for run in all_runs(STUDIES, BASE, Path(), 1)]
-    seconds = {size: report_seconds(data, size) for size in {run["batch_size"] for run in runs}}
-    slow = sum(run["epochs"] * seconds[run["batch_size"]] for run in runs)
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = ["--data", options.data, "--image_size", str(options.image_size)]
-        command = [sys.executable, str(PROJECT / "my_script.py"), *arguments, "--out", folder]
-        started = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        ours = time.perf_counter() - started
-    print(f"the report's way, {torch.get_num_threads()} threads: {slow:7.0f} s, by extrapolation")
-    print(f"my_script.py, all processes:       {ours:7.0f} s, measured")
-    print(f"ratio:                             {slow / ours:7.1f}")
+    projects = {"my_script.py": PROJECT}
+    if options.before:
+        projects = {"my_script.py of --before": options.before.resolve(), **projects}
+    for name, project in projects.items():
+        print(f"{name}: {plan_of(project, options)}")
+    slow = {f"the report's way, {torch.get_num_threads()} threads": report_seconds(options)}
+    ways = {name: partial(sweep_seconds, project, options) for name, project in projects.items()}
+    title = "the whole sweep; the report's way by extrapolation"
+    print_ratios(title, slow | in_turn(ways, options.rounds))
 
 
 if __name__ == "__main__":

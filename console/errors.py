@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable
 
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
+NO_SPACE = "free some space (or raise the limit) and run the same command again"
+NO_PERMISSION = "change its permissions or name another place"
 REMEDIES = {
-    (errno.ENOSPC, errno.EDQUOT): "free some space and run the same command again",
-    (errno.EFBIG,): "raise the file size limit and run the same command again",
-    (errno.EACCES, errno.EPERM, errno.EROFS): "change its permissions or name another place",
-    (errno.EISDIR,): "a file belongs there; move the folder away or name another place",
-    (errno.ENOTDIR, errno.EEXIST): "a folder belongs there; move the file or name another place",
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), NO_SPACE),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), NO_PERMISSION),
+    errno.EISDIR: "a file belongs there; move the folder away or name another place",
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "a folder belongs there; name another place"),
 }
 
 
@@ -52,8 +53,7 @@ def run_program(main: Callable[[], int]) -> None:
         status = 1
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        remedies = [text for numbers, text in REMEDIES.items() if error.errno in numbers]
-        remedy = (remedies or ["check the path and the disk"])[0]
+        remedy = REMEDIES.get(error.errno, "check the path and the disk")
         status = complain(f"{(error.strerror or str(error)).lower()}{where}; {remedy}", 2)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -56,9 +56,8 @@ OPTIONS: dict[str, Option] = {
     "fresh": (bool, False, "train again even where a run could be reused"),
     "data": (filled, None, "a folder with train/ and test/ (and valid/), or with just two class "
              "folders; or shapes (drawn by the program: synthetic, for trying it out), pets, "
-             "cifar10 (downloaded by torchvision); default: data/ if it holds images, else shapes; "
-             "for test.py the images that the weights were trained beside"),
-    "download_folder": (path, "data", "where pets and cifar10 are kept"),
+             "cifar10 (torchvision downloads them to data/); default: data/ if it holds images, "
+             "else shapes; for test.py the images that the weights were trained beside"),
     "skip_bad_images": (bool, False, "leave unreadable image files out instead of stopping"),
     "image_size": (whole_number(16, 2048), None, "side in pixels to which images are brought, "
                    "from 16 (default: 64; 32 for shapes and cifar10)"),
@@ -73,13 +72,13 @@ class Parser(ArgumentParser):
         raise InputError(f"{message}; see --help")
 
 
-def parse(description: str, *shared: str, **own: Option) -> Namespace:
+def parse(description: str, *shared: str, **more: Option) -> Namespace:
     """Read the command line: options that are shared, by name, and a program's own.
 
     InputError if it is wrong. --help explains every option with its default.
     """
     parser = Parser(description=description, allow_abbrev=False)
-    for name, (read, default, meaning) in ({own: OPTIONS[own] for own in shared} | own).items():
+    for name, (read, default, meaning) in ({name: OPTIONS[name] for name in shared} | more).items():
         shown = "" if default is None else f" (default: {'off' if default is False else default})"
         form = {"action": "store_true"} if read is bool else {"type": read, "default": default}
         form = {**form, "nargs": "+", "type": read[0]} if isinstance(read, list) else form

@@ -21,27 +21,27 @@ def decode_or_reason(item: Item, image_size: int) -> tuple[np.ndarray | None, st
     None and what is wrong where it cannot be decoded.
     """
     try:
-        if isinstance(item.content, np.ndarray):
-            content = item.content.tobytes()
-            pixels = resized(Image.fromarray(item.content), image_size)
+        if isinstance(item.image, np.ndarray):
+            encoded = item.image.tobytes()
+            pixels = resized(Image.fromarray(item.image), image_size)
         else:
-            content = item.content.read_bytes()
-            pixels = decode(content, image_size) if content else None
-        digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-        return pixels, digest if content else "empty file"
+            encoded = item.image.read_bytes()
+            pixels = decode(encoded, image_size) if encoded else None
+        digest = hashlib.blake2b(encoded, digest_size=16).hexdigest()
+        return pixels, digest if encoded else "empty file"
     except UnidentifiedImageError:
         return None, "not an image"
     except Exception as error:  # Pillow raises almost anything on broken files
         return None, textwrap.shorten(str(error), 100, placeholder=" …") or type(error).__name__
 
 
-def decode(content: bytes, image_size: int) -> np.ndarray:
+def decode(encoded: bytes, image_size: int) -> np.ndarray:
     """Decode an image file into uint8 (image_size, image_size, 3); any Pillow error if broken.
 
     JPEGs are decoded at the smallest of their scales that is not below the size wanted.
     Pictures are turned upright, transparency becomes white, of several frames the first counts.
     """
-    with Image.open(io.BytesIO(content)) as image:
+    with Image.open(io.BytesIO(encoded)) as image:
         image.draft(None, (image_size, image_size))
         image.load()
         image = ImageOps.exif_transpose(image)

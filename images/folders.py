@@ -26,7 +26,7 @@ class Item(NamedTuple):
     name: str
     part: str
     target: int
-    content: Path | np.ndarray  # a file, or uint8 (H, W, 3)
+    image: Path | np.ndarray  # a file, or uint8 (H, W, 3)
 
 
 class Source(NamedTuple):

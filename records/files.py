@@ -87,8 +87,8 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def digest_of(value: bytes | object) -> str:
     """SHA-256, in hexadecimal, of bytes or of plain values."""
-    content = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return hashlib.sha256(content).hexdigest()
+    plain = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return hashlib.sha256(plain).hexdigest()
 
 
 def file_digest(path: Path) -> str:

@@ -73,22 +73,17 @@ def versions() -> dict[str, str]:
 def sources(program: str) -> dict[str, str]:
     """Digests of a program and of all in the project that it may import, a user's modules too."""
     skipped = {*DECIDE_NOTHING, "my_script.py", "train.py", "test.py"} - {program}
-    paths = sorted(
-        path.relative_to(PROJECT) for path in [*PROJECT.glob("*.py"), *PROJECT.glob("*/*.py")]
-    )
-    return {
-        str(path): file_digest(PROJECT / path) for path in paths if path.parts[0] not in skipped
-    }
+    paths = sorted([*PROJECT.glob("*.py"), *PROJECT.glob("*/*.py")])
+    digests = {path.relative_to(PROJECT): file_digest(path) for path in paths}
+    return {str(path): text for path, text in digests.items() if path.parts[0] not in skipped}
 
 
 def what_changed(old: dict, new: dict, ignore: tuple[str, ...] = ()) -> str:
     """Say in a few words in what two identities differ; empty if in nothing that counts."""
     keys = [key for key in {**new, **old} if key not in ignore and old.get(key) != new.get(key)]
-    return ", ".join(
-        f"{key} changed since this run" if key.endswith(".py") or key == "images"
-        else f"{key} was {old.get(key)}, is {new.get(key)}"
-        for key in keys
-    )  # fmt: skip
+    digests = {"images"} | {key for key in keys if key.endswith(".py")}
+    values = {key: f"was {old.get(key)}, is {new.get(key)}" for key in keys if key not in digests}
+    return ", ".join(f"{key} {values.get(key, 'changed since this run')}" for key in keys)
 
 
 # --- whether a run is finished ---------------------------------------------------------------

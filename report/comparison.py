@@ -90,11 +90,10 @@ def pooled_noise(samples: Iterable[list[float]]) -> Noise:
     noises = [Noise(variance(sample), len(sample) - 1) for sample in several]
     noises = [noise for noise in noises if noise.variance > 0]
     if not noises:
-        raise ValueError(
-            "the seeds of a setting do not differ" if several else "no setting has two seeds"
-        )
+        known = "the seeds of a setting do not differ" if several else "no setting has two seeds"
+        raise ValueError(known)
     middle = median(math.sqrt(noise.variance) for noise in noises)
-    usual = [own for own in noises if middle / FAR <= math.sqrt(own.variance) <= middle * FAR]
+    usual = [noise for noise in noises if 1 / FAR <= math.sqrt(noise.variance) / middle <= FAR]
     degrees = sum(noise.degrees for noise in usual)
     return Noise(sum(noise.variance * noise.degrees for noise in usual) / degrees, degrees)
 

@@ -5,6 +5,7 @@
 Colours and lines stand in figures.mplstyle beside this file.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,10 +33,9 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
-def is_older(picture: Path, *sources: Path) -> bool:
+def is_older(picture: Path, source: Path) -> bool:
     """Whether a picture is missing or was drawn before what it shows was written."""
-    times = [path.stat().st_mtime_ns for path in sources]
-    return not picture.is_file() or picture.stat().st_mtime_ns < max(times)
+    return not picture.is_file() or picture.stat().st_mtime_ns < source.stat().st_mtime_ns
 
 
 # --- one run, or the seeds of one setting ----------------------------------------------------
@@ -45,28 +45,25 @@ def is_older(picture: Path, *sources: Path) -> bool:
 def draw_curves(folder: Path, sources: Sequence[Path] = ()) -> None:
     """Draw Training_accuracy.png and Loss_curve.png of one run, or of several seeds.
 
-    Nothing is drawn where the pictures are newer. `sources` are the folders whose history.csv is
-    read, `folder` itself by default. Several are shown as their mean in a band from the lowest to
-    the highest; of one the kept epoch is marked.
+    Of one run, its kept epoch is marked, and nothing is drawn where the pictures are newer than
+    its history.csv. The seeds' folders are `sources`: their mean in a band from the lowest to the
+    highest.
     """
-    sources = sources or [folder]
     for name, (train_column, valid_column, kind) in PICTURES.items():
         path = folder / f"{name}.png"
-        if not is_older(path, *(source / "history.csv" for source in sources)):
+        if not sources and not is_older(path, folder / "history.csv"):
             continue
-        histories = [read_history(source) for source in sources]
-        figure = Figure(figsize=(4.4, 3.1))
-        axes = figure.add_subplot()
+        histories = [read_history(source) for source in sources or [folder]]
+        axes = Figure(figsize=(4.4, 3.1)).add_subplot()
         plot_band(axes, histories, train_column, f"train-{kind}")
         plot_band(axes, histories, valid_column, f"valid-{kind}")
-        kept = kept_epoch(histories[0]) if len(histories) == 1 else 0
-        if kept:
+        if not sources and (kept := kept_epoch(histories[0])):
             value, mark = histories[0][kept - 1][valid_column], f"kept: epoch {kept}"
             axes.axvline(kept, color="0.6", linewidth=0.8, linestyle="-", zorder=0)
             axes.plot(kept, value, "o", color=ORANGE, markerfacecolor="white", label=mark)
         style_curves(axes, kind, histories)
         axes.legend()
-        save(figure, path)
+        save(axes.figure, path)
 
 
 def plot_band(axes: Axes, histories: Histories, column: int, label: str, zorder: float = 2) -> str:
@@ -98,8 +95,7 @@ def style_curves(axes: Axes, kind: str, histories: Histories) -> None:
     axes.set(xlabel="Epoch", ylabel=kind.capitalize(), xticks=epoch_ticks(last))
     axes.set_xlim(0.5, last + max(0.5, 0.03 * last))
     axes.grid(axis="y")
-    diverged = [len(history) for history in histories if not is_finite(history[-1])]
-    if diverged:
+    if diverged := [len(history) for history in histories if not is_finite(history[-1])]:
         seeds = f"{len(diverged)} of {len(histories)} seeds diverged"
         one = f"diverged at epoch {diverged[0]}"
         axes.set_title(seeds if len(histories) > 1 else one, color=ORANGE)
@@ -121,8 +117,7 @@ def draw_confusion_matrix(folder: Path, classes: list[str]) -> None:
     pairs = Counter((row["true_class"], row["predicted_class"]) for row in read_csv(source))
     counts = np.array([[pairs[true, predicted] for predicted in classes] for true in classes])
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    figure = Figure(figsize=(3.6, 3.2))
-    axes = figure.add_subplot()
+    axes = Figure(figsize=(3.6, 3.2)).add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares):
         text, colour = f"{counts[row, column]}\n{100 * share:.1f}%", "k" if share < 0.55 else "w"
@@ -132,7 +127,7 @@ def draw_confusion_matrix(folder: Path, classes: list[str]) -> None:
     axes.set_yticks(range(len(names)), names, rotation=90, va="center")
     axes.set(xlabel="Predicted class", ylabel="True class")
     axes.tick_params(length=0)
-    save(figure, path)
+    save(axes.figure, path)
 
 
 # --- a study ---------------------------------------------------------------------------------
@@ -173,14 +168,15 @@ def plot_curves(
         colour = plot_band(axes, histories, valid_column, short(name), above)
         mean = column_of(histories, train_column).mean(0)
         axes.plot(range(1, len(mean) + 1), mean, "-", color=colour, alpha=0.3, linewidth=1)
-    style_curves(axes, kind, [history for own in curves.values() for history in own])
-    seeds = ", band: all seeds" if any(len(own) > 1 for own in curves.values()) else ""
+    style_curves(axes, kind, list(itertools.chain(*curves.values())))
+    seeds = ", band: all seeds" if max(map(len, curves.values())) > 1 else ""
     axes.set_title(f"valid-{kind} (train-{kind} faint{seeds})")
 
 
 def limit_loss(axes: Axes, curves: dict[str, Histories]) -> None:
     """Keep one exploding curve from pressing all others flat."""
-    highs = np.ma.array([column_of([own], 2).max() for many in curves.values() for own in many])
+    histories = itertools.chain(*curves.values())
+    highs = np.ma.array([column_of([history], 2).max() for history in histories])
     usual = 3 * np.ma.median(highs)
     if 0 < usual < highs.max():
         axes.set_ylim(0, usual)
@@ -200,15 +196,14 @@ def draw_answer(path: Path, studies: dict[str, dict[str, Row | None]], band: flo
         titles.append(len(labels))
         labels += [study.replace("_", " "), *of_study]
         rows += [{}, *of_study.values()]
-    figure = Figure(figsize=(5, 0.7 + 0.235 * len(rows)), dpi=200)
-    axes = figure.add_subplot()
+    axes = Figure(figsize=(5, 0.7 + 0.235 * len(rows)), dpi=200).add_subplot()
     axes.axvspan(-100 * band, 100 * band, color="0.9", linewidth=0, zorder=0)
     plot_differences(axes, rows)
     axes.set_yticks(range(len(rows)), [short(label) for label in labels], fontsize=9)
     for title in titles:
         axes.get_yticklabels()[title].set_fontweight("bold")
     axes.set_title("Test accuracy: points from the base", loc="left")
-    save(figure, path)
+    save(axes.figure, path)
 
 
 def plot_differences(axes: Axes, rows: list[Row | dict | None]) -> None:
@@ -235,16 +230,14 @@ def plot_difference(axes: Axes, place: int, row: Row, limit: float) -> None:
     """One setting's mark, interval and number in points; an arrow where it is beyond the axis."""
     colour = {"better": BLUE, "worse": ORANGE}.get(row.verdict, GREY)
     value, low, high = (100 * share for share in (row.difference, row.low, row.high))
-    shown, style = f"{value:+.1f}".replace("-", "−"), {"color": colour, "fontsize": 8}
-    if value > limit:
-        axes.text(0.98 * limit, place, f"{shown} ▶", ha="right", va="center", **style)
-    elif value < -limit:
-        axes.text(-0.98 * limit, place, f"◀ {shown}", ha="left", va="center", **style)
-    else:
-        fill = colour if row.beyond_noise else "white"
-        axes.plot([low, high], [place, place], "-", color=colour, linewidth=1.8)
-        axes.plot(value, place, "o", color=colour, markerfacecolor=fill, markersize=6)
-        axes.text(value, place - 0.25, shown, ha="center", va="bottom", **style)
+    shown, at = f"{value:+.1f}".replace("-", "−"), np.clip(value, -0.93 * limit, 0.93 * limit)
+    mark, fill = (
+        "o><"[int(np.sign(value)) if at != value else 0],
+        colour if row.beyond_noise else "w",
+    )
+    axes.plot([low, high], [place, place], "-", color=colour, linewidth=1.8)
+    axes.plot(at, place, mark, color=colour, markerfacecolor=fill, markersize=6)
+    axes.text(at, place - 0.25, shown, ha="center", va="bottom", color=colour, fontsize=8)
 
 
 def short(name: str, length: int = 20) -> str:

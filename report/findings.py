@@ -50,7 +50,7 @@ def swing(setting: Setting) -> float:
 
 def rise(setting: Setting) -> float:
     """Share by which the validation loss at the end exceeds its minimum, over the seeds."""
-    return setting.mean(lambda own: own.history[-1, 2] / (own.history[:, 2].min() or np.inf) - 1)
+    return setting.mean(lambda run: run.history[-1, 2] / (run.history[:, 2].min() or np.inf) - 1)
 
 
 def gap(setting: Setting) -> float:
@@ -74,9 +74,8 @@ class Guessing(NamedTuple):
 
     def explains(self, accuracy: float) -> bool:
         """Whether always guessing one class may score so, 97.5 % of the time."""
-        return accuracy <= self.share + 1.96 * math.sqrt(
-            self.share * (1 - self.share) / self.images
-        )
+        error = math.sqrt(self.share * (1 - self.share) / self.images)
+        return accuracy <= self.share + 1.96 * error
 
 
 def convergence(result: Result, guessing: Guessing) -> str:
@@ -102,7 +101,8 @@ def ends_of(setting: Setting, guessing: Guessing) -> dict[str, int]:
 
 def failed(settings: list[Setting], guessing: Guessing) -> list[Setting]:
     """Those settings that learned with no seed."""
-    return [own for own in settings if set(ends_of(own, guessing)) <= {"diverged", "did not learn"}]
+    bad = {"diverged", "did not learn"}
+    return [setting for setting in settings if set(ends_of(setting, guessing)) <= bad]
 
 
 def updates(setting: Setting) -> int:
@@ -113,7 +113,7 @@ def updates(setting: Setting) -> int:
 
 def order_of_swings(settings: list[Setting]) -> str:
     """Whether curves swing less with larger batches: with "every" step, in the "whole", "not"."""
-    values = [swing(own) for own in sorted(settings, key=lambda own: own.results[0].run.value)]
+    values = list(map(swing, sorted(settings, key=lambda setting: setting.results[0].run.value)))
     if all(after < before for before, after in pairwise(values)):
         return "every"
     return "whole" if values[-1] < values[0] else "not"
@@ -148,7 +148,7 @@ class Answer:
     @property
     def best(self) -> Setting:
         """The setting with the highest validation accuracy; the test images have no say."""
-        return max(self.settings, key=lambda own: own.mean(lambda run: run.valid_accuracy))
+        return max(self.settings, key=lambda setting: setting.mean(lambda run: run.valid_accuracy))
 
 
 def make_answer(settings: list[Setting]) -> Answer:
@@ -180,13 +180,8 @@ def environment(autoescape: bool) -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     trim = {"trim_blocks": True, "lstrip_blocks": True}
     templates = jinja2.Environment(loader=loader, autoescape=autoescape, **trim)
-    templates.filters |= {
-        "mean": fmean,
-        "percent": percent,
-        "points": points,
-        "words": words,
-        "span": span,
-    }
+    words_of = {"mean": fmean, "percent": percent, "points": points, "words": words, "span": span}
+    templates.filters |= words_of
     templates.globals |= {"rules": globals(), "comparison": comparison, "mean": fmean}
     return templates
 

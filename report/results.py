@@ -72,7 +72,7 @@ class Setting:
 
     def mean(self, value_of: Callable[[Result], float]) -> float:
         """The mean over its runs."""
-        return fmean(value_of(result) for result in self.results)
+        return fmean(map(value_of, self.results))
 
 
 def read_results(
@@ -87,8 +87,8 @@ def read_results(
         places = (run.result, run.weight)
         unfinished = why_not_trained(*places, identity_for(run.settings))
         if not unfinished and not why_not_tested(*places, images):
-            train, test = (read_json(run.result / f"{name}.json") for name in ("train", "test"))
-            results.append(Result(run, train, test, np.array(read_history(run.result))))
+            records = (read_json(run.result / f"{name}.json") for name in ("train", "test"))
+            results.append(Result(run, *records, np.array(read_history(run.result))))
     return results
 
 
@@ -111,18 +111,19 @@ def write_results_csv(path: Path, results: list[Result]) -> None:
 
 def csv_row(result: Result) -> dict:
     """A run's line of results.csv, by column."""
-    run, train, test, end = result.run, result.train, result.test, result.history[-1].tolist()
+    run, train, test = result.run, result.train, result.test
     low, high = wilson(test["correct"], test["test_images"])
-    valid = result.valid_accuracy if train["kept_epoch"] else float("nan")
-    row = {
+    shares = {
+        "test_accuracy": result.accuracy, "test_low": low, "test_high": high,
+        "last_test_accuracy": result.last_accuracy,
+        "valid_accuracy": result.valid_accuracy if train["kept_epoch"] else float("nan"),
+        "last_valid_accuracy": result.history[-1, 4], "last_train_accuracy": result.history[-1, 3],
+    }  # fmt: skip
+    return {
         "study": run.study, "setting": str(run.value).replace(".", "_"),
         **{name: run.settings[name] for name in ("seed", *SETTINGS)},
-        "diverged": train["diverged"], "test_accuracy": result.accuracy, "test_low": low,
-        "test_high": high, "last_test_accuracy": result.last_accuracy,
-        "kept_epoch": train["kept_epoch"], "valid_accuracy": valid, "last_valid_accuracy": end[4],
-        "last_train_accuracy": end[3], "train_seconds": train["seconds"],
-        "test_seconds": test["seconds"], "result": f"result/{run.name}",
-        "weight": f"weights/{run.name}/weight.pth",
+        "diverged": train["diverged"], "kept_epoch": train["kept_epoch"],
+        **{name: f"{share:.6f}" for name, share in shares.items()},
+        "train_seconds": train["seconds"], "test_seconds": test["seconds"],
+        "result": f"result/{run.name}", "weight": f"weights/{run.name}/weight.pth",
     }  # fmt: skip
-    shares = [key for key in row if "accuracy" in key or key in ("test_low", "test_high")]
-    return row | {key: f"{row[key]:.6f}" for key in shares}

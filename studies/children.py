@@ -48,7 +48,7 @@ def shell_line(chain: list[Training], command_for: Command) -> str:
     """
     threads = ["env", *(f"{name}={value}" for name, value in ONE_THREAD.items())]
     parts = []
-    for training in (own for own in chain if own.runs):
+    for training in (each for each in chain if each.runs):
         steps = {"train": training.why_train, "test": training.why_test}
         lines = [[*threads, *command_for(training, step)] for step in steps if steps[step]]
         parts.append(" && ".join(map(shlex.join, lines)))
@@ -65,9 +65,12 @@ class Child:
     process: subprocess.Popen
     started: float
 
+    def __str__(self) -> str:
+        return f"{self.training.main_run.name} {self.program} {self.epochs_done() or ''}"
+
     @property
     def log(self) -> Path:
-        return self.training.home.result / "log.txt"
+        return self.training.main_run.result / "log.txt"
 
     def last_lines(self) -> list[str]:
         """The last lines of its log, without reading much of it."""
@@ -92,7 +95,7 @@ class Children:
         self.command_for, self.jobs, self.progress = command_for, jobs, progress
         self.running: list[Child] = []
         self.failed: list[Child] = []
-        self.epochs = sum(own.epochs_to_do for chain in chains for own in chain if own.runs)
+        self.epochs = sum(training.epochs_to_do for chain in chains for training in chain)
         self.epochs_done, self.started = 0, time.monotonic()
 
     def run(self, on_finished: Callable[[Training], None]) -> None:
@@ -106,7 +109,7 @@ class Children:
                     self.start_next(self.waiting.pop(0))
                 self.show()
                 time.sleep(POLL_SECONDS)
-                for child in [own for own in self.running if own.process.poll() is not None]:
+                for child in [child for child in self.running if child.process.poll() is not None]:
                     self.settle(child)
                     self.start_next(child.steps)
                     if child.program == "test" and child.training.finished:
@@ -122,7 +125,7 @@ class Children:
         training, program = next(steps, (None, ""))
         if training is None:
             return
-        log = training.home.result / "log.txt"
+        log = training.main_run.result / "log.txt"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb" if program == "train" else "ab") as output:
             process = subprocess.Popen(
@@ -159,9 +162,8 @@ class Children:
     def show(self) -> None:
         """Show what is running and the time left, on a terminal."""
         if self.progress.in_place:
-            runs = [f"{own.training.home.name} {own.program} {own.epochs_done() or ''}"
-                    for own in self.running]  # fmt: skip
-            self.progress.show(" | ".join(runs) + self.time_left())
+            running = " | ".join(map(str, self.running))
+            self.progress.show(running + self.time_left())
 
 
 # --- what is started -------------------------------------------------------------------------
@@ -171,8 +173,12 @@ def command(training: Training, program: str, options: Namespace, device: str) -
     """The argument list of train.py or test.py for one training, runnable from any folder."""
     data = options.data if options.data in BUILT_IN else str(Path(options.data).resolve())
     line = [sys.executable, str(PROJECT / f"{program}.py"), "--data", data, "--device", device]
-    line += ["--download_folder", str(options.download_folder.resolve())]
-    line += ["--weight_path", str(training.home.weight), "--img_path", str(training.home.result)]
+    line += [
+        "--weight_path",
+        str(training.main_run.weight),
+        "--img_path",
+        str(training.main_run.result),
+    ]
     line += ["--skip_bad_images"] if options.skip_bad_images else []
     line += [] if options.dry_run else ["--no_pictures"]  # my_script.py draws them
     if program == "train":

@@ -7,6 +7,7 @@ epochs form a chain, in which each goes on from the checkpoint of the one before
 """
 
 import contextlib
+import itertools
 import shutil
 from argparse import ArgumentTypeError
 from dataclasses import dataclass, field
@@ -45,15 +46,15 @@ class Run:
 class Training:
     """One training and its test, asked for by one run or by several that share it.
 
-    `home` is the run whose files it writes; the others get copies. `elsewhere` are runs whose
+    `main_run` is the run whose files it writes; the others get copies. `elsewhere` are runs whose
     folders may hold the result without being asked for now. `why_train` and `why_test` say why
-    work is to be done, and are empty where the home's files are finished.
+    work is to be done, and are empty where the main_run's files are finished.
     """
 
     settings: dict
     runs: list[Run] = field(default_factory=list)
     elsewhere: list[Run] = field(default_factory=list)
-    home: Run | None = None
+    main_run: Run | None = None
     shorter: "Training | None" = None
     why_train: str = ""
     why_test: str = ""
@@ -66,7 +67,7 @@ class Training:
 
     @property
     def checkpoint(self) -> Path:
-        return files.checkpoint_path(self.home.weight)
+        return files.checkpoint_path(self.main_run.weight)
 
     @property
     def finished(self) -> bool:
@@ -79,19 +80,17 @@ def check_studies(studies: Studies, base: dict) -> None:
     if base.keys() != SETTINGS.keys() or not studies:
         raise InputError(f"my_script.py must name a study, and in BASE only {known}")
     asked = [("BASE", name, value) for name, value in base.items()]
-    for study, content in studies.items():
-        match content:
-            case (changed, [_, *_] as values) if changed in SETTINGS:
+    needed = f"must have what it changes ({known}; for seeds there is --seeds) and different values"
+    for study, contents in studies.items():
+        match contents:
+            case (changed, [_, *_] as values) if changed in SETTINGS and len({*values}) == len(
+                values
+            ):
                 asked += [(study, changed, value) for value in values]
             case _:
-                needed = f"what it changes ({known}; for seeds there is --seeds)"
-                raise InputError(
-                    f"{study!r} in my_script.py must have {needed} and a list of values"
-                )
+                raise InputError(f"{study!r} in my_script.py {needed}")
         if Path(study).name != study or study in ("", "..", BASE_STUDY):
             raise InputError(f"{study!r} in my_script.py is no folder name of yours; name it so")
-        if len(set(values)) < len(values):
-            raise InputError(f"{study} in my_script.py lists a value twice; remove one")
     for study, name, value in asked:
         if not is_readable(name, value):
             raise InputError(f"{value!r} of {study} in my_script.py cannot be {name}; see --help")
@@ -107,18 +106,15 @@ def is_readable(name: str, value: object) -> bool:
 
 def all_runs(studies: Studies, base: dict, base_seeds: range, out: Path, seeds: range) -> list[Run]:
     """Every run that the studies ask for, those of the base setting first."""
-    runs = [
-        Run(BASE_STUDY, "seed", seed, {**base, "seed": seed}, f"{BASE_STUDY}/{seed}", out)
-        for seed in base_seeds
-    ]
+    asked = [(BASE_STUDY, "seed", seed, seed, str(seed)) for seed in base_seeds]
     for study, (changed, values) in studies.items():
-        for value, seed in ((value, seed) for value in values for seed in seeds):
-            name = f"{study}/{str(value).replace('.', '_')}"
-            name += f"/seed_{seed}" if len(seeds) > 1 else ""
-            runs.append(
-                Run(study, changed, value, {**base, changed: value, "seed": seed}, name, out)
-            )
-    return runs
+        for value, seed in itertools.product(values, seeds):
+            folder = str(value).replace(".", "_") + f"/seed_{seed}" * (len(seeds) > 1)
+            asked.append((study, changed, value, seed, folder))
+    return [
+        Run(study, changed, value, {**base, changed: value, "seed": seed}, f"{study}/{folder}", out)
+        for study, changed, value, seed, folder in asked
+    ]
 
 
 def make_plan(asked_for: list[Run], others: list[Run]) -> list[list[Training]]:
@@ -131,9 +127,8 @@ def make_plan(asked_for: list[Run], others: list[Run]) -> list[list[Training]]:
         training = trainings.setdefault(tuple(run.settings.values()), Training(run.settings))
         (training.runs if run in asked_for else training.elsewhere).append(run)
     chains: dict[tuple, list[Training]] = {}
-    for training in sorted(trainings.values(), key=lambda own: own.settings["epochs"]):
-        rest = tuple(value for name, value in training.settings.items() if name != "epochs")
-        chain = chains.setdefault(rest, [])
+    for training in sorted(trainings.values(), key=lambda each: each.settings["epochs"]):
+        chain = chains.setdefault(tuple({**training.settings, "epochs": 0}.values()), [])
         training.shorter = chain[-1] if chain else None
         chain.append(training)
     return list(chains.values())
@@ -145,23 +140,22 @@ def look_up(training: Training, identity: dict, images: str, fresh: bool) -> Non
     `identity` is what a finished training must have, `images` the digest that a finished test
     must have.
     """
-    why = {
-        run: "asked for with --fresh" if fresh
-        else files.why_not_trained(run.result, run.weight, identity)
-        for run in training.runs + training.elsewhere
-    }  # fmt: skip
-    tests = {
-        run: files.why_not_tested(run.result, run.weight, images) for run in why if not why[run]
-    }
+    places = training.runs + training.elsewhere
+    why = dict.fromkeys(places, "asked for with --fresh")
+    if not fresh:
+        why = {run: files.why_not_trained(run.result, run.weight, identity) for run in places}
+    trained = [run for run in places if not why[run]]
+    tests = {run: files.why_not_tested(run.result, run.weight, images) for run in trained}
     if tests:
-        training.home = min(tests, key=lambda run: bool(tests[run]))
-        training.why_test = tests[training.home]
+        training.main_run = min(tests, key=lambda run: bool(tests[run]))
+        training.why_test = tests[training.main_run]
         return
-    begun = [run for run in why if not fresh and files.checkpoint_path(run.weight).is_file()]
-    training.home = [*begun, *why][0]
+    begun = [run for run in places if not fresh and files.checkpoint_path(run.weight).is_file()]
+    training.main_run = [*begun, *places][0]
     changed = (reason for reason in why.values() if reason != files.NOT_TRAINED)
     training.why_train, training.why_test = next(changed, files.NOT_TRAINED), "not tested yet"
-    training.epochs_to_do = training.settings["epochs"] - epochs_to_reuse(training)
+    if training.runs:  # else its checkpoint may serve a longer one, no more
+        training.epochs_to_do = training.settings["epochs"] - epochs_to_reuse(training)
 
 
 def epochs_to_reuse(training: Training) -> int:
@@ -170,7 +164,7 @@ def epochs_to_reuse(training: Training) -> int:
     unfinished = training.why_train in (files.NOT_TRAINED, files.INTERRUPTED)
     if unfinished and training.checkpoint.is_file():
         with contextlib.suppress(OSError, ValueError):
-            reached = len(files.read_history(training.home.result))
+            reached = len(files.read_history(training.main_run.result))
         training.why_train = f"interrupted after epoch {reached}"
     if shorter and (shorter.runs if shorter.why_train else shorter.checkpoint.is_file()):
         reached = max(reached, shorter.settings["epochs"])
@@ -181,7 +175,7 @@ def in_order(chains: list[list[Training]], jobs: int) -> list[list[Training]]:
     """The order of the runs: as planned one by one, else the longest first, to end together."""
     if jobs == 1:
         return chains
-    return sorted(chains, key=lambda chain: -sum(own.epochs_to_do for own in chain if own.runs))
+    return sorted(chains, key=lambda chain: -sum(each.epochs_to_do for each in chain))
 
 
 def describe_plan(trainings: list[Training], runs: list[Run], jobs: int) -> str:
@@ -190,19 +184,17 @@ def describe_plan(trainings: list[Training], runs: list[Run], jobs: int) -> str:
     lines = [f"  {run.name:42} {describe_run(run, training_of[run.name])}" for run in runs]
     to_do = [training for training in trainings if training.runs and not training.finished]
     epochs = sum(training.epochs_to_do for training in to_do)
-    lines.append(
-        f"asked for: {len(runs)} trainings, {sum(run.settings['epochs'] for run in runs)} epochs; "
-        f"to be done: {sum(bool(training.why_train) for training in to_do)} trainings, {epochs} "
-        f"epochs, {len(to_do)} tests; {jobs} at once"
-    )
-    return "\n".join(["settings:", *lines])
+    asked = f"{len(runs)} trainings, {sum(run.settings['epochs'] for run in runs)} epochs"
+    left = f"{sum(bool(training.why_train) for training in to_do)} trainings, {epochs} epochs"
+    total = f"asked for: {asked}; to be done: {left}, {len(to_do)} tests; {jobs} at once"
+    return "\n".join(["settings:", *lines, total])
 
 
 def describe_run(run: Run, training: Training) -> str:
     """Say of one run what is to be done and why, or why nothing is."""
     if training.finished:
-        return "done" if training.home == run else f"done, in {training.home.name}"
-    if training.home != run and run != training.runs[0]:
+        return "done" if training.main_run == run else f"done, in {training.main_run.name}"
+    if training.main_run != run and run != training.runs[0]:
         return f"the same training as {training.runs[0].name}"
     if not training.why_train:
         return f"to test: {training.why_test}"
@@ -217,8 +209,8 @@ def describe_run(run: Run, training: Training) -> str:
 def deliver(training: Training) -> None:
     """Copy a finished training's files to the other runs that share it, the records last."""
     for run in training.runs:
-        copies = {training.home.weight: run.weight}
-        copies |= {training.home.result / name: run.result / name for name in files.RUN_FILES}
+        copies = {training.main_run.weight: run.weight}
+        copies |= {training.main_run.result / name: run.result / name for name in files.RUN_FILES}
         for source, target in copies.items():
             if source.is_file() and file_digest(source) != file_digest(target):
                 with replacing(target) as temporary:
@@ -236,6 +228,6 @@ def remove_spent_checkpoints(chains: list[list[Training]]) -> None:
 
 def outcome(training: Training) -> str:
     """A training's test accuracies for the screen, and whether it diverged."""
-    words = (training.home.result / "acc.txt").read_text(encoding="utf-8").split()
-    diverged = read_json(training.home.result / "train.json").get("diverged")
+    words = (training.main_run.result / "acc.txt").read_text(encoding="utf-8").split()
+    diverged = read_json(training.main_run.result / "train.json").get("diverged")
     return f"test {words[2]} (last epoch {words[5]}){' diverged' * bool(diverged)}"

@@ -7,14 +7,14 @@ No worker processes, no files: a batch is a slice of one uint8 tensor.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dataset import Data
-from losses import one_hot
+from losses import Loss, one_hot
 from training.processes import sum_over_all
 
 EVALUATION_PIXELS = 256 * 32 * 32  # scored at once: more gained nothing and takes more memory
@@ -77,10 +77,7 @@ def score_all(
 
 
 def loss_and_accuracy(
-    loss_function: Callable[[Tensor, Tensor], Tensor],
-    scores: Tensor,
-    images: Images,
-    indices: Tensor,
+    loss_function: Loss, scores: Tensor, images: Images, indices: Tensor
 ) -> tuple[float, float]:
     """Means over the images of all processes; `scores`, float32 (n, 2), belong to `indices`."""
     totals = torch.zeros(3, device=scores.device)  # loss, correct, images

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from console.errors import InputError
 from console.progress import Progress
 from dataset import Data
-from images.sources import DOWNLOADED
 from records.files import file_digest, remove_stale_temporaries, replacing, write_csv, write_json
 from records.runs import HISTORY_COLUMNS, checkpoint_path, is_finite, kept_epoch, what_changed
 from training.optimizer import Optimizer
@@ -130,21 +129,18 @@ def write_results(
 ) -> None:
     """Write history, weights and curves, and last the record that makes the run complete."""
     kept, history = kept_epoch(state.history), options.img_path / "history.csv"
-    # Of a folder it would make the bits depend on where the program is called.
-    download_folder = str(options.download_folder.resolve()) if data.source in DOWNLOADED else ""
     weight = {
         "kept": state.kept, "last": weights_of(state.model), "kept_epoch": kept,
         "epochs": state.epoch, "image_size": options.image_size, "classes": list(data.classes),
         "mean": data.mean, "std": data.std, "data": data.source,
-        "download_folder": download_folder, "skip_bad_images": options.skip_bad_images,
-        "loss_function": options.loss_function,
+        "skip_bad_images": options.skip_bad_images, "loss_function": options.loss_function,
     }  # fmt: skip
     save(WEIGHT, options.weight_path, weight)
     write_csv(history, HISTORY_COLUMNS, state.history)  # its last epochs may be another run's
     draw_pictures(options)
     record = {
         "identity": identity, "command": [sys.executable, *sys.argv], "network": layers,
-        "train_images": len(data.splits["train"]), "skipped_images": data.skipped,
+        "train_images": len(data.splits["train"]),
         "kept_epoch": kept, "epochs": state.epoch, "diverged": state.diverged,
         "seconds": round(state.seconds, 3), "machine": platform.platform(),
         "weight_sha256": file_digest(options.weight_path), "history_sha256": file_digest(history),
@@ -196,7 +192,8 @@ def load_weight(path: Path, model: nn.Module) -> dict:
     try:
         for name in ("last", "kept"):
             model.load_state_dict(weight[name])
-    except (KeyError, TypeError, RuntimeError) as error:
+        torch.tensor([weight["image_size"], *weight["mean"], *weight["std"]], dtype=torch.float)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         why = f"damaged or of another model than model.py's ({str(error).strip().splitlines()[-1]})"
         raise InputError(f"{path} is {why}; train again, or name another file") from None
     return weight

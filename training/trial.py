@@ -8,17 +8,14 @@ As a program it answers my_script.py, which does not import torch: it prints the
 
 import copy
 import sys
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from console.errors import InputError, run_program
-from losses import LOSSES, one_hot
+from losses import LOSSES, Loss, one_hot
 from model import CNN
 from training.processes import choose_device
-
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def main() -> int:
