@@ -59,7 +59,6 @@ class Training:
     why_train: str = ""
     why_test: str = ""
     epochs_to_do: int = 0
-    seconds: float = 0.0
 
     @property
     def names(self) -> str:
@@ -79,21 +78,21 @@ def check_studies(studies: Studies, base: dict) -> None:
     known = ", ".join(SETTINGS)
     if base.keys() != SETTINGS.keys() or not studies:
         raise InputError(f"my_script.py must name a study, and in BASE only {known}")
-    asked = [("BASE", name, value) for name, value in base.items()]
-    needed = f"must have what it changes ({known}; for seeds there is --seeds) and different values"
+    asked = [("BASE", *setting) for setting in base.items()]
     for study, contents in studies.items():
         match contents:
-            case (changed, [_, *_] as values) if changed in SETTINGS and len({*values}) == len(
-                values
-            ):
+            case (changed, [_, *_] as values) if changed in SETTINGS:
                 asked += [(study, changed, value) for value in values]
             case _:
-                raise InputError(f"{study!r} in my_script.py {needed}")
+                needed = f"(what it changes, [values]); it can change {known}; for seeds: --seeds"
+                raise InputError(f"{study!r} in my_script.py must be {needed}")
         if Path(study).name != study or study in ("", "..", BASE_STUDY):
             raise InputError(f"{study!r} in my_script.py is no folder name of yours; name it so")
-    for study, name, value in asked:
+    for index, (study, name, value) in enumerate(asked):
         if not is_readable(name, value):
             raise InputError(f"{value!r} of {study} in my_script.py cannot be {name}; see --help")
+        if (study, name, value) in asked[:index]:
+            raise InputError(f"{study} in my_script.py lists {value!r} twice; remove one")
 
 
 def is_readable(name: str, value: object) -> bool:
@@ -144,8 +143,8 @@ def look_up(training: Training, identity: dict, images: str, fresh: bool) -> Non
     why = dict.fromkeys(places, "asked for with --fresh")
     if not fresh:
         why = {run: files.why_not_trained(run.result, run.weight, identity) for run in places}
-    trained = [run for run in places if not why[run]]
-    tests = {run: files.why_not_tested(run.result, run.weight, images) for run in trained}
+    tests = {run: files.why_not_tested(run.result, run.weight, images)
+             for run in places if not why[run]}  # fmt: skip
     if tests:
         training.main_run = min(tests, key=lambda run: bool(tests[run]))
         training.why_test = tests[training.main_run]
@@ -165,17 +164,10 @@ def epochs_to_reuse(training: Training) -> int:
     if unfinished and training.checkpoint.is_file():
         with contextlib.suppress(OSError, ValueError):
             reached = len(files.read_history(training.main_run.result))
-        training.why_train = f"interrupted after epoch {reached}"
+            training.why_train = f"interrupted after epoch {reached}"
     if shorter and (shorter.runs if shorter.why_train else shorter.checkpoint.is_file()):
         reached = max(reached, shorter.settings["epochs"])
     return min(reached, training.settings["epochs"])
-
-
-def in_order(chains: list[list[Training]], jobs: int) -> list[list[Training]]:
-    """The order of the runs: as planned one by one, else the longest first, to end together."""
-    if jobs == 1:
-        return chains
-    return sorted(chains, key=lambda chain: -sum(each.epochs_to_do for each in chain))
 
 
 def describe_plan(trainings: list[Training], runs: list[Run], jobs: int) -> str:
@@ -203,27 +195,15 @@ def describe_run(run: Run, training: Training) -> str:
     return f"to train {training.epochs_to_do} epochs{goes_on}: {training.why_train}"
 
 
-# --- after a training ------------------------------------------------------------------------
-
-
 def deliver(training: Training) -> None:
     """Copy a finished training's files to the other runs that share it, the records last."""
-    for run in training.runs:
+    for run in training.runs if training.finished else ():
         copies = {training.main_run.weight: run.weight}
         copies |= {training.main_run.result / name: run.result / name for name in files.RUN_FILES}
         for source, target in copies.items():
             if source.is_file() and file_digest(source) != file_digest(target):
                 with replacing(target) as temporary:
                     shutil.copyfile(source, temporary)
-
-
-def remove_spent_checkpoints(chains: list[list[Training]]) -> None:
-    """Remove checkpoints from which no longer training of the studies is still to go on."""
-    for chain in chains:
-        for position, training in enumerate(chain):
-            if all(later.finished for later in chain[position:]):
-                for run in training.runs + training.elsewhere:
-                    files.checkpoint_path(run.weight).unlink(missing_ok=True)
 
 
 def outcome(training: Training) -> str:

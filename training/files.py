@@ -89,8 +89,6 @@ def write_checkpoint(state: State, identity: dict, options: Namespace) -> None:
 
 def resume(state: State, identity: dict, options: Namespace, progress: Progress) -> None:
     """Bring a new training to where the furthest of the checkpoints that fit was written."""
-    if options.start_from and not options.start_from.exists():
-        progress.say(f"no checkpoint to start from: {options.start_from} is not there")
     last = None if options.fresh else checkpoint_path(options.weight_path)
     paths = [path for path in (last, options.start_from) if path and rank() == 0]
     usable = [usable_checkpoint(path, identity, progress) for path in paths]
@@ -175,14 +173,13 @@ def load(kind: str, path: Path) -> dict:
         raise InputError(f"{path} is no file; train first, or name another {kind} file")
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-        known = (values["kind"], values["version"]) == (kind, VERSION)
+        if (values["kind"], values["version"]) != (kind, VERSION):
+            raise ValueError("of another kind or version")
     except PermissionError:
         raise
     except Exception as error:  # torch and pickle raise almost anything on foreign bytes
-        why = f"it is cut short or holds code, which is never run ({type(error).__name__})"
-        raise InputError(f"{path} is no {kind} file, or {why}; train again") from None
-    if not known:
-        raise InputError(f"{path} is no {kind} file of this version; name another, or train again")
+        why = f"cut short, or holds code, which is never run ({type(error).__name__})"
+        raise InputError(f"{path} is no {kind} file of this version, {why}; train again") from None
     return values
 
 

@@ -9,15 +9,12 @@ import contextlib
 import os
 import textwrap
 from collections.abc import Callable, Iterator
-from typing import TypeVar
 
 import torch
 import torch.distributed as distributed
 from torch import Tensor, nn
 
 from console.errors import InputError, RunError
-
-Value = TypeVar("Value")
 
 
 def world_size() -> int:
@@ -67,7 +64,7 @@ def together(device: torch.device) -> Iterator[None]:
         raise RunError(f"process {rank()} lost the others ({reason}); {remedy}") from None
 
 
-def first_alone(work: Callable[[], Value]) -> Value:
+def first_alone(work: Callable[[], object]) -> object:
     """Do the same in every process, in process 0 before the others."""
     if rank() == 0:
         value = work()
@@ -76,7 +73,7 @@ def first_alone(work: Callable[[], Value]) -> Value:
     return value if rank() == 0 else work()
 
 
-def from_first(value: Value) -> Value:
+def from_first(value: object) -> object:
     """Give every process the value that process 0 has."""
     if world_size() == 1:
         return value
