@@ -176,10 +176,11 @@ def describe_plan(trainings: list[Training], runs: list[Run], jobs: int) -> str:
     lines = [f"  {run.name:42} {describe_run(run, training_of[run.name])}" for run in runs]
     to_do = [training for training in trainings if training.runs and not training.finished]
     epochs = sum(training.epochs_to_do for training in to_do)
-    asked = f"{len(runs)} trainings, {sum(run.settings['epochs'] for run in runs)} epochs"
+    asked = [run.settings["epochs"] for run in runs if run.study != BASE_STUDY]
+    seeds = f"with {len(runs) - len(asked)} seeds of the base"
     left = f"{sum(bool(training.why_train) for training in to_do)} trainings, {epochs} epochs"
-    total = f"asked for: {asked}; to be done: {left}, {len(to_do)} tests; {jobs} at once"
-    return "\n".join(["settings:", *lines, total])
+    total = f"the studies ask for {len(asked)} trainings, {sum(asked)} epochs; to be done {seeds}:"
+    return "\n".join(["settings:", *lines, f"{total} {left}, {len(to_do)} tests; {jobs} at once"])
 
 
 def describe_run(run: Run, training: Training) -> str:

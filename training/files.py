@@ -125,7 +125,7 @@ def usable_checkpoint(path: Path, identity: dict, progress: Progress) -> dict:
 def write_results(
     state: State, data: Data, layers: list[list], identity: dict, options: Namespace
 ) -> None:
-    """Write history, weights and curves, and last the record that makes the run complete."""
+    """Write history and weights, and last the record that makes the run complete."""
     kept, history = kept_epoch(state.history), options.img_path / "history.csv"
     weight = {
         "kept": state.kept, "last": weights_of(state.model), "kept_epoch": kept,
@@ -135,7 +135,6 @@ def write_results(
     }  # fmt: skip
     save(WEIGHT, options.weight_path, weight)
     write_csv(history, HISTORY_COLUMNS, state.history)  # its last epochs may be another run's
-    draw_pictures(options)
     record = {
         "identity": identity, "command": [sys.executable, *sys.argv], "network": layers,
         "train_images": len(data.splits["train"]),
@@ -144,14 +143,6 @@ def write_results(
         "weight_sha256": file_digest(options.weight_path), "history_sha256": file_digest(history),
     }  # fmt: skip
     write_json(options.img_path / "train.json", record)
-
-
-def draw_pictures(options: Namespace) -> None:
-    """Draw the curves of a training that are missing or show another one."""
-    if not options.no_pictures:
-        from report.figures import draw_curves  # here: matplotlib takes a second to import
-
-        draw_curves(options.img_path)
 
 
 # --- files -----------------------------------------------------------------------------------
