@@ -15,6 +15,7 @@ if __name__ == "__main__":
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from console.progress import Progress, duration
 from dataset import describe, load_data
 from images.sources import fill_data_defaults
 from records.runs import PROJECT, identity
-from report.page import Report
+from report.page import write_report
 from studies import plan
 from studies.children import Children, command, default_jobs, plain_device, shell_line, try_out
 
@@ -37,14 +38,11 @@ BASE = {
 }
 BASE_SEEDS = 6  # trainings of the base setting: their scatter is the noise of every comparison
 FIRST_SEED = 0  # the others follow it; another one repeats everything with fresh random numbers
-STUDIES = {  # folder name: (what it changes, the values)
-    "Change_epochs": ("epochs", [20, 40, 80]),
-    "Change_batch_size": ("batch_size", [16, 32, 64, 128]),
-    "Change_learning_rate": ("learning_rate", [0.001, 0.01, 0.1]),
-    "Change_loss_function": (
-        "loss_function",
-        ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"],
-    ),
+STUDIES = {  # Change_ and what it changes: to these values, the others being those of BASE
+    "Change_epochs": [20, 40, 80],
+    "Change_batch_size": [16, 32, 64, 128],
+    "Change_learning_rate": [0.001, 0.01, 0.1],
+    "Change_loss_function": ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"],
 }
 REPORT_SECONDS = 20  # while runs go on, the report is written no more often than this
 
@@ -77,7 +75,7 @@ def main() -> int:
         lines = [shell_line(chain, command_for) for chain in chains]
         print("\n".join(filter(None, lines)))
         return 0
-    report = Report(options.out, runs, data, identity_for)
+    report = partial(write_report, options.out, runs, data, identity_for)
     return run_all(Children(chains, command_for, jobs), trainings, report)
 
 
@@ -104,8 +102,11 @@ def all_runs(out: Path, seeds: int) -> list[plan.Run]:
     return plan.all_runs(STUDIES, BASE, base_seeds, out, base_seeds[:seeds])
 
 
-def run_all(children: Children, trainings: list[plan.Training], report: Report) -> int:
-    """Do what is left, write results and report as runs finish, say how it went."""
+def run_all(children: Children, trainings: list[plan.Training], report: Callable) -> int:
+    """Do what is left, write the report as runs finish, say how it went.
+
+    `report` takes the number of open runs and the names of failed ones and gives the answer.
+    """
     started = written = time.monotonic()
     progress, failed = Progress(), {}
     asked = [training for training in trainings if training.runs]
@@ -117,7 +118,7 @@ def run_all(children: Children, trainings: list[plan.Training], report: Report) 
     try:
         for training in asked:
             plan.deliver(training)
-        report.write(count_open())
+        report(count_open(), [])
         with closing(children.run(progress)) as ended:
             for child in ended:
                 training = child.training
@@ -128,14 +129,15 @@ def run_all(children: Children, trainings: list[plan.Training], report: Report) 
                 if training.finished:
                     plan.deliver(training)
                     done = f"[{total - count_open()}/{total}] {training.names}"
-                    progress.say(f"{done}  {plan.outcome(training)}{children.time_left()}")
+                    accuracy = (training.main_run.result / "acc.txt").read_text().splitlines()[0]
+                    progress.say(f"{done}  {accuracy}{children.time_left()}")
                 if time.monotonic() - written > REPORT_SECONDS:
-                    report.write(count_open())
+                    report(count_open(), [])
                     written = time.monotonic()
     finally:  # also after Ctrl-C: nothing is under way any more
-        answer = report.write(0, list(failed))
+        answer = report(0, list(failed))
     took = duration(time.monotonic() - started)
-    print(*answer, f"report: {report.path}, after {took}", *failed.values(), sep="\n")
+    print(*answer, f"done in {took}", *failed.values(), sep="\n")
     return 1 if failed else 0
 
 

@@ -39,7 +39,7 @@ def main() -> int:
     device = processes.choose_device(options.device)
     with processes.together(device):
         progress = Progress(silent=processes.rank() > 0)
-        data = processes.first_alone(lambda: load_data(*options.images))
+        data = load_data(*options.images)
         progress.say(describe(data))
         settings = {name: getattr(options, name) for name in (*SETTINGS, "seed")}
         computed_on = (device.type, torch.get_num_threads(), processes.world_size())
@@ -126,7 +126,7 @@ def train_one_epoch(
 def validate(model: nn.Module, loss_function: Loss, images: Images) -> tuple[float, float]:
     """Mean loss and accuracy over the validation images, each counted once."""
     processes.share_buffers(model)
-    part = processes.part_of(images.splits["valid"])
+    part = images.splits["valid"][processes.rank() :: processes.world_size()]
     return loss_and_accuracy(loss_function, score_all(model, images, part), images, part)
 
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from console.errors import InputError
 from console.options import SETTINGS
 from records import runs as files
-from records.files import file_digest, read_json, replacing
+from records.files import file_digest, replacing
 
 BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is noise
-Studies = dict[str, tuple[str, list]]
+Studies = dict[str, list]
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,14 @@ class Run:
     """One setting of a study with one seed: a row of the results, and where its files go."""
 
     study: str
-    changed: str
     value: float | str
     settings: dict = field(hash=False)
-    name: str
+    folder: str
     out: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.study}/{self.folder}"
 
     @property
     def result(self) -> Path:
@@ -79,20 +82,21 @@ def check_studies(studies: Studies, base: dict) -> None:
     if base.keys() != SETTINGS.keys() or not studies:
         raise InputError(f"my_script.py must name a study, and in BASE only {known}")
     asked = [("BASE", *setting) for setting in base.items()]
-    for study, contents in studies.items():
-        match contents:
-            case (changed, [_, *_] as values) if changed in SETTINGS:
-                asked += [(study, changed, value) for value in values]
-            case _:
-                needed = f"(what it changes, [values]); it can change {known}; for seeds: --seeds"
-                raise InputError(f"{study!r} in my_script.py must be {needed}")
-        if Path(study).name != study or study in ("", "..", BASE_STUDY):
-            raise InputError(f"{study!r} in my_script.py is no folder name of yours; name it so")
+    for study, values in studies.items():
+        if changed_by(study) not in SETTINGS or not isinstance(values, list) or not values:
+            needed = f"Change_ with one of {known} and a list of values; for seeds there is --seeds"
+            raise InputError(f"{study!r} in my_script.py must be {needed}")
+        asked += [(study, changed_by(study), value) for value in values]
     for index, (study, name, value) in enumerate(asked):
         if not is_readable(name, value):
             raise InputError(f"{value!r} of {study} in my_script.py cannot be {name}; see --help")
         if (study, name, value) in asked[:index]:
             raise InputError(f"{study} in my_script.py lists {value!r} twice; remove one")
+
+
+def changed_by(study: str) -> str:
+    """The setting that a study changes: Change_epochs -> epochs; empty for another name."""
+    return study.removeprefix("Change_") if study.startswith("Change_") else ""
 
 
 def is_readable(name: str, value: object) -> bool:
@@ -105,15 +109,13 @@ def is_readable(name: str, value: object) -> bool:
 
 def all_runs(studies: Studies, base: dict, base_seeds: range, out: Path, seeds: range) -> list[Run]:
     """Every run that the studies ask for, those of the base setting first."""
-    asked = [(BASE_STUDY, "seed", seed, seed, str(seed)) for seed in base_seeds]
-    for study, (changed, values) in studies.items():
+    runs = [Run(BASE_STUDY, seed, {**base, "seed": seed}, str(seed), out) for seed in base_seeds]
+    for study, values in studies.items():
         for value, seed in itertools.product(values, seeds):
+            settings = {**base, changed_by(study): value, "seed": seed}
             folder = str(value).replace(".", "_") + f"/seed_{seed}" * (len(seeds) > 1)
-            asked.append((study, changed, value, seed, folder))
-    return [
-        Run(study, changed, value, {**base, changed: value, "seed": seed}, f"{study}/{folder}", out)
-        for study, changed, value, seed, folder in asked
-    ]
+            runs.append(Run(study, value, settings, folder, out))
+    return runs
 
 
 def make_plan(asked_for: list[Run], others: list[Run]) -> list[list[Training]]:
@@ -205,10 +207,3 @@ def deliver(training: Training) -> None:
             if source.is_file() and file_digest(source) != file_digest(target):
                 with replacing(target) as temporary:
                     shutil.copyfile(source, temporary)
-
-
-def outcome(training: Training) -> str:
-    """A training's test accuracies for the screen, and whether it diverged."""
-    words = (training.main_run.result / "acc.txt").read_text(encoding="utf-8").split()
-    diverged = read_json(training.main_run.result / "train.json").get("diverged")
-    return f"test {words[2]} (last epoch {words[5]}){' diverged' * bool(diverged)}"

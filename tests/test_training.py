@@ -441,7 +441,7 @@ def test_predict_names_bad_pictures_and_goes_on_without_them_if_told(trained, ca
     assert ended.status == 2 and "broken.jpg (empty file)" in ended.err
     ended = call("test", *arguments, "--skip_bad_images")
     assert ended.status == 0 and len(ended.out.splitlines()) == 2
-    assert "left out 1 unreadable file" in ended.err and "broken.jpg" in ended.err
+    assert "left out unreadable images (1)" in ended.err and "broken.jpg" in ended.err
     ended = call("test", "--weight_path", trained / "w.pth", "--predict", tmp_path / "gone.png")
     assert ended.status == 2 and "gone.png is not there" in ended.err
 
