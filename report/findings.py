@@ -10,7 +10,6 @@ import functools
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import NamedTuple
@@ -112,14 +111,6 @@ def updates(setting: Setting) -> int:
     return -(-first.train["train_images"] // first.run.settings["batch_size"]) * len(first.history)
 
 
-def order_of_swings(settings: list[Setting]) -> str:
-    """Whether curves swing less with larger batches: with "every" step, in the "whole", "not"."""
-    values = list(map(swing, sorted(settings, key=lambda setting: setting.results[0].run.value)))
-    if all(after < before for before, after in pairwise(values)):
-        return "every"
-    return "whole" if values[-1] < values[0] else "not"
-
-
 # --- the answer ------------------------------------------------------------------------------
 
 
@@ -179,14 +170,12 @@ def sentences(template: str, **values: object) -> list[str]:
 @functools.cache
 def templates() -> jinja2.Environment:
     """Templates beside this file, with the rules, thresholds and words that they speak of."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=jinja2.select_autoescape(["html"]),  # the others hold sentences, no markup
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    words_of = {"mean": fmean, "percent": percent, "points": points, "words": words, "span": span}
-    environment.filters |= words_of
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    escape = jinja2.select_autoescape(["html"])  # the others hold sentences, no markup
+    trim = {"trim_blocks": True, "lstrip_blocks": True}
+    environment = jinja2.Environment(loader=loader, autoescape=escape, **trim)
+    filters = (percent, points, words, span, swing)
+    environment.filters |= {each.__name__: each for each in filters} | {"mean": fmean}
     environment.globals |= {"rules": globals(), "comparison": comparison, "mean": fmean}
     return environment
 

@@ -12,7 +12,6 @@ import shlex
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
-from statistics import fmean
 
 import numpy as np
 from PIL import Image
@@ -20,7 +19,7 @@ from PIL import Image
 from dataset import Data
 from records.files import read_csv, write_text
 from report import figures, findings
-from report.comparison import named_from, wilson
+from report.comparison import named_from
 from report.results import Result, Setting, read_results, settings_of, write_results_csv
 from studies.plan import BASE_STUDY, Run
 
@@ -56,7 +55,7 @@ def write_report(
                  for study, group in studies.items()}  # fmt: skip
     base = studies.pop(BASE_STUDY, [None])[0]
     page = findings.templates()
-    page.filters |= {"picture": picture, "score": score, "tile": tile, "shell": shlex.join}
+    page.filters |= {"picture": picture, "shell": shlex.join}
     page.globals |= {"examples": examples, "mistakes": mistakes, "bincount": np.bincount}
     shown = {"folder": folder, "runs": runs, "data": data, "open_runs": open_runs, "base": base,
              "failed_runs": failed, "answered": answered, "study_sentences": sentences,
@@ -96,25 +95,14 @@ def draw_setting(setting: Setting, classes: list[str]) -> None:
 # --- numbers and pictures for the template ---------------------------------------------------
 
 
-def score(accuracies: list[float], images: int) -> str:
-    """A mean accuracy with its deviation, and the interval that the test images allow."""
-    mean, spread = fmean(accuracies), f" ± {100 * findings.deviation(accuracies):.1f}"
-    low, high = (f"{100 * end:.1f}" for end in wilson(mean * images, images))
-    shown = f"{findings.percent(mean)}{spread * (len(accuracies) > 1)}"
-    return f"{shown}, 95% interval {low} to {high}"
-
-
-def picture(png: Path | bytes) -> str:
-    """A PNG as a data URI, for a page that is one file."""
-    png_bytes = png if isinstance(png, bytes) else png.read_bytes()
-    return f"data:image/png;base64,{base64.b64encode(png_bytes).decode('ascii')}"
-
-
-def tile(pixels: np.ndarray) -> str:
-    """A small image, uint8 (H, W, 3), as a data URI."""
+def picture(image: Path | np.ndarray) -> str:
+    """A PNG file, or pixels, uint8 (H, W, 3), as a data URI, for a page that is one file."""
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return picture(file.getvalue())
+    if isinstance(image, Path):
+        file.write(image.read_bytes())
+    else:
+        Image.fromarray(image).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
 def examples(data: Data, target: int) -> np.ndarray:
