@@ -29,20 +29,9 @@ class Run:
     study: str
     value: float | str
     settings: dict = field(hash=False)
-    folder: str
-    out: Path
-
-    @property
-    def name(self) -> str:
-        return f"{self.study}/{self.folder}"
-
-    @property
-    def result(self) -> Path:
-        return self.out / "result" / self.name
-
-    @property
-    def weight(self) -> Path:
-        return self.out / "weights" / self.name / "weight.pth"
+    name: str
+    result: Path
+    weight: Path
 
 
 @dataclass(eq=False)  # two trainings are the same only if they are one
@@ -107,14 +96,21 @@ def is_readable(name: str, value: object) -> bool:
         return False
 
 
+def run_of(out: Path, study: str, value: float | str, folder: str, settings: dict) -> Run:
+    """A run of a study, with its places below a folder."""
+    name = f"{study}/{folder}"
+    weight = out / "weights" / name / "weight.pth"
+    return Run(study, value, settings, name, out / "result" / name, weight)
+
+
 def all_runs(studies: Studies, base: dict, base_seeds: range, out: Path, seeds: range) -> list[Run]:
     """Every run that the studies ask for, those of the base setting first."""
-    runs = [Run(BASE_STUDY, seed, {**base, "seed": seed}, str(seed), out) for seed in base_seeds]
+    runs = [run_of(out, BASE_STUDY, seed, seed, {**base, "seed": seed}) for seed in base_seeds]
     for study, values in studies.items():
         for value, seed in itertools.product(values, seeds):
             settings = {**base, changed_by(study): value, "seed": seed}
             folder = str(value).replace(".", "_") + f"/seed_{seed}" * (len(seeds) > 1)
-            runs.append(Run(study, value, settings, folder, out))
+            runs.append(run_of(out, study, value, folder, settings))
     return runs
 
 
