@@ -152,7 +152,7 @@ def command(training: Training, program: str, options: Namespace, device: str) -
             line += [f"--{name}", value]
         line += ["--fresh"] * options.fresh
         if training.shorter and (training.shorter.runs or not options.fresh):
-            line += ["--start_from", training.shorter.checkpoint]
+            line += ["--start_from", training.shorter.main_run.checkpoint]
     return list(map(str, line))
 
 
