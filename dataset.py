@@ -13,9 +13,9 @@ import numpy as np
 import PIL
 
 from console.errors import InputError
-from images.cache import BLOCK, Decoded, building, cache_folder, decode_into, open_images
-from images.decode import bad_files_message, bad_files_note, decode_or_reason
-from images.folders import PARTS, Item, Source, pictures_in
+from images.cache import BLOCK, building, cache_folder, decode_into, open_images
+from images.decode import decode_or_reason, left_out
+from images.folders import ENDINGS, PARTS, Item, Source, pictures_in
 from images.sources import open_source
 from records.files import digest_of, file_digest, read_json, write_json
 from records.runs import PROJECT
@@ -57,25 +57,21 @@ def load_data(name: str, image_size: int, skip_bad_images: bool = False) -> Data
     decoding = [image_size, skip_bad_images, PIL.__version__, *map(file_digest, code)]
     folder = cache_folder() / digest_of([source.name, source.stamp, *decoding])[:32]
     try:
-        if not (data := open_cache(folder, image_size)):
-            build_cache(folder, source, image_size, skip_bad_images)
-            data = open_cache(folder, image_size)
+        cached = open_cache(folder, image_size)
+        return cached or build_cache(folder, source, image_size, skip_bad_images)
     except OSError as error:
         error.filename = f"{folder.parent} (the cache of decoded images)"
         raise
-    if not data:
-        raise InputError(f"{folder} was removed by another program; run the same command again")
-    return data
 
 
-def build_cache(folder: Path, source: Source, image_size: int, skip_bad_images: bool) -> None:
-    """Decode and split a source's images, for every later run."""
+def build_cache(folder: Path, source: Source, image_size: int, skip_bad_images: bool) -> Data:
+    """Decode and split a source's images, for this and every later run."""
     with building(folder) as work:
-        decoded = decode_into(work / "images", source.items(), image_size)
-        if decoded.bad and not skip_bad_images:
-            raise InputError(bad_files_message(decoded.bad))
-        images = open_images(work / "images", len(decoded.items), image_size)
-        write_json(work / "index.json", make_index(source, decoded, images))
+        items, bad = decode_into(work / "images", source.items(), image_size)
+        notes = left_out(bad, skip_bad_images)
+        images = open_images(work / "images", len(items), image_size)
+        write_json(work / "index.json", make_index(source, items, images, notes))
+    return open_cache(folder, image_size)
 
 
 def open_cache(folder: Path, image_size: int) -> Data | None:
@@ -96,34 +92,31 @@ def load_pictures(places: list[Path], weight: dict, skip_bad: bool) -> Data:
 
     InputError that names the bad ones, unless they are to be skipped and some are good.
     """
-    items = [Item(str(path), "", 0, path) for place in places for path in pictures_in(place)]
-    decoded = [(item.name, *decode_or_reason(item, weight["image_size"])) for item in items]
-    good = [(name, pixels) for name, pixels, _ in decoded if pixels is not None]
-    bad = [(name, why) for name, pixels, why in decoded if pixels is None]
-    if bad and not (skip_bad and good):
-        raise InputError(bad_files_message(bad))
+    paths = [path for place in places for path in pictures_in(place)]
+    decoded = [(str(path), decode_or_reason(path, weight["image_size"])) for path in paths]
+    good = [(name, pixels) for name, pixels in decoded if not isinstance(pixels, str)]
+    bad = [f"{name} ({reason})" for name, reason in decoded if isinstance(reason, str)]
+    notes = left_out(bad, skip_bad and len(good) > 0)
     names, images = zip(*good, strict=True)
-    split = {"test": np.arange(len(images))}
-    known = (weight["classes"], list(names), weight["mean"], weight["std"])
-    notes = (bad_files_note(bad),) if bad else ()
-    return Data(np.stack(images), np.zeros(len(images), np.int64), split, *known, warnings=notes)
+    targets, splits = np.zeros(len(names), np.int64), {"test": np.arange(len(names))}
+    of_weight = {key: weight[key] for key in ("classes", "mean", "std")}
+    return Data(np.stack(images), targets, splits, names=list(names), warnings=notes, **of_weight)
 
 
-def make_index(source: Source, decoded: Decoded, images: np.ndarray) -> dict:
+def make_index(source: Source, items: list[Item], images: np.ndarray, notes: list[str]) -> dict:
     """Everything about decoded images, uint8 (N, H, W, 3), but their pixels, as plain values."""
-    targets = np.array([item.target for item in decoded.items], dtype=np.int64)
-    names = [item.name for item in decoded.items]
-    parts = split(np.array([item.part for item in decoded.items]), targets, source)
+    names = [item.name for item in items]
+    targets = np.array([item.target for item in items], dtype=np.int64)
+    parts = split(np.array([item.part for item in items]), targets, source)
     splits = {part: np.flatnonzero(parts == part).tolist() for part in PARTS}
     mean, std = channel_statistics(images, splits["train"])
-    decisive = [decoded.digest, source.classes, targets.tolist(), parts.tolist(), mean, std]
-    warnings = leak_warning(names, decoded.digests, parts)
-    warnings += imbalance_warning(source.classes, targets, parts)
-    warnings += [bad_files_note(decoded.bad)] if decoded.bad else []
+    digests = [digest_of(image.tobytes()) for image in images]
+    notes = notes + leak_warning(names, digests, parts)
+    notes = notes + imbalance_warning(source.classes, targets, parts)
     return {
-        "source": source.name, "classes": source.classes, "names": names, "warnings": warnings,
+        "source": source.name, "classes": source.classes, "names": names, "warnings": notes,
         "targets": targets.tolist(), "splits": splits, "mean": mean, "std": std,
-        "digest": digest_of(decisive),
+        "digest": digest_of([digests, source.classes, targets.tolist(), parts.tolist(), mean, std]),
     }  # fmt: skip
 
 
@@ -148,7 +141,7 @@ def split(parts: np.ndarray, targets: np.ndarray, source: Source) -> np.ndarray:
         for part in PARTS:
             if not (assigned[members] == part).any():
                 few = f"has no readable image for {part}, and {len(members)} in all"
-                raise InputError(f"class {name} of {source.name} {few}; add some")
+                raise InputError(f"class {name} of {source.name} {few}; add some ({ENDINGS})")
     return assigned
 
 
@@ -168,14 +161,13 @@ def channel_statistics(images: np.ndarray, indices: list[int]) -> tuple[list[flo
 
 
 def leak_warning(names: list[str], digests: list[str], parts: np.ndarray) -> list[str]:
-    """Warn of the same picture, byte for byte, in two splits."""
+    """Warn of the same picture, pixel for pixel at this size, in two splits."""
     copies: dict[str, list[int]] = {}
     for number, digest in enumerate(digests):
         copies.setdefault(digest, []).append(number)
     leaks = [same for same in copies.values() if len(set(parts[same])) > 1]
     shown = [" = ".join(f"{names[n]} ({parts[n]})" for n in same[:3]) for same in leaks[:3]]
-    count = "1 picture is" if len(leaks) == 1 else f"{len(leaks)} pictures are"
-    return [f"{count} in more than one split, byte for byte: {'; '.join(shown)}"] if leaks else []
+    return [f"same pixels in several splits ({len(leaks)}): {'; '.join(shown)}"] if leaks else []
 
 
 def imbalance_warning(classes: list[str], targets: np.ndarray, parts: np.ndarray) -> list[str]:

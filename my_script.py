@@ -15,16 +15,18 @@ if __name__ == "__main__":
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from console.errors import InputError, run_program
-from console.options import filled, parse, path, whole_number
+from console.errors import run_program
+from console.options import parse, path, reader, whole_number
 from console.progress import Progress, duration
 from dataset import describe, load_data
 from images.sources import fill_data_defaults
 from records.runs import PROJECT, identity
-from report.page import Report
+from report.page import write_report
 from studies import plan
 from studies.children import Children, command, default_jobs, plain_device, shell_line, try_out
 
@@ -36,14 +38,11 @@ BASE = {
 }
 BASE_SEEDS = 6  # trainings of the base setting: their scatter is the noise of every comparison
 FIRST_SEED = 0  # the others follow it; another one repeats everything with fresh random numbers
-STUDIES = {  # folder name: (what it changes, the values)
-    "Change_epochs": ("epochs", [20, 40, 80]),
-    "Change_batch_size": ("batch_size", [16, 32, 64, 128]),
-    "Change_learning_rate": ("learning_rate", [0.001, 0.01, 0.1]),
-    "Change_loss_function": (
-        "loss_function",
-        ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"],
-    ),
+STUDIES = {  # Change_ and what it changes: to these values, the others being those of BASE
+    "Change_epochs": [20, 40, 80],
+    "Change_batch_size": [16, 32, 64, 128],
+    "Change_learning_rate": [0.001, 0.01, 0.1],
+    "Change_loss_function": ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"],
 }
 REPORT_SECONDS = 20  # while runs go on, the report is written no more often than this
 
@@ -64,43 +63,36 @@ def main() -> int:
     identity_for = partial(identity, images=data.digest, **computed_on)
     for training in trainings:
         plan.look_up(training, identity_for(training.settings), data.digest, options.fresh)
-    if plain_device(options.device) and any(each.runs and each.why_train for each in trainings):
+    if plain_device(options.device) and any(each.epochs_to_do for each in trainings):
         try_out(options, asked_for)
     jobs = options.jobs or default_jobs(device)
-    chains = plan.in_order(chains, jobs)
+    chains.sort(key=lambda chain: -sum(each.epochs_to_do for each in chain))  # to end together
     screen = sys.stderr if options.dry_run else sys.stdout
     print(describe(data), f"results: {options.out / 'result'}", sep="\n", file=screen)
     print(plan.describe_plan(trainings, asked_for, jobs), file=screen, flush=True)
     command_for = partial(command, options=options, device=device)
     if options.dry_run:
         lines = [shell_line(chain, command_for) for chain in chains]
-        print("\n".join(line for line in lines if line))
+        print("\n".join(filter(None, lines)))
         return 0
-    children = Children(chains, command_for, jobs, Progress())
-    return run_all(children, chains, Report(options.out, runs, data, identity_for))
+    report = partial(write_report, options.out, runs, data, identity_for)
+    return run_all(Children(chains, command_for, jobs), trainings, report)
 
 
 def parse_options() -> Namespace:
     """Read the command line; InputError if it is wrong."""
+    study = reader(str, STUDIES.__contains__, f"one of {', '.join(STUDIES)}")
     options = parse(
         "Train and test every setting of the studies, then write the report.",
         *("data", "image_size", "skip_bad_images", "device", "fresh"),
-        studies=([filled], None, f"studies to do (default: {' '.join(STUDIES)})"),
+        studies=([study], None, f"studies to do (default: {' '.join(STUDIES)})"),
         out=(path, PROJECT, "where result/ and weights/ go; one folder per data set"),
         seeds=(whole_number(1), 1, f"seeds of every setting; the base has {BASE_SEEDS} or more"),
         jobs=(whole_number(1), None, "trainings at once (default: one per core; 1 on a GPU)"),
         dry_run=(bool, False, "print the plan, and the commands alone on standard output"),
     )
     options.studies = options.studies or list(STUDIES)
-    for study in options.studies:
-        if study not in STUDIES:
-            raise InputError(
-                f"--studies: invalid choice: {study!r} (my_script.py has {', '.join(STUDIES)})"
-            )
     options.out = options.out.resolve()
-    existing = next(place for place in (options.out, *options.out.parents) if place.exists())
-    if not existing.is_dir():
-        raise InputError(f"--out: {existing} is a file; name a folder")
     return fill_data_defaults(options)
 
 
@@ -110,39 +102,42 @@ def all_runs(out: Path, seeds: int) -> list[plan.Run]:
     return plan.all_runs(STUDIES, BASE, base_seeds, out, base_seeds[:seeds])
 
 
-def run_all(children: Children, chains: list[list[plan.Training]], report: Report) -> int:
-    """Do what is left, write results and report as runs finish, say how it went."""
+def run_all(children: Children, trainings: list[plan.Training], report: Callable) -> int:
+    """Do what is left, write the report as runs finish, say how it went.
+
+    `report` takes the number of open runs and the names of failed ones and gives the answer.
+    """
     started = written = time.monotonic()
-    asked = [training for chain in chains for training in chain if training.runs]
+    progress, failed = Progress(), {}
+    asked = [training for training in trainings if training.runs]
 
     def count_open() -> int:
         return sum(len(training.runs) for training in asked if not training.finished)
 
-    def deliver(training: plan.Training) -> None:
-        nonlocal written
-        plan.deliver(training)
-        plan.remove_spent_checkpoints(chains)
-        done = f"[{total - count_open()}/{total}] {training.names}  {plan.outcome(training)}"
-        took = f"in {duration(training.seconds)}{children.time_left()}"
-        children.progress.say(f"{done}  {took}")
-        if time.monotonic() - written > REPORT_SECONDS:
-            report.write(count_open())
-            written = time.monotonic()
-
+    total = sum(len(training.runs) for training in asked)
     try:
         for training in asked:
-            if training.finished:
-                plan.deliver(training)
-        plan.remove_spent_checkpoints(chains)
-        report.write(count_open())
-        total = sum(len(training.runs) for training in asked)
-        children.run(deliver)
+            plan.deliver(training)
+        report(count_open(), [])
+        with closing(children.run(progress)) as ended:
+            for child in ended:
+                training = child.training
+                if child.process.returncode:
+                    how = f"{child.program}.py, exit status {child.process.returncode}"
+                    failed[training.names] = f"FAILED {training.names}: {how}, log: {child.log}"
+                    progress.say("\n    ".join([failed[training.names], *child.last_lines()]))
+                if training.finished:
+                    plan.deliver(training)
+                    done = f"[{total - count_open()}/{total}] {training.names}"
+                    accuracy = (training.main_run.result / "acc.txt").read_text().splitlines()[0]
+                    progress.say(f"{done}  {accuracy}{children.time_left()}")
+                if time.monotonic() - written > REPORT_SECONDS:
+                    report(count_open(), [])
+                    written = time.monotonic()
     finally:  # also after Ctrl-C: nothing is under way any more
-        failed = [child.training.names for child in children.failed]
-        answer = report.write(0, failed)
-    print(*answer, f"report: {report.path}, after {duration(time.monotonic() - started)}", sep="\n")
-    for child in children.failed:
-        print(f"FAILED {child.training.names}: {child.program}.py, log: {child.log}")
+        answer = report(0, list(failed))
+    took = duration(time.monotonic() - started)
+    print(*answer, f"done in {took}", *failed.values(), sep="\n")
     return 1 if failed else 0
 
 

@@ -48,9 +48,7 @@ def main() -> int:
 def parse_options() -> Namespace:
     """Read the command line; InputError if it is wrong."""
     size = "images scored at once (default: 256 of 32 x 32 pixels, fewer of larger ones)"
-    pictures = (
-        "print class and probability of these pictures, or all in these folders (default: none)"
-    )
+    pictures = "print class and probability of these pictures and folders (default: none)"
     return parse(
         "Test weights on the test images, or predict pictures of your own.",
         *("weight_path", "img_path", "data", "skip_bad_images", "device", "no_pictures"),
@@ -60,31 +58,31 @@ def parse_options() -> Namespace:
 
 
 def test(options: Namespace, weight: dict, device: torch.device) -> None:
-    """Score the test images with the kept and the last weights; write what came of it."""
+    """Score the test images with the last and the kept weights; write what came of it."""
     started = time.monotonic()
     data = load_test_data(options, weight)
     print(describe(data))
     images, indices = Images(data, device), data.splits["test"]
-    scores = {
-        name: score_all(model_of(weight[name], device), images, indices, options.batch_size)
-        for name in ("kept", "last")
-    }
-    correct, last_correct = (
-        int((rows.argmax(1) == images.targets[indices]).sum()) for rows in scores.values()
-    )
+    correct = {}
+    for name in ("last", "kept"):
+        scores = score_all(model_of(weight[name], device), images, indices, options.batch_size)
+        correct[name] = int((scores.argmax(1) == images.targets[indices]).sum())
     rows = [
         (data.names[index], data.classes[data.targets[index]], data.classes[predicted], f"{p:.6f}")
-        for index, (predicted, p) in zip(indices, predictions(scores["kept"]), strict=True)
+        for index, (predicted, p) in zip(indices, predictions(scores), strict=True)
     ]
-    kept, last = (100 * count / len(indices) for count in (correct, last_correct))
+    kept, last = (100 * correct[name] / len(indices) for name in ("kept", "last"))
     accuracies = f"Test accuracy: {kept:.4f}%\nLast epoch: {last:.4f}%\n"
     write_text(options.img_path / "acc.txt", accuracies)
     write_csv(options.img_path / "predictions.csv", COLUMNS, rows)
-    draw_pictures(options, data.classes)
+    if not options.no_pictures:
+        from report.figures import draw_confusion_matrix  # here: it takes a second to import
+
+        draw_confusion_matrix(options.img_path, data.classes)
     record = {
         "identity": test_identity(options.weight_path, data.digest),
         "command": [sys.executable, *sys.argv], "seconds": round(time.monotonic() - started, 3),
-        "test_images": len(indices), "correct": correct, "last_correct": last_correct,
+        "test_images": len(indices), "correct": correct["kept"], "last_correct": correct["last"],
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
     }  # fmt: skip
     write_json(options.img_path / "test.json", record)
@@ -93,15 +91,12 @@ def test(options: Namespace, weight: dict, device: torch.device) -> None:
 
 def load_test_data(options: Namespace, weight: dict) -> Data:
     """The images named by the user or the weight file, prepared as in training."""
-    named = options.data or weight["data"]
     skip = options.skip_bad_images or weight["skip_bad_images"]
-    data = load_data(named, weight["image_size"], skip)
+    data = load_data(options.data or weight["data"], weight["image_size"], skip)
     if list(data.classes) != weight["classes"]:
-        known = f"{options.weight_path} knows {', '.join(weight['classes'])}"
-        raise InputError(
-            f"{data.source} holds the classes {', '.join(data.classes)}, but {known}; "
-            "name the images it was trained for with --data"
-        )
+        known = f"but {options.weight_path} knows {', '.join(weight['classes'])}"
+        classes = f"{data.source} holds the classes {', '.join(data.classes)}"
+        raise InputError(f"{classes}, {known}; name the images it was trained for with --data")
     return replace(data, mean=weight["mean"], std=weight["std"])
 
 
@@ -119,14 +114,6 @@ def predictions(scores: Tensor) -> list[tuple[int, float]]:
     return list(zip(predicted.tolist(), chosen.tolist(), strict=True))
 
 
-def draw_pictures(options: Namespace, classes: list[str]) -> None:
-    """Draw the confusion matrix."""
-    if not options.no_pictures:
-        from report.figures import draw_confusion_matrix  # here: it takes a second to import
-
-        draw_confusion_matrix(options.img_path, classes)
-
-
 def predict(options: Namespace, weight: dict, device: torch.device) -> None:
     """Print class, probability and file for every picture named or found in a named folder."""
     data = load_pictures(options.predict, weight, options.skip_bad_images)
@@ -135,11 +122,11 @@ def predict(options: Namespace, weight: dict, device: torch.device) -> None:
     width = max(map(len, data.classes))
     for name, (predicted, probability) in zip(data.names, predictions(scores), strict=True):
         print(f"{data.classes[predicted]:{width}}  {probability:.4f}  {name}")
-    notes = [f"warning: {note}" for note in data.warnings]
+    for note in data.warnings:
+        print(f"warning: {note}", file=sys.stderr)
     if weight["loss_function"] != "CrossEntropyLoss":
-        gives = f"{weight['loss_function']} gives no calibrated probability"
-        notes.append(f"note: {gives}; the number is the softmax of the raw scores")
-    print(*notes, sep="\n", end="\n" * bool(notes), file=sys.stderr)
+        note = "gives no calibrated probability; the number is the softmax of the raw scores"
+        print(f"note: {weight['loss_function']} {note}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -39,19 +39,22 @@ def main() -> int:
     device = processes.choose_device(options.device)
     with processes.together(device):
         progress = Progress(silent=processes.rank() > 0)
-        data = processes.first_alone(lambda: load_data(*options.images))
+        data = load_data(*options.images)
         progress.say(describe(data))
         settings = {name: getattr(options, name) for name in (*SETTINGS, "seed")}
         computed_on = (device.type, torch.get_num_threads(), processes.world_size())
         decisive = identity(settings, data.digest, *computed_on)
         reason = why_not_trained(options.img_path, options.weight_path, decisive)
         if processes.from_first(not reason and not options.fresh):
-            files.draw_pictures(options)
             progress.say(f"already trained, nothing to do: {options.weight_path}")
-            return 0
-        if reason != NOT_TRAINED:
-            progress.say(f"training, because {reason or 'of --fresh'}")
-        train(options, data, device, decisive, progress)
+        else:
+            if reason != NOT_TRAINED:
+                progress.say(f"training, because {reason or 'of --fresh'}")
+            train(options, data, device, decisive, progress)
+    if processes.rank() == 0 and not options.no_pictures:
+        from report.figures import draw_curves  # here: matplotlib takes a second to import
+
+        draw_curves(options.img_path)
     return 0
 
 
@@ -123,17 +126,16 @@ def train_one_epoch(
 def validate(model: nn.Module, loss_function: Loss, images: Images) -> tuple[float, float]:
     """Mean loss and accuracy over the validation images, each counted once."""
     processes.share_buffers(model)
-    part = processes.part_of(images.splits["valid"])
+    part = images.splits["valid"][processes.rank() :: processes.world_size()]
     return loss_and_accuracy(loss_function, score_all(model, images, part), images, part)
 
 
 def show_epoch(state: files.State, epochs: int, progress: Progress) -> None:
     """Show the last epoch: passing on a terminal, a line in a file."""
     left = duration(state.seconds / state.epoch * (epochs - state.epoch))
-    row = zip(HISTORY_COLUMNS, state.history[-1], strict=True)
-    values = [f"{name} {value:.4f}" for name, value in row]
+    _, *values = map("{} {:.4f}".format, HISTORY_COLUMNS, state.history[-1])
     say = progress.show if progress.in_place else progress.say
-    say(f"epoch {state.epoch} of {epochs}  {'  '.join(values[1:])}  {left} left")
+    say(f"epoch {state.epoch} of {epochs}  {'  '.join(values)}  {left} left")
 
 
 def show_end(state: files.State, options: Namespace, progress: Progress) -> None:

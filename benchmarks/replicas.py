@@ -10,12 +10,10 @@ import sys
 from pathlib import Path
 
 import measure  # noqa: F401 (puts the project on the path)
-import numpy as np
 
 import my_script
-from records.files import read_csv, read_json
-from records.runs import read_history
-from report.results import Result
+from records.files import read_csv
+from report.results import Result, read_result
 from studies.plan import BASE_STUDY, Run
 
 FIRST_SEED = 200
@@ -35,12 +33,10 @@ def read_replicas(out: Path) -> dict[str, list[Result]]:
     replicas: dict[str, list[Result]] = {}
     for row in read_csv(out / "result" / "results.csv"):
         base = row["study"] == BASE_STUDY
-        run = Run(row["study"], "", row["setting"], {"seed": int(row["seed"])}, row["result"], out)
-        folder = out / row["result"]
-        records = (read_json(folder / f"{name}.json") for name in ("train", "test"))
-        result = Result(run, *records, np.array(read_history(folder)))
+        folder = row["result"].removeprefix(f"result/{row['study']}/")
+        run = Run(row["study"], row["setting"], {"seed": int(row["seed"])}, folder, out)
         name = "base" if base else f"{row['study']}/{row['setting']}"
-        replicas.setdefault(name, []).append(result)
+        replicas.setdefault(name, []).append(read_result(run))
     return replicas
 
 

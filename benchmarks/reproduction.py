@@ -18,7 +18,7 @@ from replicas import is_base, read_replicas
 
 from report.comparison import Row, compare_with_base, pooled_noise, t_quantile
 from report.findings import Guessing, convergence, overfits, swing_of
-from report.results import Result, Setting
+from report.results import Result, settings_of
 
 EPOCHS, BATCH = "Change_epochs/", "Change_batch_size/"
 RATE, LOSS = "Change_learning_rate/", "Change_loss_function/"
@@ -118,7 +118,7 @@ def print_epochs(runs: Runs) -> None:
         results = runs[EPOCHS + number]
         rises = [100 * (run.history[-1, 2] / run.history[:, 2].min() - 1) for run in results]
         words = f"the loss ends {fmean(rises):.0f} % above its minimum"
-        truths = [overfits(Setting("", "", (), [result])) for result in results]
+        truths = [overfits(*settings_of([result])) for result in results]
         print_share(f"{number} epochs overfit", truths, words)
     longer = ("base", [f"{EPOCHS}80"])
     print_order("80 epochs test better than 20 (kept)", runs, longer, 1, test)

@@ -7,7 +7,7 @@ images, with sharing and all its processes; that of --before takes turns with it
 
 The report's way, one training for each setting of the studies, would take an hour: one epoch
 of each batch size is timed on a quarter of the images and multiplied by 4 and by the epochs
-that the studies ask for; its tests and start-ups count as nothing.
+that the studies and the base's seeds ask for; its tests and start-ups count as nothing.
 """
 
 import subprocess
@@ -24,7 +24,7 @@ from at_once import in_turn, parser
 from measure import PROJECT, alternate, print_machine, print_ratios
 
 from dataset import load_data
-from my_script import BASE, STUDIES
+from my_script import BASE, BASE_SEEDS, STUDIES
 from studies.plan import all_runs
 
 EVERY = 4  # the report's way is timed on one image in so many
@@ -33,8 +33,9 @@ EVERY = 4  # the report's way is timed on one image in so many
 def report_seconds(options: Namespace) -> float:
     """Seconds of all trainings in the report's way, from epochs on a share of the images."""
     data = load_data(options.data, options.image_size)
-    # Without further seeds of the base: the report trained every setting once.
-    settings = [run.settings for run in all_runs(STUDIES, BASE, range(0), Path(), range(1))]
+    # The base's other seeds count here too: the studies hold it already with the first.
+    others = range(1, BASE_SEEDS)
+    settings = [run.settings for run in all_runs(STUDIES, BASE, others, Path(), range(1))]
     epochs = sum(run["epochs"] for run in settings)
     print(f"the report's way: {len(settings)} trainings, {epochs} epochs")
     sizes = {run["batch_size"] for run in settings}

@@ -25,19 +25,11 @@ REMEDIES = {
 class InputError(Exception):
     """Bad input or surroundings; the message says what is wrong, where, and what to do."""
 
-    status = 2
-
-
-class RunError(InputError):
-    """A run that failed for no fault of its input."""
-
-    status = 1
-
 
 def run_program(main: Callable[[], int]) -> None:
     """Run a program's `main` and exit with its status.
 
-    2 after one line on bad input, 1 after one line on a failed run, 130 on Ctrl-C.
+    2 after one line on bad input, 130 on Ctrl-C.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold any bytes
@@ -47,14 +39,14 @@ def run_program(main: Callable[[], int]) -> None:
         status = main()
         sys.stdout.flush()
     except InputError as error:
-        status = complain(str(error), error.status)
+        status = complain(str(error))
     except BrokenPipeError:  # the reader, `head` for one, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         remedy = REMEDIES.get(error.errno, "check the path and the disk")
-        status = complain(f"{(error.strerror or str(error)).lower()}{where}; {remedy}", 2)
+        status = complain(f"{(error.strerror or str(error)).lower()}{where}; {remedy}")
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         print("\nstopped; the same command (without --fresh) goes on from here", file=sys.stderr)
@@ -62,10 +54,10 @@ def run_program(main: Callable[[], int]) -> None:
     sys.exit(status)
 
 
-def complain(message: str, status: int) -> int:
-    """Write a message as one line of standard error; the status is handed through."""
+def complain(message: str) -> int:
+    """Write a message as one line of standard error; the status for bad input."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    return status
+    return 2
 
 
 def end_with_parent() -> None:

@@ -1,13 +1,12 @@
 """Decoded images on disk: made once, complete or not there, mapped into memory by every run.
 
     with building(folder) as work:
-        decoded = decode_into(work / "images", source.items(), image_size=64)
+        good, bad = decode_into(work / "images", source.items(), image_size=64)
 
 They lie in $XDG_CACHE_HOME/cnn_experiments (~/.cache by default) and can be deleted at any time.
 """
 
 import contextlib
-import hashlib
 import mmap
 import os
 import shutil
@@ -18,7 +17,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -65,41 +63,28 @@ def building(folder: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-class Decoded(NamedTuple):
-    """What is known of decoded images beside their pixels.
-
-    The items that could be decoded, the digests of their files' bytes, (name, reason) of those
-    that could not, and the digest of all pixels.
-    """
-
-    items: list[Item]
-    digests: list[str]
-    bad: list[tuple[str, str]]
-    digest: str
-
-
-def decode_into(path: Path, items: list[Item], image_size: int) -> Decoded:
+def decode_into(path: Path, items: list[Item], image_size: int) -> tuple[list[Item], list[str]]:
     """Decode items on all cores into one file of uint8 (H, W, 3) images, one after another.
 
+    Returns the items in that file, and those that could not be decoded as "name (reason)".
     Memory holds one block of images, however many there are.
     """
-    good, digests, bad, all_pixels = [], [], [], hashlib.sha256()
-    progress, decode = Progress(), partial(decode_or_reason, image_size=image_size)
+    good, bad, progress = [], [], Progress()
+    decode = partial(decode_or_reason, image_size=image_size)
     silence, pool = warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count())
     with path.open("wb") as file, pool, silence:
         warnings.simplefilter("ignore")  # Pillow's: what it cannot read is listed
         for start in range(0, len(items), BLOCK):
             block = items[start : start + BLOCK]
-            for item, (pixels, note) in zip(block, pool.map(decode, block), strict=True):
-                if pixels is None:
-                    bad.append((item.name, note))
+            decoded = pool.map(decode, [item.image for item in block])
+            for item, pixels in zip(block, decoded, strict=True):
+                if isinstance(pixels, str):
+                    bad.append(f"{item.name} ({pixels})")
                 else:
                     file.write(pixels)
-                    all_pixels.update(pixels)
                     good.append(item)
-                    digests.append(note)
             progress.show(f"decoding images: {start + len(block)} of {len(items)}")
         file.flush()
         os.fsync(file.fileno())
     progress.clear()
-    return Decoded(good, digests, bad, all_pixels.hexdigest())
+    return good, bad

@@ -15,9 +15,7 @@ from records.files import digest_of
 
 PARTS = ("train", "valid", "test")
 # Any other file (Thumbs.db, .DS_Store, notes) is not meant as an image.
-ENDINGS = tuple(
-    ".jpg .jpeg .jfif .png .gif .bmp .webp .tif .tiff .ppm .pgm .pbm".split()  # noqa: SIM905
-)
+ENDINGS = ".jpg .jpeg .jfif .png .gif .bmp .webp .tif .tiff .ppm .pgm .pbm"
 
 
 class Item(NamedTuple):
@@ -30,12 +28,15 @@ class Item(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Two classes of images, by name; `items` lists them when they are to be decoded."""
+    """Two classes of images, by name; `items` lists them when they are to be decoded.
+
+    `stamp` changes whenever the images do; empty where only a change of the code changes them.
+    """
 
     name: str
     classes: tuple[str, str]
-    stamp: str  # changes whenever the images do
     items: Callable[[], list[Item]]
+    stamp: str = ""
 
 
 def folder_source(folder: Path) -> Source:
@@ -45,29 +46,32 @@ def folder_source(folder: Path) -> Source:
     """
     parts = [part for part in PARTS if (folder / part).is_dir()]
     if parts and not {"train", "test"} <= set(parts):
-        missing = "test" if "train" in parts else "train"
-        remedy = "add one, or put just the two class folders there"
-        raise InputError(f"{folder} holds {' and '.join(parts)} but no {missing} folder; {remedy}")
+        remedy = "put train and test there, or just the two class folders"
+        raise InputError(f"{folder} holds {' and '.join(parts)} only; {remedy}")
     roots = {part: folder / part for part in parts} or {"": folder}
     classes = class_names(list(roots.values()))
-    items, stamps = [], []
+    items = []
     for part, root in roots.items():
         for target, name in enumerate(classes):
-            files = list(image_files(root / name))
-            if not files:
-                endings = " ".join(ENDINGS)
-                raise InputError(f"{root / name} holds no images ({endings}); put some there")
-            for path, state in files:
+            for path in image_files(root / name):
                 shown = as_text(path.relative_to(folder).as_posix())
                 items.append(Item(shown, part, target, path))
-                stamps.append((shown, state.st_size, state.st_mtime_ns))
     classes = tuple(map(as_text, classes))
-    return Source(str(folder.resolve()), classes, digest_of([classes, stamps]), lambda: items)
+    return Source(str(folder.resolve()), classes, lambda: items, stamp_of(items))
 
 
 def as_text(name: str) -> str:
-    """Escape the bytes of a file's name that are no text."""
+    """Escape the bytes of a file's name that are no text, which matplotlib cannot draw."""
     return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def stamp_of(items: list[Item]) -> str:
+    """Digest of files' names, classes, sizes and times of change; OSError if one is missing."""
+    stamps = []
+    for name, part, target, path in items:
+        state = path.stat() if path.exists() else path.lstat()  # a link may lead nowhere
+        stamps.append((name, part, target, state.st_size, state.st_mtime_ns))
+    return digest_of(stamps)
 
 
 def class_names(roots: list[Path]) -> list[str]:
@@ -76,12 +80,12 @@ def class_names(roots: list[Path]) -> list[str]:
     for root in roots:
         folders = (child.name for child in root.iterdir() if child.is_dir())
         names = sorted(name for name in folders if not name.startswith((".", "__")))
-        if not names and next(image_files(root), None):
-            raise InputError(f"{root} holds pictures but no class folders; name the folder above")
+        if not names:
+            raise InputError(f"{root} holds no class folders; add two or name the folder above")
         if len(names) != 2:
-            listed = f" ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})" if names else ""
-            folders = f"{len(names)} class folder{'s' * (len(names) != 1)}{listed}"
-            raise InputError(f"{root} holds {folders}; a binary classifier needs exactly 2")
+            shown = ", ".join(names[:5] + ["…"] * (len(names) > 5))
+            listed = f"{len(names)} class folder{'s' * (len(names) > 1)} ({shown})"
+            raise InputError(f"{root} holds {listed}; a binary classifier needs exactly 2")
         first = first or names
         if names != first:
             both = f"{roots[0]} holds {', '.join(first)}, {root} holds {', '.join(names)}"
@@ -89,7 +93,7 @@ def class_names(roots: list[Path]) -> list[str]:
     return first
 
 
-def image_files(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
+def image_files(root: Path) -> Iterator[Path]:
     """Walk a class folder, nested ones too, in a fixed order; hidden files are passed over.
 
     A folder that links lead to more than once, a loop of them for one, counts once.
@@ -101,9 +105,9 @@ def image_files(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
         names = [] if place in seen else sorted(names)
         seen.add(place)
         for name in names:
-            if name.lower().endswith(ENDINGS) and not name.startswith("."):
-                path = Path(folder, name)
-                yield path, path.stat() if path.exists() else path.lstat()
+            path = Path(folder, name)
+            if path.suffix.lower() in ENDINGS.split() and not name.startswith("."):
+                yield path
 
 
 def raise_error(error: OSError) -> None:
@@ -113,9 +117,7 @@ def raise_error(error: OSError) -> None:
 
 def pictures_in(path: Path) -> list[Path]:
     """A picture itself, or all pictures in a folder; InputError if there are none."""
-    if not path.exists():
-        raise InputError(f"{path} is not there; --predict takes pictures and folders")
-    pictures = [file for file, _ in image_files(path)] if path.is_dir() else [path]
-    if not pictures:
-        raise InputError(f"{path} holds no images; --predict takes pictures and folders of them")
+    pictures = list(image_files(path)) if path.is_dir() else [path]
+    if not pictures or not path.exists():
+        raise InputError(f"{path} is not there or holds no images; name pictures or their folder")
     return pictures

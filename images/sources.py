@@ -11,8 +11,7 @@ from pathlib import Path
 
 from console.errors import InputError
 from images import shapes
-from images.folders import ENDINGS, Item, Source, folder_source
-from records.files import digest_of, file_digest
+from images.folders import ENDINGS, Item, Source, folder_source, stamp_of
 from records.runs import PROJECT
 
 DOWNLOADS = PROJECT / "data"  # where pets and cifar10 are kept
@@ -32,16 +31,17 @@ def fill_data_defaults(options: Namespace) -> Namespace:
 
 def default_source(folder: Path) -> str:
     """Name the source used when the user names none: data/ if it holds images, else shapes."""
-    names = [child.name for child in folder.iterdir()] if folder.is_dir() else []
-    folders = [name for name in names if (folder / name).is_dir()]
-    pictures = [name for name in names if name.lower().endswith(ENDINGS)]
-    return str(folder) if pictures or {*folders} - {PETS_FOLDER, CIFAR_FOLDER} else "shapes"
+    children = list(folder.iterdir()) if folder.is_dir() else []
+    pictures = any(child.suffix.lower() in ENDINGS.split() for child in children)
+    folders = {child.name for child in children if child.is_dir()} - {PETS_FOLDER, CIFAR_FOLDER}
+    return str(folder) if pictures or folders else "shapes"
 
 
 def open_source(data: str) -> Source:
     """Find out what images a source holds; public sets are downloaded first where needed.
 
-    InputError if the folder is missing or laid out otherwise, or nothing could be fetched.
+    InputError if the folder is missing or laid out otherwise, or nothing could be fetched;
+    OSError if a file of a public set is missing.
     """
     if data in BUILT_IN:
         return {"shapes": shapes_source, "pets": pets_source, "cifar10": cifar10_source}[data]()
@@ -58,7 +58,7 @@ def shapes_source() -> Source:
         drawn = shapes.draw_all()
         return [Item(f"{part}/{n:05d}", part, *image) for n, (part, *image) in enumerate(drawn)]
 
-    return Source("shapes", shapes.CLASSES, file_digest(Path(shapes.__file__)), items)
+    return Source("shapes", shapes.CLASSES, items)
 
 
 def pets_source() -> Source:
@@ -70,28 +70,20 @@ def pets_source() -> Source:
     root, items = DOWNLOADS / PETS_FOLDER, []
     if not (root / "annotations/test.txt").is_file() or not (root / "images").is_dir():
         download("OxfordIIITPet", split="trainval")
-    try:
-        for part, name in (("train", "trainval"), ("test", "test")):
-            lines = (root / f"annotations/{name}.txt").read_text(encoding="utf-8").splitlines()
-            for image, _, species, _ in (
-                line.split() for line in lines if line.strip()[:1] not in "#"
-            ):
-                picture = root / "images" / f"{image}.jpg"
-                items.append(Item(picture.name, part, int(species) - 1, picture))
-        stamps = [(item.part, item.target, *size_and_time(item.image)) for item in items]
-    except FileNotFoundError as error:
-        remedy = f"remove {root} and run again, which downloads it anew"
-        raise InputError(f"{error.filename} is missing; {remedy}") from None
-    return Source("pets", CLASSES, digest_of(stamps), lambda: items)
+    for part, name in (("train", "trainval"), ("test", "test")):
+        for line in (root / f"annotations/{name}.txt").read_text(encoding="utf-8").splitlines():
+            image, _, species, _ = line.split()
+            file = root / f"images/{image}.jpg"
+            items.append(Item(file.name, part, int(species) - 1, file))
+    return Source("pets", CLASSES, lambda: items, stamp_of(items))
 
 
 def cifar10_source() -> Source:
-    """CIFAR-10 (Krizhevsky 2009) with its own train/test split."""
-    root = DOWNLOADS / CIFAR_FOLDER
-    if not (root / "test_batch").is_file():
-        download("CIFAR10", train=True)
-    stamps = [size_and_time(path) for path in sorted(root.iterdir())]
-    return Source("cifar10", CLASSES, digest_of(stamps), cifar10_items)
+    """CIFAR-10 (Krizhevsky 2009) with its own train/test split, downloaded when decoded.
+
+    No stamp: torchvision checks the digests of its files.
+    """
+    return Source("cifar10", CLASSES, cifar10_items)
 
 
 def cifar10_items() -> list[Item]:
@@ -115,9 +107,3 @@ def download(name: str, **options: object) -> object:
     except (OSError, RuntimeError) as error:
         remedy = "connect to a network, copy the files there, or name a folder (--data)"
         raise InputError(f"cannot fetch {name} into {DOWNLOADS}: {error}; {remedy}") from None
-
-
-def size_and_time(path: Path) -> tuple[str, int, int]:
-    """Name, size in bytes and time of change of a file; OSError if it is missing."""
-    state = path.stat()
-    return (path.name, state.st_size, state.st_mtime_ns)

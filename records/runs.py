@@ -11,7 +11,7 @@ import math
 from operator import itemgetter
 from pathlib import Path
 
-from records.files import file_digest, read_json
+from records.files import file_digest, read_csv, read_json
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Folders that change no number; images does not either, since its pixels have a digest.
@@ -30,8 +30,7 @@ def checkpoint_path(weight: Path) -> Path:
 
 def read_history(folder: Path) -> list[list[float]]:
     """Read a run's history.csv: one row of HISTORY_COLUMNS for each epoch."""
-    lines = (folder / "history.csv").read_text(encoding="utf-8").splitlines()[1:]
-    return [[float(value) for value in line.split(",")] for line in lines]
+    return [list(map(float, row.values())) for row in read_csv(folder / "history.csv")]
 
 
 def is_finite(row: list[float]) -> bool:

@@ -73,8 +73,7 @@ def plot_band(axes: Axes, histories: Histories, column: int, label: str, zorder:
     marker = "o" if len(epochs) == 1 else None
     (line,) = axes.plot(epochs, values.mean(0), marker=marker, label=label, zorder=zorder)
     if len(values) > 1:
-        band = {"color": line.get_color(), "alpha": 0.18, "linewidth": 0}
-        axes.fill_between(epochs, values.min(0), values.max(0), **band)
+        axes.fill_between(epochs, values.min(0), values.max(0), color=line.get_color(), alpha=0.18)
     return line.get_color()
 
 
@@ -83,10 +82,8 @@ def column_of(histories: Histories, column: int) -> np.ma.MaskedArray:
 
     A diverged seed is shorter than the others and ends in no number.
     """
-    values = np.full((len(histories), max(map(len, histories))), np.nan)
-    for row, history in zip(values, histories, strict=True):
-        row[: len(history)] = [epoch[column] for epoch in history]
-    return np.ma.masked_invalid(values)
+    epochs = itertools.zip_longest(*histories, fillvalue=[np.nan] * 5)
+    return np.ma.masked_invalid([[row[column] for row in rows] for rows in epochs]).T
 
 
 def style_curves(axes: Axes, kind: str, histories: Histories) -> None:
@@ -95,10 +92,8 @@ def style_curves(axes: Axes, kind: str, histories: Histories) -> None:
     axes.set(xlabel="Epoch", ylabel=kind.capitalize(), xticks=epoch_ticks(last))
     axes.set_xlim(0.5, last + max(0.5, 0.03 * last))
     axes.grid(axis="y")
-    if diverged := [len(history) for history in histories if not is_finite(history[-1])]:
-        seeds = f"{len(diverged)} of {len(histories)} seeds diverged"
-        one = f"diverged at epoch {diverged[0]}"
-        axes.set_title(seeds if len(histories) > 1 else one, color=ORANGE)
+    if diverged := [str(len(history)) for history in histories if not is_finite(history[-1])]:
+        axes.set_title(f"diverged at epoch {', '.join(diverged)}", color=ORANGE)
 
 
 def epoch_ticks(last: int) -> list[int]:
@@ -145,7 +140,7 @@ def draw_study(
     *panels, last = figure.subplots(1, 3, width_ratios=(4, 4, 3.2))
     for axes, columns in zip(panels, PICTURES.values(), strict=True):
         plot_curves(axes, curves, *columns)
-    limit_loss(panels[1], curves)
+    limit_loss(panels[1])
     if rows:
         plot_differences(last, rows)
         last.set_title("test accuracy: points from the base, 95% interval")
@@ -153,8 +148,9 @@ def draw_study(
         panels[0].legend()
     else:
         last.plot(accuracies, [0] * len(accuracies), "o", alpha=0.6)
-        spread = f"{np.mean(accuracies):.1f} ± {np.std(accuracies, ddof=1):.1f}"
-        last.set(title=f"test accuracy of each seed, %: {spread}", yticks=[])
+        spread = f" ± {np.std(accuracies, ddof=1):.1f}" if len(accuracies) > 1 else ""
+        mean = f"{np.mean(accuracies):.1f}{spread}"
+        last.set(title=f"test accuracy of each seed, %: {mean}", yticks=[])
     figure.suptitle(path.parent.name.replace("_", " "))
     save(figure, path)
 
@@ -173,13 +169,11 @@ def plot_curves(
     axes.set_title(f"valid-{kind} (train-{kind} faint{seeds})")
 
 
-def limit_loss(axes: Axes, curves: dict[str, Histories]) -> None:
+def limit_loss(axes: Axes) -> None:
     """Keep one exploding curve from pressing all others flat."""
-    histories = itertools.chain(*curves.values())
-    highs = np.ma.array([column_of([history], 2).max() for history in histories])
-    usual = 3 * np.ma.median(highs)
-    if 0 < usual < highs.max():
-        axes.set_ylim(0, usual)
+    highs = np.ma.array([np.ma.masked_invalid(line.get_ydata()).max() for line in axes.lines])
+    if highs.max() > 3 * np.ma.median(highs):
+        axes.set_ylim(0, 3 * np.ma.median(highs))
 
 
 # --- differences from the base ---------------------------------------------------------------
@@ -230,13 +224,12 @@ def plot_difference(axes: Axes, place: int, row: Row, limit: float) -> None:
     """One setting's mark, interval and number in points; an arrow where it is beyond the axis."""
     colour = {"better": BLUE, "worse": ORANGE}.get(row.verdict, GREY)
     value, low, high = (100 * share for share in (row.difference, row.low, row.high))
-    shown, at = f"{value:+.1f}".replace("-", "−"), np.clip(value, -0.93 * limit, 0.93 * limit)
-    mark, fill = (
-        "o><"[int(np.sign(value)) if at != value else 0],
-        colour if row.beyond_noise else "w",
-    )
+    at = np.clip(value, -0.93 * limit, 0.93 * limit)
+    mark = "o" if at == value else "<" if value < 0 else ">"
+    fill = colour if row.beyond_noise else "w"
     axes.plot([low, high], [place, place], "-", color=colour, linewidth=1.8)
     axes.plot(at, place, mark, color=colour, markerfacecolor=fill, markersize=6)
+    shown = f"{value:+.1f}".replace("-", "−")
     axes.text(at, place - 0.25, shown, ha="center", va="bottom", color=colour, fontsize=8)
 
 

@@ -6,6 +6,7 @@
 The sentences stand in the templates answer.txt and study.txt beside this file, one a line.
 """
 
+import functools
 import math
 from collections import Counter
 from dataclasses import dataclass, field
@@ -171,19 +172,23 @@ def make_answer(settings: list[Setting]) -> Answer:
 
 def sentences(template: str, **values: object) -> list[str]:
     """Fill a template of sentences, one a line."""
-    text = environment(autoescape=False).get_template(template).render(**values)
+    text = templates().get_template(template).render(**values)
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def environment(autoescape: bool) -> jinja2.Environment:
+@functools.cache
+def templates() -> jinja2.Environment:
     """Templates beside this file, with the rules, thresholds and words that they speak of."""
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    trim = {"trim_blocks": True, "lstrip_blocks": True}
-    templates = jinja2.Environment(loader=loader, autoescape=autoescape, **trim)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=jinja2.select_autoescape(["html"]),  # the others hold sentences, no markup
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     words_of = {"mean": fmean, "percent": percent, "points": points, "words": words, "span": span}
-    templates.filters |= words_of
-    templates.globals |= {"rules": globals(), "comparison": comparison, "mean": fmean}
-    return templates
+    environment.filters |= words_of
+    environment.globals |= {"rules": globals(), "comparison": comparison, "mean": fmean}
+    return environment
 
 
 def percent(share: float, digits: int = 1) -> str:

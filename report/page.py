@@ -1,6 +1,6 @@
 """Finished runs -> pictures, results.csv and the report as one HTML file.
 
-    Report(out, runs, data, identity_for).write(open_runs=0)
+    write_report(out, runs, data, identity_for, open_runs=0)
 
 Only files are read: the report can be rebuilt at any time without training. The page is the
 template page.html beside this file, with its style.css inside.
@@ -9,8 +9,7 @@ template page.html beside this file, with its style.css inside.
 import base64
 import io
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean
@@ -29,48 +28,42 @@ EXAMPLES = 12  # of each class on the sheet of examples
 MISTAKES = 24
 
 
-@dataclass(frozen=True)
-class Report:
-    """The results of all runs in one folder, and the document about them.
+def write_report(
+    out: Path,
+    runs: list[Run],
+    data: Data,
+    identity_for: Callable,
+    open_runs: int,
+    failed: list[str],
+) -> list[str]:
+    """Read what is finished; write results.csv, pictures and report.html; the answer's sentences.
 
-    `identity_for(settings)` is what a finished training must have.
+    `identity_for(settings)` is what a finished training must have, `failed` names failed runs.
     """
-
-    out: Path
-    runs: list[Run]
-    data: Data
-    identity_for: Callable[[dict], dict]
-
-    @property
-    def path(self) -> Path:
-        return self.out / "result" / "report.html"
-
-    def write(self, open_runs: int, failed_runs: Sequence[str] = ()) -> list[str]:
-        """Read what is finished; write results.csv, pictures and page; the answer's sentences."""
-        results = read_results(self.runs, self.identity_for, self.data.digest)
-        write_results_csv(self.path.with_name("results.csv"), results)
-        settings = settings_of(results)
-        studies = {study: list(group) for study, group in groupby(settings, lambda s: s.study)}
-        answer = findings.make_answer(settings)
-        draw_all(self.path.parent, studies, answer, self.data.classes)
-        valid = np.bincount(self.data.targets[self.data.splits["valid"]])
-        guessing = findings.Guessing(valid.max() / valid.sum(), valid.sum())
-        told = {"answer": answer, "guessing": guessing, "results": results, "report": self,
-                "failed": findings.failed(settings, guessing)}  # fmt: skip
-        page = findings.environment(autoescape=True)
-        page.filters |= {"picture": picture, "score": score, "tile": tile, "shell": shlex.join}
-        page.globals |= {"examples": examples, "mistakes": mistakes, "bincount": np.bincount}
-        answered = findings.sentences("answer.txt", **told)
-        study_sentences = {study: findings.sentences("study.txt", settings=group, **told)
+    folder = out / "result"
+    results = read_results(runs, identity_for, data.digest)
+    write_results_csv(folder / "results.csv", results)
+    settings = settings_of(results)
+    studies = {study: list(group) for study, group in groupby(settings, lambda s: s.study)}
+    answer = findings.make_answer(settings)
+    draw_all(folder, studies, answer, data.classes)
+    valid = np.bincount(data.targets[data.splits["valid"]])
+    guessing = findings.Guessing(valid.max() / valid.sum(), valid.sum())
+    told = {"answer": answer, "guessing": guessing, "results": results}
+    told["failed"] = findings.failed(settings, guessing)
+    answered = findings.sentences("answer.txt", **told)
+    sentences = {study: findings.sentences("study.txt", settings=group, **told)
                  for study, group in studies.items()}  # fmt: skip
-        text = page.get_template("page.html").render(
-            **told, open_runs=open_runs, failed_runs=failed_runs, answered=answered,
-            study_sentences=study_sentences,
-            base=studies.pop(BASE_STUDY, [None])[0], studies=studies, pictures=figures.PICTURES,
-            style=Path(__file__).with_name("style.css").read_text(encoding="utf-8"),
-        )  # fmt: skip
-        write_text(self.path, text)
-        return answered
+    base = studies.pop(BASE_STUDY, [None])[0]
+    page = findings.templates()
+    page.filters |= {"picture": picture, "score": score, "tile": tile, "shell": shlex.join}
+    page.globals |= {"examples": examples, "mistakes": mistakes, "bincount": np.bincount}
+    shown = {"folder": folder, "runs": runs, "data": data, "open_runs": open_runs, "base": base,
+             "failed_runs": failed, "answered": answered, "study_sentences": sentences,
+             "studies": studies, "pictures": figures.PICTURES}  # fmt: skip
+    text = page.get_template("page.html").render(**told, **shown)
+    write_text(folder / "report.html", text)
+    return [*answered, f"report: {folder / 'report.html'}"]
 
 
 def draw_all(folder: Path, studies: dict, answer: findings.Answer, classes: list[str]) -> None:
@@ -79,13 +72,13 @@ def draw_all(folder: Path, studies: dict, answer: findings.Answer, classes: list
     for study, settings in studies.items():
         for setting in settings:
             draw_setting(setting, classes)
-        curves = {each.label: [run.history.tolist() for run in each.results] for each in settings}
+        curves = {each.label: [run.history for run in each.results] for each in settings}
         rows = {setting.label: answer.rows.get(setting.key) for setting in settings}
-        rows = {} if study == BASE_STUDY or not answer.rows else rows
+        if study != BASE_STUDY and answer.rows:
+            compared[study] = rows
         accuracies = [100 * share for setting in settings for share in setting.accuracies]
         path = folder / study / "comparison.png"
-        figures.draw_study(path, curves, list(rows.values()), accuracies)
-        compared |= {study: rows} if rows else {}
+        figures.draw_study(path, curves, list(compared.get(study, {}).values()), accuracies)
     if compared:
         figures.draw_answer(folder / "answer.png", compared, named_from(*answer.size))
 

@@ -4,9 +4,10 @@ settings = settings_of(read_results(runs, identity_for, data.digest))
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,65 +15,55 @@ from console.options import SETTINGS
 from records.files import read_json, write_csv
 from records.runs import read_history, why_not_tested, why_not_trained
 from report.comparison import wilson
-from studies.plan import BASE_STUDY, Run
+from studies.plan import BASE_STUDY, Run, changed_by
 
 
-@dataclass(frozen=True)
-class Result:
-    """A finished run: its records train.json and test.json, its history, float (epochs, 5)."""
+class Result(NamedTuple):
+    """A finished run: its records train.json and test.json, its history, float (epochs, 5).
+
+    Then shares: test accuracy of the kept and of the last weights, validation accuracy at the
+    kept epoch, 0 if none could be kept.
+    """
 
     run: Run
     train: dict
     test: dict
     history: np.ndarray
-
-    @property
-    def accuracy(self) -> float:
-        return self.test["correct"] / self.test["test_images"]
-
-    @property
-    def last_accuracy(self) -> float:
-        return self.test["last_correct"] / self.test["test_images"]
-
-    @property
-    def valid_accuracy(self) -> float:
-        """Validation accuracy at the kept epoch; 0 if no epoch could be kept."""
-        kept = self.train["kept_epoch"]
-        return float(self.history[kept - 1, 4]) if kept else 0.0
+    accuracy: float
+    last_accuracy: float
+    valid_accuracy: float
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """All finished runs of one setting, one a seed; `label` names it within its study.
 
     `key` holds its settings but the seed, (name, value): another study's setting with the same
-    key is the same.
+    key is the same. `diverged` are those of its runs that did.
     """
 
     study: str
+    changed: str
     label: str
     key: tuple
     results: list[Result]
-
-    @property
-    def changed(self) -> str:
-        return self.results[0].run.changed
+    accuracies: list[float]
+    diverged: list[Result]
 
     @property
     def name(self) -> str:
         return f"{self.changed} {self.label}"
 
-    @property
-    def accuracies(self) -> list[float]:
-        return [result.accuracy for result in self.results]
-
-    @property
-    def diverged(self) -> list[Result]:
-        return [result for result in self.results if result.train["diverged"]]
-
     def mean(self, value_of: Callable[[Result], float]) -> float:
         """The mean over its runs."""
         return fmean(map(value_of, self.results))
+
+
+def read_result(run: Run) -> Result:
+    """Read a finished run; OSError or KeyError if it is none."""
+    train, test = (read_json(run.result / f"{name}.json") for name in ("train", "test"))
+    history, kept = np.array(read_history(run.result)), train["kept_epoch"]
+    shares = (test[name] / test["test_images"] for name in ("correct", "last_correct"))
+    return Result(run, train, test, history, *shares, history[kept - 1, 4] if kept else 0.0)
 
 
 def read_results(
@@ -82,25 +73,32 @@ def read_results(
 
     `identity_for(settings)` is what a finished training must have, `images` the images' digest.
     """
-    results = []
-    for run in runs:
+
+    def is_finished(run: Run) -> bool:
         places = (run.result, run.weight)
-        unfinished = why_not_trained(*places, identity_for(run.settings))
-        if not unfinished and not why_not_tested(*places, images):
-            records = (read_json(run.result / f"{name}.json") for name in ("train", "test"))
-            results.append(Result(run, *records, np.array(read_history(run.result))))
-    return results
+        trained = not why_not_trained(*places, identity_for(run.settings))
+        return trained and not why_not_tested(*places, images)
+
+    return [read_result(run) for run in runs if is_finished(run)]
+
+
+def setting_of(result: Result) -> tuple:
+    """Study, what it changes, label and key of the setting that a run belongs to."""
+    run = result.run
+    label = "base" if run.study == BASE_STUDY else str(run.value)
+    key = tuple(setting for setting in run.settings.items() if setting[0] != "seed")
+    return run.study, changed_by(run.study), label, key
 
 
 def settings_of(results: list[Result]) -> list[Setting]:
-    """The results by study and setting, in the order of the studies, the base first."""
-    groups: dict[tuple, list[Result]] = {}
-    for result in results:
-        run = result.run
-        label = "base" if run.study == BASE_STUDY else str(run.value)
-        key = tuple(setting for setting in run.settings.items() if setting[0] != "seed")
-        groups.setdefault((run.study, label, key), []).append(result)
-    return [Setting(*names, group) for names, group in groups.items()]
+    """The results, in the order of the studies, by setting."""
+    settings = []
+    for names, group in groupby(results, setting_of):
+        group = list(group)
+        accuracies = [result.accuracy for result in group]
+        diverged = [result for result in group if result.train["diverged"]]
+        settings.append(Setting(*names, group, accuracies, diverged))
+    return settings
 
 
 def write_results_csv(path: Path, results: list[Result]) -> None:

@@ -1,6 +1,7 @@
 """Trainings and tests as child programs: several at once, watched until the last has ended.
 
-    Children(chains, command_for, jobs=2, progress=Progress()).run(on_finished)
+    for child in Children(chains, command_for, jobs=2).run(Progress()):
+        print(child.training.names, child.program, child.process.returncode)
 
 Every child has one thread, writes to its run's log, and ends when this program does.
 """
@@ -8,7 +9,6 @@ Every child has one thread, writes to its run's log, and ends when this program 
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -57,20 +57,16 @@ def shell_line(chain: list[Training], command_for: Command) -> str:
 
 @dataclass
 class Child:
-    """A running program: one step of a chain of trainings, and the steps after it."""
+    """A program that was started: one step of a chain, and the steps after it."""
 
-    steps: Iterator[Step]
     training: Training
     program: str
+    later: Iterator[Step]
     process: subprocess.Popen
-    started: float
+    log: Path
 
     def __str__(self) -> str:
         return f"{self.training.main_run.name} {self.program} {self.epochs_done() or ''}"
-
-    @property
-    def log(self) -> Path:
-        return self.training.main_run.result / "log.txt"
 
     def last_lines(self) -> list[str]:
         """The last lines of its log, without reading much of it."""
@@ -79,46 +75,47 @@ class Child:
             return file.read().decode(errors="replace").splitlines()[-LAST_LINES:]
 
     def epochs_done(self) -> int:
-        """Epochs that a running training has done in this call, from its log."""
+        """Epochs that a training has done in this call, from its log."""
         before = self.training.settings["epochs"] - self.training.epochs_to_do
         numbers = [line.split()[1] for line in self.last_lines() if line.startswith("epoch ")]
         return max(0, int(numbers[-1]) - before) if numbers and self.program == "train" else 0
 
 
 class Children:
-    """Chains of trainings under way, and what has come of them."""
+    """Chains of trainings under way."""
 
-    def __init__(
-        self, chains: list[list[Training]], command_for: Command, jobs: int, progress: Progress
-    ) -> None:
-        self.waiting = [steps_of(chain) for chain in chains]
-        self.command_for, self.jobs, self.progress = command_for, jobs, progress
+    def __init__(self, chains: list[list[Training]], command_for: Command, jobs: int) -> None:
+        self.chains, self.command_for, self.jobs = chains, command_for, jobs
         self.running: list[Child] = []
-        self.failed: list[Child] = []
-        self.epochs = sum(training.epochs_to_do for chain in chains for training in chain)
-        self.epochs_done, self.started = 0, time.monotonic()
+        self.started = time.monotonic()
 
-    def run(self, on_finished: Callable[[Training], None]) -> None:
-        """Run every step, and `on_finished` after each test while the next step runs already.
+    def run(self, progress: Progress) -> Iterator[Child]:
+        """Run every step, and give each child that ends; its chain's next one runs by then.
 
-        `failed` then holds the failed programs. Whatever ends this call ends the children too.
+        Whatever ends this call ends the children too.
         """
+        waiting = [steps_of(chain) for chain in self.chains]
         try:
-            while self.waiting or self.running:
-                while self.waiting and len(self.running) < self.jobs:
-                    self.start_next(self.waiting.pop(0))
-                self.show()
+            while waiting or self.running:
+                while waiting and len(self.running) < self.jobs:
+                    self.start_next(waiting.pop(0))
+                if progress.in_place:
+                    progress.show(" | ".join(map(str, self.running)) + self.time_left())
                 time.sleep(POLL_SECONDS)
                 for child in [child for child in self.running if child.process.poll() is not None]:
-                    self.settle(child)
-                    self.start_next(child.steps)
-                    if child.program == "test" and child.training.finished:
-                        on_finished(child.training)
+                    self.running.remove(child)
+                    child.process.stdin.close()
+                    if child.process.returncode == 0:
+                        setattr(child.training, f"why_{child.program}", "")
+                    else:
+                        child.training.epochs_to_do = 0  # none will be done in this call
+                    self.start_next(child.later)
+                    yield child
         finally:
             for child in self.running:  # they can go on from their checkpoints
                 child.process.terminate()
                 child.process.wait()
-            self.progress.clear()
+            progress.clear()
 
     def start_next(self, steps: Iterator[Step]) -> None:
         """Start the next step of a chain, if there is one."""
@@ -136,34 +133,16 @@ class Children:
                 env={**os.environ, **ONE_THREAD, STDIN_IS_PARENT: "1"},
                 start_new_session=True,  # Ctrl-C comes here alone, which then ends the children
             )
-        self.running.append(Child(steps, training, program, process, time.monotonic()))
-
-    def settle(self, child: Child) -> None:
-        """Take note of how a program ended."""
-        self.running.remove(child)
-        child.process.stdin.close()
-        training, status = child.training, child.process.returncode
-        training.seconds += time.monotonic() - child.started
-        self.epochs_done += training.epochs_to_do if child.program == "train" else 0
-        if status == 0:
-            setattr(training, f"why_{child.program}", "")
-            return
-        self.failed.append(child)
-        how = f"exit status {status}" if status > 0 else f"ended by {signal.Signals(-status).name}"
-        words = [f"FAILED {training.names}: {child.program}.py, {how}", *child.last_lines()]
-        self.progress.say("\n    ".join([*words, f"log: {child.log}"]))
+        self.running.append(Child(training, program, steps, process, log))
 
     def time_left(self) -> str:
         """A guess from the time that epochs have taken so far; empty where there is none."""
-        done = self.epochs_done + sum(child.epochs_done() for child in self.running)
-        left = (time.monotonic() - self.started) * (self.epochs - done) / max(done, 1)
-        return f", about {duration(left)} left" if 0 < done < self.epochs else ""
-
-    def show(self) -> None:
-        """Show what is running and the time left, on a terminal."""
-        if self.progress.in_place:
-            running = " | ".join(map(str, self.running))
-            self.progress.show(running + self.time_left())
+        trainings = [training for chain in self.chains for training in chain]
+        epochs = sum(training.epochs_to_do for training in trainings)
+        done = sum(training.epochs_to_do for training in trainings if not training.why_train)
+        done += sum(child.epochs_done() for child in self.running)
+        left = (time.monotonic() - self.started) * (epochs - done) / max(done, 1)
+        return f", about {duration(left)} left" if 0 < done < epochs else ""
 
 
 # --- what is started -------------------------------------------------------------------------
@@ -171,23 +150,25 @@ class Children:
 
 def command(training: Training, program: str, options: Namespace, device: str) -> list[str]:
     """The argument list of train.py or test.py for one training, runnable from any folder."""
-    data = options.data if options.data in BUILT_IN else str(Path(options.data).resolve())
-    line = [sys.executable, str(PROJECT / f"{program}.py"), "--data", data, "--device", device]
-    line += [
-        "--weight_path",
-        str(training.main_run.weight),
-        "--img_path",
-        str(training.main_run.result),
-    ]
-    line += ["--skip_bad_images"] if options.skip_bad_images else []
-    line += [] if options.dry_run else ["--no_pictures"]  # my_script.py draws them
+    run, data = training.main_run, options.data
+    named = {
+        "data": data if data in BUILT_IN else Path(data).resolve(),
+        "device": device,
+        "weight_path": run.weight,
+        "img_path": run.result,
+    }
+    switches = {
+        "skip_bad_images": options.skip_bad_images,
+        "no_pictures": not options.dry_run,  # my_script.py draws them
+    }
     if program == "train":
-        for name, value in {**training.settings, "image_size": options.image_size}.items():
-            line += [f"--{name}", str(value)]
-        line += ["--fresh"] if options.fresh else []
+        named |= {**training.settings, "image_size": options.image_size}
+        switches["fresh"] = options.fresh
         if training.shorter and (training.shorter.runs or not options.fresh):
-            line += ["--start_from", str(training.shorter.checkpoint)]
-    return line
+            named["start_from"] = training.shorter.checkpoint
+    words = [word for name, value in named.items() for word in (f"--{name}", str(value))]
+    words += [f"--{name}" for name, is_set in switches.items() if is_set]
+    return [sys.executable, str(PROJECT / f"{program}.py"), *words]
 
 
 def plain_device(name: str) -> str:

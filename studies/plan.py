@@ -16,10 +16,10 @@ from pathlib import Path
 from console.errors import InputError
 from console.options import SETTINGS
 from records import runs as files
-from records.files import file_digest, read_json, replacing
+from records.files import file_digest, replacing
 
 BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is noise
-Studies = dict[str, tuple[str, list]]
+Studies = dict[str, list]
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,14 @@ class Run:
     """One setting of a study with one seed: a row of the results, and where its files go."""
 
     study: str
-    changed: str
     value: float | str
     settings: dict = field(hash=False)
-    name: str
+    folder: str
     out: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.study}/{self.folder}"
 
     @property
     def result(self) -> Path:
@@ -59,7 +62,6 @@ class Training:
     why_train: str = ""
     why_test: str = ""
     epochs_to_do: int = 0
-    seconds: float = 0.0
 
     @property
     def names(self) -> str:
@@ -79,21 +81,22 @@ def check_studies(studies: Studies, base: dict) -> None:
     known = ", ".join(SETTINGS)
     if base.keys() != SETTINGS.keys() or not studies:
         raise InputError(f"my_script.py must name a study, and in BASE only {known}")
-    asked = [("BASE", name, value) for name, value in base.items()]
-    needed = f"must have what it changes ({known}; for seeds there is --seeds) and different values"
-    for study, contents in studies.items():
-        match contents:
-            case (changed, [_, *_] as values) if changed in SETTINGS and len({*values}) == len(
-                values
-            ):
-                asked += [(study, changed, value) for value in values]
-            case _:
-                raise InputError(f"{study!r} in my_script.py {needed}")
-        if Path(study).name != study or study in ("", "..", BASE_STUDY):
-            raise InputError(f"{study!r} in my_script.py is no folder name of yours; name it so")
-    for study, name, value in asked:
+    asked = [("BASE", *setting) for setting in base.items()]
+    for study, values in studies.items():
+        if changed_by(study) not in SETTINGS or not isinstance(values, list) or not values:
+            needed = f"Change_ with one of {known} and a list of values; for seeds there is --seeds"
+            raise InputError(f"{study!r} in my_script.py must be {needed}")
+        asked += [(study, changed_by(study), value) for value in values]
+    for index, (study, name, value) in enumerate(asked):
         if not is_readable(name, value):
             raise InputError(f"{value!r} of {study} in my_script.py cannot be {name}; see --help")
+        if (study, name, value) in asked[:index]:
+            raise InputError(f"{study} in my_script.py lists {value!r} twice; remove one")
+
+
+def changed_by(study: str) -> str:
+    """The setting that a study changes: Change_epochs -> epochs; empty for another name."""
+    return study.removeprefix("Change_") if study.startswith("Change_") else ""
 
 
 def is_readable(name: str, value: object) -> bool:
@@ -106,15 +109,13 @@ def is_readable(name: str, value: object) -> bool:
 
 def all_runs(studies: Studies, base: dict, base_seeds: range, out: Path, seeds: range) -> list[Run]:
     """Every run that the studies ask for, those of the base setting first."""
-    asked = [(BASE_STUDY, "seed", seed, seed, str(seed)) for seed in base_seeds]
-    for study, (changed, values) in studies.items():
+    runs = [Run(BASE_STUDY, seed, {**base, "seed": seed}, str(seed), out) for seed in base_seeds]
+    for study, values in studies.items():
         for value, seed in itertools.product(values, seeds):
+            settings = {**base, changed_by(study): value, "seed": seed}
             folder = str(value).replace(".", "_") + f"/seed_{seed}" * (len(seeds) > 1)
-            asked.append((study, changed, value, seed, folder))
-    return [
-        Run(study, changed, value, {**base, changed: value, "seed": seed}, f"{study}/{folder}", out)
-        for study, changed, value, seed, folder in asked
-    ]
+            runs.append(Run(study, value, settings, folder, out))
+    return runs
 
 
 def make_plan(asked_for: list[Run], others: list[Run]) -> list[list[Training]]:
@@ -144,8 +145,8 @@ def look_up(training: Training, identity: dict, images: str, fresh: bool) -> Non
     why = dict.fromkeys(places, "asked for with --fresh")
     if not fresh:
         why = {run: files.why_not_trained(run.result, run.weight, identity) for run in places}
-    trained = [run for run in places if not why[run]]
-    tests = {run: files.why_not_tested(run.result, run.weight, images) for run in trained}
+    tests = {run: files.why_not_tested(run.result, run.weight, images)
+             for run in places if not why[run]}  # fmt: skip
     if tests:
         training.main_run = min(tests, key=lambda run: bool(tests[run]))
         training.why_test = tests[training.main_run]
@@ -165,17 +166,10 @@ def epochs_to_reuse(training: Training) -> int:
     if unfinished and training.checkpoint.is_file():
         with contextlib.suppress(OSError, ValueError):
             reached = len(files.read_history(training.main_run.result))
-        training.why_train = f"interrupted after epoch {reached}"
+            training.why_train = f"interrupted after epoch {reached}"
     if shorter and (shorter.runs if shorter.why_train else shorter.checkpoint.is_file()):
         reached = max(reached, shorter.settings["epochs"])
     return min(reached, training.settings["epochs"])
-
-
-def in_order(chains: list[list[Training]], jobs: int) -> list[list[Training]]:
-    """The order of the runs: as planned one by one, else the longest first, to end together."""
-    if jobs == 1:
-        return chains
-    return sorted(chains, key=lambda chain: -sum(each.epochs_to_do for each in chain))
 
 
 def describe_plan(trainings: list[Training], runs: list[Run], jobs: int) -> str:
@@ -184,10 +178,11 @@ def describe_plan(trainings: list[Training], runs: list[Run], jobs: int) -> str:
     lines = [f"  {run.name:42} {describe_run(run, training_of[run.name])}" for run in runs]
     to_do = [training for training in trainings if training.runs and not training.finished]
     epochs = sum(training.epochs_to_do for training in to_do)
-    asked = f"{len(runs)} trainings, {sum(run.settings['epochs'] for run in runs)} epochs"
+    asked = [run.settings["epochs"] for run in runs if run.study != BASE_STUDY]
+    seeds = f"with {len(runs) - len(asked)} seeds of the base"
     left = f"{sum(bool(training.why_train) for training in to_do)} trainings, {epochs} epochs"
-    total = f"asked for: {asked}; to be done: {left}, {len(to_do)} tests; {jobs} at once"
-    return "\n".join(["settings:", *lines, total])
+    total = f"the studies ask for {len(asked)} trainings, {sum(asked)} epochs; to be done {seeds}:"
+    return "\n".join(["settings:", *lines, f"{total} {left}, {len(to_do)} tests; {jobs} at once"])
 
 
 def describe_run(run: Run, training: Training) -> str:
@@ -203,31 +198,12 @@ def describe_run(run: Run, training: Training) -> str:
     return f"to train {training.epochs_to_do} epochs{goes_on}: {training.why_train}"
 
 
-# --- after a training ------------------------------------------------------------------------
-
-
 def deliver(training: Training) -> None:
     """Copy a finished training's files to the other runs that share it, the records last."""
-    for run in training.runs:
+    for run in training.runs if training.finished else ():
         copies = {training.main_run.weight: run.weight}
         copies |= {training.main_run.result / name: run.result / name for name in files.RUN_FILES}
         for source, target in copies.items():
             if source.is_file() and file_digest(source) != file_digest(target):
                 with replacing(target) as temporary:
                     shutil.copyfile(source, temporary)
-
-
-def remove_spent_checkpoints(chains: list[list[Training]]) -> None:
-    """Remove checkpoints from which no longer training of the studies is still to go on."""
-    for chain in chains:
-        for position, training in enumerate(chain):
-            if all(later.finished for later in chain[position:]):
-                for run in training.runs + training.elsewhere:
-                    files.checkpoint_path(run.weight).unlink(missing_ok=True)
-
-
-def outcome(training: Training) -> str:
-    """A training's test accuracies for the screen, and whether it diverged."""
-    words = (training.main_run.result / "acc.txt").read_text(encoding="utf-8").split()
-    diverged = read_json(training.main_run.result / "train.json").get("diverged")
-    return f"test {words[2]} (last epoch {words[5]}){' diverged' * bool(diverged)}"

@@ -1,11 +1,15 @@
 """Images: every kind a folder may hold, splits, cache, bad files, leaks, public sets."""
 
+import hashlib
 import io
 import mmap
 import os
+import pickle
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +21,7 @@ import dataset
 from console.errors import InputError
 from dataset import load_data
 from images import cache, decode, shapes, sources
+from images.decode import decode_or_reason
 from records.files import read_json
 
 
@@ -29,7 +34,7 @@ def test_splits_are_stratified_disjoint_and_the_same_every_time(tmp_path):
     for name, count in (("cat", 50), ("dog", 30)):
         fill(tmp_path / name, count, first=len(name) * 1000 + count)
     data = load_data(str(tmp_path), 16)
-    counts = {part: np.bincount(data.targets[own]).tolist() for part, own in data.splits.items()}
+    counts = {part: np.bincount(data.targets[at]).tolist() for part, at in data.splits.items()}
     assert counts == {"train": [30, 18], "valid": [10, 6], "test": [10, 6]}
     together = np.concatenate(list(data.splits.values()))
     assert sorted(together) == list(range(80))
@@ -41,7 +46,7 @@ def test_splits_are_stratified_disjoint_and_the_same_every_time(tmp_path):
 
 def test_train_and_test_folders_keep_their_images_and_lend_a_fifth_to_valid(photos):
     data = load_data(str(photos), 16)
-    parts = {part: {data.names[i].split("/")[0] for i in own} for part, own in data.splits.items()}
+    parts = {part: {data.names[i].split("/")[0] for i in at} for part, at in data.splits.items()}
     assert parts == {"train": {"train"}, "valid": {"train"}, "test": {"test"}}
     assert len(data.splits["valid"]) == 4
 
@@ -51,7 +56,7 @@ def test_a_valid_folder_is_used_as_it_is(photos):
         fill(photos / "valid" / name, 3, first)
     data = load_data(str(photos), 16)
     assert {data.names[i].split("/")[0] for i in data.splits["valid"]} == {"valid"}
-    assert [len(own) for own in data.splits.values()] == [20, 6, 10]
+    assert [len(at) for at in data.splits.values()] == [20, 6, 10]
 
 
 def test_every_common_kind_of_picture_is_read(tmp_path):
@@ -96,18 +101,17 @@ def test_exif_orientation_turns_the_picture(tmp_path):
     assert image[:7].mean() > 245 and image[9:].mean() < 10
 
 
-def test_reduced_scale_decoding_is_close_to_full_decoding():
+def test_reduced_scale_decoding_is_close_to_full_decoding(tmp_path):
     y, x = np.mgrid[:400, :500]
     smooth = np.stack([x / 2, y / 2, (x + y) / 4], 2).astype(np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(smooth).save(file, "JPEG", quality=95)
+    picture_of(tmp_path / "smooth.jpg", Image.fromarray(smooth), quality=95)
     full = np.asarray(Image.fromarray(smooth).resize((64, 64), Image.BILINEAR)).astype(int)
-    assert np.abs(decode.decode(file.getvalue(), 64) - full).mean() < 3
+    assert np.abs(decode_or_reason(tmp_path / "smooth.jpg", 64) - full).mean() < 3
 
 
 def test_warm_cache_decodes_nothing_and_is_found_by_content(photos, monkeypatch):
     first = load_data(str(photos), 16)
-    monkeypatch.setattr(decode, "decode", lambda *_: pytest.fail("decoded twice"))
+    monkeypatch.setattr(cache, "decode_or_reason", lambda *_, **__: pytest.fail("decoded twice"))
     again = load_data(str(photos), 16)
     assert np.array_equal(first.images, again.images)
     assert again.digest == first.digest
@@ -137,7 +141,7 @@ def test_the_image_size_is_part_of_the_digest(photos):
 
 def test_two_processes_that_build_the_cache_at_once_do_not_hurt_each_other(photos, tmp_path):
     code = "import sys; from dataset import load_data; print(load_data(sys.argv[1], 16).digest)"
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "own")}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     both = [
         subprocess.Popen([sys.executable, "-c", code, str(photos)], cwd=PROJECT,
                          env=environment, stdout=subprocess.PIPE, text=True)
@@ -146,7 +150,7 @@ def test_two_processes_that_build_the_cache_at_once_do_not_hurt_each_other(photo
     digests = {process.communicate(timeout=60)[0] for process in both}
     assert [process.returncode for process in both] == [0, 0]
     assert len(digests) == 1
-    left = [path.name for path in (tmp_path / "own" / "cnn_experiments").iterdir()]
+    left = [path.name for path in (tmp_path / "cnn_experiments").iterdir()]
     assert len(left) == 1 and not left[0].startswith(".")
 
 
@@ -164,12 +168,10 @@ def bad_collection(root: Path) -> Path:
 
 def bomb() -> bytes:
     """A PNG of a few bytes that claims 60,000 by 60,000 pixels."""
-    import struct
-    import zlib
 
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + check
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + check
 
     head = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
@@ -180,7 +182,7 @@ def test_all_bad_files_are_named_with_their_reasons(tmp_path):
     with pytest.raises(InputError) as caught:
         load_data(str(root), 16)
     message = str(caught.value)
-    assert message.startswith("4 files")
+    assert message.startswith("unreadable images (4): train/cat/")
     for name in ("empty.jpg (empty file)", "short.jpg (", "text.png (", "bomb.png ("):
         assert f"train/cat/{name}" in message
     assert "--skip_bad_images" in message
@@ -189,22 +191,30 @@ def test_all_bad_files_are_named_with_their_reasons(tmp_path):
 def test_of_many_bad_files_the_first_20_are_named_and_the_rest_counted(photos):
     for number in range(30):
         (photos / "train" / "dog" / f"bad{number:02}.jpg").write_bytes(b"")
-    with pytest.raises(InputError, match=r"30 files.*bad19\.jpg \(empty file\) and 10 more"):
+    with pytest.raises(InputError, match=r"images \(30\).*bad19\.jpg \(empty file\) and 10 more"):
         load_data(str(photos), 16)
 
 
 def test_bad_files_can_be_skipped_and_are_counted(tmp_path):
     data = load_data(str(bad_collection(tmp_path / "photos")), 16, skip_bad_images=True)
-    assert "left out 4 unreadable files" in " ".join(data.warnings)
     assert len(data.names) == 30
-    assert any("left out 4 unreadable files, first: train/cat/" in note for note in data.warnings)
+    assert any("left out unreadable images (4): train/cat/" in note for note in data.warnings)
+
+
+def test_a_class_of_which_every_image_is_bad_is_an_error_even_if_they_may_be_skipped(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "bad.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match=r"class cat .* no readable image for train, and 0 in all"):
+        load_data(str(tmp_path), 16, skip_bad_images=True)
 
 
 def test_the_same_picture_in_two_splits_is_a_warning_with_examples(photos):
-    shutil.copy(photos / "train" / "cat" / "3.png", photos / "test" / "dog" / "other_name.png")
+    with Image.open(photos / "train" / "cat" / "3.png") as image:
+        picture_of(photos / "test" / "dog" / "encoded_otherwise.bmp", image)
     notes = " ".join(load_data(str(photos), 16).warnings)
-    assert "1 picture is in more than one split" in notes
-    assert "train/cat/3.png" in notes and "test/dog/other_name.png" in notes
+    assert "same pixels in several splits (1)" in notes
+    assert "train/cat/3.png" in notes and "test/dog/encoded_otherwise.bmp" in notes
 
 
 def test_no_warning_without_leaks_or_imbalance(photos):
@@ -222,12 +232,12 @@ def test_a_class_far_larger_than_the_other_is_a_warning_with_the_majority_share(
 @pytest.mark.parametrize(
     ("layout", "message"),
     [
-        ([], "holds 0 class folders; a binary classifier needs exactly 2"),
-        ([""], "holds pictures but no class folders; name the folder above"),
+        ([], "holds no class folders; add two or name the folder above"),
+        ([""], "holds no class folders; add two or name the folder above"),
         (["cat"], r"holds 1 class folder \(cat\)"),
         (["bird", "cat", "dog"], r"holds 3 class folders \(bird, cat, dog\); a binary"),
-        (["train/cat", "train/dog"], "holds train but no test folder"),
-        (["test/cat", "test/dog"], "holds test but no train folder"),
+        (["train/cat", "train/dog"], "holds train only; put train and test there"),
+        (["test/cat", "test/dog"], "holds test only; put train and test there"),
         (["train/a", "train/b", "test/a", "test/c"], "class folders differ: .* a, b, .* a, c"),
     ],
 )
@@ -245,7 +255,7 @@ def test_missing_folder_and_class_without_images_are_named(tmp_path):
     fill(tmp_path / "cat", 5)
     (tmp_path / "dog").mkdir()
     (tmp_path / "dog" / "notes.txt").write_text("empty")
-    with pytest.raises(InputError, match="dog holds no images"):
+    with pytest.raises(InputError, match=r"class dog .* and 0 in all; add some \(\.jpg \.jpeg "):
         load_data(str(tmp_path), 16)
 
 
@@ -271,8 +281,6 @@ def test_a_read_only_data_folder_is_no_problem_and_stays_as_it_is(photos):
 
 
 def test_shapes_are_the_same_pixels_on_every_platform():
-    import hashlib
-
     digest = hashlib.sha256()
     for part, target, image in shapes.draw_all():
         digest.update(f"{part} {target}".encode() + image.tobytes())
@@ -293,6 +301,12 @@ def test_without_data_the_folder_data_is_used_if_it_holds_images(tmp_path):
     assert sources.default_source(tmp_path / "data") == str(tmp_path / "data")
 
 
+@pytest.fixture
+def downloads(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(sources, "DOWNLOADS", tmp_path)
+    return tmp_path
+
+
 def make_pets(folder: Path) -> None:
     """A small Oxford-IIIT Pet as torchvision leaves it."""
     root = folder / "oxford-iiit-pet"
@@ -311,29 +325,26 @@ def make_pets(folder: Path) -> None:
         (root / "annotations" / f"{name}.txt").write_text("\n".join(lines) + "\n")
 
 
-def test_pets_are_read_in_their_own_layout_with_their_own_split(tmp_path):
-    make_pets(tmp_path)
-    data = load_data("pets", 16, download_folder=tmp_path)
+def test_pets_are_read_in_their_own_layout_with_their_own_split(downloads):
+    make_pets(downloads)
+    data = load_data("pets", 16)
     assert data.classes == ["cat", "dog"]
-    assert [len(own) for own in data.splits.values()] == [16, 4, 10]
+    assert [len(at) for at in data.splits.values()] == [16, 4, 10]
     tested = {data.names[i].split("_")[0]: data.targets[i] for i in data.splits["test"]}
     assert tested == {"Persian": 0, "pug": 1}
 
 
-def test_cifar10_cats_and_dogs_are_read_in_its_own_layout(tmp_path, monkeypatch):
-    import hashlib
-    import pickle
-
+def test_cifar10_cats_and_dogs_are_read_in_its_own_layout(downloads, monkeypatch):
     from torchvision.datasets import CIFAR10
 
-    root = tmp_path / "cifar-10-batches-py"
+    root = downloads / "cifar-10-batches-py"
     root.mkdir()
     labels = [0, 3, 5, 9] * 5
     names = ["airplane", "automobile", "bird", "cat", "deer"]
     names += ["dog", "frog", "horse", "ship", "truck"]
 
-    def write(name: str, content: dict) -> list[str]:
-        (root / name).write_bytes(pickle.dumps(content))
+    def write(name: str, values: dict) -> list[str]:
+        (root / name).write_bytes(pickle.dumps(values))
         return [name, hashlib.md5((root / name).read_bytes()).hexdigest()]
 
     def batch(name: str, seed: int) -> list[str]:
@@ -346,9 +357,9 @@ def test_cifar10_cats_and_dogs_are_read_in_its_own_layout(tmp_path, monkeypatch)
     monkeypatch.setattr(
         CIFAR10, "meta", {"filename": filename, "key": "label_names", "md5": checksum}
     )
-    data = load_data("cifar10", 32, download_folder=tmp_path)
+    data = load_data("cifar10", 32)
     assert data.classes == ["cat", "dog"]
-    assert [len(own) for own in data.splits.values()] == [8, 2, 10]
+    assert [len(at) for at in data.splits.values()] == [8, 2, 10]
     pixels = np.random.default_rng(2).integers(0, 256, (20, 3072), dtype=np.uint8)
     first_cat = pixels[1].reshape(3, 32, 32).transpose(1, 2, 0)
     assert np.array_equal(data.images[data.names.index("test/00001")], first_cat)
@@ -368,8 +379,8 @@ def test_other_pixels_of_the_same_files_are_other_images(photos, monkeypatch):
     monkeypatch.setattr(dataset.PIL, "__version__", "new")
     assert load_data(str(photos), 16).digest == before.digest, "another version, the same pixels"
     shutil.rmtree(cache.cache_folder())
-    plain = decode.resized
-    monkeypatch.setattr(decode, "resized", lambda *arguments: 255 - plain(*arguments))
+    plain = decode.decode
+    monkeypatch.setattr(decode, "decode", lambda *arguments: 255 - plain(*arguments))
     assert load_data(str(photos), 16).digest != before.digest
 
 
@@ -394,15 +405,16 @@ def test_names_that_are_no_text_are_read_and_shown(tmp_path, call):
 
 
 @pytest.mark.parametrize("name", ["images/pug_0.jpg", "annotations/test.txt"])
-def test_an_incomplete_download_of_pets_is_named_with_the_remedy(name, tmp_path):
-    make_pets(tmp_path)
-    (tmp_path / "oxford-iiit-pet" / name).unlink()
-    with pytest.raises(InputError, match=r"is missing; remove .* downloads it anew"):
-        load_data("pets", 16, download_folder=tmp_path)
+def test_an_incomplete_download_of_pets_is_named(name, downloads, call):
+    make_pets(downloads)
+    (downloads / "oxford-iiit-pet" / name).unlink()
+    ended = call("train", "--data", "pets")
+    assert ended.status == 2 and ended.err.count("\n") == 1
+    assert "no such file" in ended.err and f"oxford-iiit-pet/{name}" in ended.err
 
 
 @pytest.mark.parametrize("name", ["pets", "cifar10"])
-def test_without_a_network_one_line_says_what_could_not_be_fetched(name, tmp_path, monkeypatch):
+def test_without_a_network_one_line_says_what_could_not_be_fetched(name, downloads, monkeypatch):
     import urllib.error
     import urllib.request
 
@@ -411,4 +423,4 @@ def test_without_a_network_one_line_says_what_could_not_be_fetched(name, tmp_pat
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
     with pytest.raises(InputError, match=r"cannot fetch .*Network is unreachable.*--data"):
-        load_data(name, 16, download_folder=tmp_path)
+        load_data(name, 16)

@@ -299,12 +299,6 @@ def test_a_bad_checkpoint_starts_the_run_again_with_a_line_that_says_so(
     assert digests(tmp_path / "bad") == digests(tmp_path / "good")
 
 
-def test_a_checkpoint_to_start_from_that_is_not_there_is_said(photos, tmp_path, call):
-    ended = call("train", *train_arguments(photos, tmp_path), "--start_from", tmp_path / "no.pth")
-    assert ended.status == 0
-    assert f"no checkpoint to start from: {tmp_path / 'no.pth'} is not there" in ended.out
-
-
 def test_the_bits_do_not_depend_on_the_current_folder(photos, tmp_path, call, monkeypatch):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

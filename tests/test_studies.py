@@ -100,7 +100,7 @@ def test_the_plan_names_images_settings_and_places_and_each_run_has_its_line(fin
     project, _, said = finished
     assert re.search(r"train +8 +8\n +valid +2 +2\n +test +5 +5", said)
     assert f"results: {project / 'result'}" in said
-    assert len(re.findall(r"^\[\d/5\] .* test \d+\.\d+% .* in \d+ s", said, re.M)) == 3
+    assert len(re.findall(r"^\[\d/5\] .* test \d+\.\d+%", said, re.M)) == 3
     assert "\x1b" not in said and "\r" not in said
     assert "The base setting (epochs 2, batch_size 32," in said, "the answer is printed too"
 
@@ -124,11 +124,6 @@ def test_sharing_and_going_on_give_the_bits_of_trainings_from_scratch(finished, 
         assert call("train", *arguments, "--epochs", epochs, *places).status == 0
         digest = hashlib.sha256((tmp_path / f"{epochs}.pth").read_bytes()).hexdigest()
         assert digest == weights(project)[f"weights/Change_epochs/{epochs}/weight.pth"]
-
-
-def test_no_checkpoint_is_left_from_which_no_run_can_go_on(finished):
-    project, _, _ = finished
-    assert list(project.glob("weights/**/*checkpoint*")) == []
 
 
 def test_a_second_call_only_delivers_what_is_missing(sweep):
@@ -196,14 +191,14 @@ def test_a_line_of_a_dry_run_goes_on_after_a_failed_training_without_testing_it(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b test", "b train"]
 
 
-LISTED = "a list of values"
+LISTED = "(what it changes, [values])"
 
 
 @pytest.mark.parametrize(
     ("studies", "message"),
     [
         ({}, "must name a study"),
-        ({"S": ("seed", [0, 1])}, "for seeds there is --seeds"),
+        ({"S": ("seed", [0, 1])}, "for seeds: --seeds"),
         ({"S": ("momentum", [0.9])}, LISTED),
         ({"S": [20, 40]}, LISTED),
         ({"S": ("epochs", 20)}, LISTED),
@@ -214,7 +209,7 @@ LISTED = "a list of values"
         ({"S": ("epochs", [True])}, "True of S"),
         ({"S": ("batch_size", [2.5])}, "2.5 of S"),
         ({"S": ("learning_rate", [float("inf")])}, "inf of S"),
-        ({"S": ("learning_rate", [0.001, 1e-3])}, "lists a value twice"),
+        ({"S": ("learning_rate", [0.001, 1e-3])}, "lists 0.001 twice"),
         ({"../evil": ("epochs", [1])}, "no folder name"),
         ({"Change_seed": ("epochs", [1])}, "no folder name"),
         ({"": ("epochs", [1])}, "no folder name"),

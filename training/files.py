@@ -89,8 +89,6 @@ def write_checkpoint(state: State, identity: dict, options: Namespace) -> None:
 
 def resume(state: State, identity: dict, options: Namespace, progress: Progress) -> None:
     """Bring a new training to where the furthest of the checkpoints that fit was written."""
-    if options.start_from and not options.start_from.exists():
-        progress.say(f"no checkpoint to start from: {options.start_from} is not there")
     last = None if options.fresh else checkpoint_path(options.weight_path)
     paths = [path for path in (last, options.start_from) if path and rank() == 0]
     usable = [usable_checkpoint(path, identity, progress) for path in paths]
@@ -127,7 +125,7 @@ def usable_checkpoint(path: Path, identity: dict, progress: Progress) -> dict:
 def write_results(
     state: State, data: Data, layers: list[list], identity: dict, options: Namespace
 ) -> None:
-    """Write history, weights and curves, and last the record that makes the run complete."""
+    """Write history and weights, and last the record that makes the run complete."""
     kept, history = kept_epoch(state.history), options.img_path / "history.csv"
     weight = {
         "kept": state.kept, "last": weights_of(state.model), "kept_epoch": kept,
@@ -137,7 +135,6 @@ def write_results(
     }  # fmt: skip
     save(WEIGHT, options.weight_path, weight)
     write_csv(history, HISTORY_COLUMNS, state.history)  # its last epochs may be another run's
-    draw_pictures(options)
     record = {
         "identity": identity, "command": [sys.executable, *sys.argv], "network": layers,
         "train_images": len(data.splits["train"]),
@@ -146,14 +143,6 @@ def write_results(
         "weight_sha256": file_digest(options.weight_path), "history_sha256": file_digest(history),
     }  # fmt: skip
     write_json(options.img_path / "train.json", record)
-
-
-def draw_pictures(options: Namespace) -> None:
-    """Draw the curves of a training that are missing or show another one."""
-    if not options.no_pictures:
-        from report.figures import draw_curves  # here: matplotlib takes a second to import
-
-        draw_curves(options.img_path)
 
 
 # --- files -----------------------------------------------------------------------------------
@@ -175,14 +164,13 @@ def load(kind: str, path: Path) -> dict:
         raise InputError(f"{path} is no file; train first, or name another {kind} file")
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-        known = (values["kind"], values["version"]) == (kind, VERSION)
+        if (values["kind"], values["version"]) != (kind, VERSION):
+            raise ValueError("of another kind or version")
     except PermissionError:
         raise
     except Exception as error:  # torch and pickle raise almost anything on foreign bytes
-        why = f"it is cut short or holds code, which is never run ({type(error).__name__})"
-        raise InputError(f"{path} is no {kind} file, or {why}; train again") from None
-    if not known:
-        raise InputError(f"{path} is no {kind} file of this version; name another, or train again")
+        why = f"cut short, or holds code, which is never run ({type(error).__name__})"
+        raise InputError(f"{path} is no {kind} file of this version, {why}; train again") from None
     return values
 
 

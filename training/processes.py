@@ -7,17 +7,14 @@ Alone, every function here does nothing or returns what it is given.
 
 import contextlib
 import os
-import textwrap
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+import sys
+from collections.abc import Iterator
 
 import torch
 import torch.distributed as distributed
 from torch import Tensor, nn
 
-from console.errors import InputError, RunError
-
-Value = TypeVar("Value")
+from console.errors import InputError
 
 
 def world_size() -> int:
@@ -40,7 +37,7 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = textwrap.shorten(str(error), 100, placeholder=" …")
+        reason = str(error).split("\n")[0]
         raise InputError(f"--device {name} cannot be used: {reason}; try --device cpu") from None
     if device.type == "cuda":
         torch.cuda.set_device(device.index or 0)  # NCCL uses the current device
@@ -51,7 +48,7 @@ def choose_device(name: str) -> torch.device:
 
 @contextlib.contextmanager
 def together(device: torch.device) -> Iterator[None]:
-    """Meet the other processes and part from them in the end; RunError if one is not there."""
+    """Meet the other processes and part from them in the end; exit status 1 if one is not there."""
     if world_size() == 1:
         yield
         return
@@ -64,19 +61,10 @@ def together(device: torch.device) -> Iterator[None]:
     except RuntimeError as error:
         reason = str(error).split("\n")[0]
         remedy = "start it with torchrun; it goes on after the last finished epoch"
-        raise RunError(f"process {rank()} lost the others ({reason}); {remedy}") from None
+        sys.exit(f"error: process {rank()} lost the others ({reason}); {remedy}")
 
 
-def first_alone(work: Callable[[], Value]) -> Value:
-    """Do the same in every process, in process 0 before the others."""
-    if rank() == 0:
-        value = work()
-    if world_size() > 1:
-        distributed.barrier()
-    return value if rank() == 0 else work()
-
-
-def from_first(value: Value) -> Value:
+def from_first(value: object) -> object:
     """Give every process the value that process 0 has."""
     if world_size() == 1:
         return value
@@ -100,11 +88,6 @@ def share_of(batch: Tensor) -> tuple[Tensor, float]:
     parts = max(1, min(world_size(), len(batch) // 2))
     part = batch[rank() % parts :: parts]
     return part, len(part) * world_size() / len(batch) if rank() < parts else 0.0
-
-
-def part_of(indices: Tensor) -> Tensor:
-    """This process's part of the images that all score together; may be empty."""
-    return indices[rank() :: world_size()]
 
 
 def sum_over_all(values: Tensor) -> Tensor:

@@ -6,8 +6,10 @@
 As a program it answers my_script.py, which does not import torch: it prints the device.
 """
 
+import contextlib
 import copy
 import sys
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -51,30 +53,28 @@ def try_out(model: nn.Module, loss_function: Loss, image_size: int, batch_size: 
 
     names = {layer: name for name, layer in model.named_modules() if layer._parameters}
     hooks = [layer.register_forward_hook(note) for layer in names]
-    with torch.no_grad():
-        scores_of(model.eval(), image_size, 2)  # also gives lazy layers their shapes
-    for hook in hooks:
-        hook.remove()
-    scores = scores_of(copy.deepcopy(model).train(), image_size, min(2, batch_size))
-    try:
+    images = torch.zeros(2, 3, image_size, image_size, device=next(model.parameters()).device)
+    with blaming(f"model.py's CNN on images {tuple(images.shape)}"):
+        with torch.no_grad():
+            scores = model.eval()(images)  # also gives lazy layers their shapes
+        for hook in hooks:
+            hook.remove()
+        if tuple(scores.shape) != (2, 2):
+            raise ValueError(f"it gives {tuple(scores.shape)}, not two scores for each")
+        scores = copy.deepcopy(model).train()(images[:batch_size])
+    with blaming(f"{loss_function.__name__} of losses.py"):
         loss_function(scores, one_hot(torch.arange(len(scores)).to(scores.device))).backward()
-    except Exception as error:  # the loss is the user's: anything may come
-        reason = f"{type(error).__name__}: {error}"
-        raise InputError(f"{loss_function.__name__} of losses.py fails: {reason}") from None
     return layers
 
 
-def scores_of(model: nn.Module, image_size: int, count: int) -> Tensor:
-    """Scores of black images, float (count, 2); InputError if the network gives none such."""
-    shape = (count, 3, image_size, image_size)
+@contextlib.contextmanager
+def blaming(part: str) -> Iterator[None]:
+    """Turn whatever a part of the user's own raises into an InputError that names the part."""
     try:
-        scores = model(torch.zeros(shape, device=next(model.parameters()).device))
-        if tuple(scores.shape) != (count, 2):
-            raise ValueError(f"it gives {tuple(scores.shape)}, not two scores for each")
-    except Exception as error:  # the network is the user's: anything may come
+        yield
+    except Exception as error:
         reason = f"{type(error).__name__}: {error}; mend it, or try another --image_size"
-        raise InputError(f"model.py's CNN fails on images {shape}: {reason}") from None
-    return scores
+        raise InputError(f"{part} fails: {reason}") from None
 
 
 if __name__ == "__main__":
