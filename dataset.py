@@ -21,7 +21,6 @@ from records.files import digest_of, file_digest, read_json, write_json
 from records.runs import PROJECT
 
 HELD_OUT = 0.2  # share of a class that becomes valid, and test where there is none
-IMBALANCE = 1.5  # times the images of the other class: worth a warning
 SPLIT_SEED = 0  # one split for every run, so that runs are compared on the same images
 
 
@@ -112,7 +111,6 @@ def make_index(source: Source, items: list[Item], images: np.ndarray, notes: lis
     mean, std = channel_statistics(images, splits["train"])
     digests = [digest_of(image.tobytes()) for image in images]
     notes = notes + leak_warning(names, digests, parts)
-    notes = notes + imbalance_warning(source.classes, targets, parts)
     return {
         "source": source.name, "classes": source.classes, "names": names, "warnings": notes,
         "targets": targets.tolist(), "splits": splits, "mean": mean, "std": std,
@@ -168,15 +166,6 @@ def leak_warning(names: list[str], digests: list[str], parts: np.ndarray) -> lis
     leaks = [same for same in copies.values() if len(set(parts[same])) > 1]
     shown = [" = ".join(f"{names[n]} ({parts[n]})" for n in same[:3]) for same in leaks[:3]]
     return [f"same pixels in several splits ({len(leaks)}): {'; '.join(shown)}"] if leaks else []
-
-
-def imbalance_warning(classes: list[str], targets: np.ndarray, parts: np.ndarray) -> list[str]:
-    """Warn of a class that is far larger, and of the accuracy that guessing it would have."""
-    counts, large = np.bincount(targets), np.bincount(targets).argmax()
-    ratio, share = counts[large] / counts[1 - large], (targets[parts == "test"] == large).mean()
-    more = f"{classes[large]} has {ratio:.1f} times the images of {classes[1 - large]}"
-    score = f"always answering {classes[large]} would score {share:.1%} on test"
-    return [f"{more}: {score} (the majority share)"] if ratio > IMBALANCE else []
 
 
 def describe(data: Data) -> str:

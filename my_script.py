@@ -114,7 +114,6 @@ def run_all(children: Children, trainings: list[plan.Training], report: Callable
     def count_open() -> int:
         return sum(len(training.runs) for training in asked if not training.finished)
 
-    total = sum(len(training.runs) for training in asked)
     try:
         for training in asked:
             plan.deliver(training)
@@ -128,9 +127,9 @@ def run_all(children: Children, trainings: list[plan.Training], report: Callable
                     progress.say("\n    ".join([failed[training.names], *child.last_lines()]))
                 if training.finished:
                     plan.deliver(training)
-                    done = f"[{total - count_open()}/{total}] {training.names}"
                     accuracy = (training.main_run.result / "acc.txt").read_text().splitlines()[0]
-                    progress.say(f"{done}  {accuracy}{children.time_left()}")
+                    left = f"{count_open()} runs left{children.time_left()}"
+                    progress.say(f"{training.names}  {accuracy}  ({left})")
                 if time.monotonic() - written > REPORT_SECONDS:
                     report(count_open(), [])
                     written = time.monotonic()

@@ -12,13 +12,11 @@ import threading
 from collections.abc import Callable
 
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
-NO_SPACE = "free some space (or raise the limit) and run the same command again"
-NO_PERMISSION = "change its permissions or name another place"
 REMEDIES = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), NO_SPACE),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), NO_PERMISSION),
-    errno.EISDIR: "a file belongs there; move the folder away or name another place",
-    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "a folder belongs there; name another place"),
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): "free some space and run the same command again",
+    (errno.EACCES, errno.EPERM, errno.EROFS): "change its permissions or name another place",
+    (errno.EISDIR,): "a file belongs there; move the folder away or name another place",
+    (errno.ENOTDIR, errno.EEXIST): "a folder belongs there; name another place",
 }
 
 
@@ -45,7 +43,8 @@ def run_program(main: Callable[[], int]) -> None:
         status = 1
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        remedy = REMEDIES.get(error.errno, "check the path and the disk")
+        fitting = (remedy for numbers, remedy in REMEDIES.items() if error.errno in numbers)
+        remedy = next(fitting, "check the path and the disk")
         status = complain(f"{(error.strerror or str(error)).lower()}{where}; {remedy}")
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

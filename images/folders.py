@@ -80,11 +80,9 @@ def class_names(roots: list[Path]) -> list[str]:
     for root in roots:
         folders = (child.name for child in root.iterdir() if child.is_dir())
         names = sorted(name for name in folders if not name.startswith((".", "__")))
-        if not names:
-            raise InputError(f"{root} holds no class folders; add two or name the folder above")
         if len(names) != 2:
-            shown = ", ".join(names[:5] + ["…"] * (len(names) > 5))
-            listed = f"{len(names)} class folder{'s' * (len(names) > 1)} ({shown})"
+            shown = ", ".join(names[:5] + ["…"] * (len(names) > 5)) or "name the folder above?"
+            listed = f"{len(names)} class folder{'s' * (len(names) != 1)} ({shown})"
             raise InputError(f"{root} holds {listed}; a binary classifier needs exactly 2")
         first = first or names
         if names != first:

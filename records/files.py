@@ -7,6 +7,7 @@ with replacing(Path("result/acc.txt")) as temporary:
 import contextlib
 import csv
 import errno
+import glob
 import hashlib
 import io
 import json
@@ -24,12 +25,17 @@ STALE_SECONDS = 600  # no write takes this long: an older temporary file was lef
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write; it becomes `path` if the block ends well.
 
-    A kill at any moment leaves the old file or the new one. Two writers do not meet: each has
-    its own temporary file. OSError (with `path` in it) if the place cannot be written.
+    A kill at any moment leaves the old file or the new one, and a temporary file that a later
+    writer removes. Two writers do not meet: each has its own. OSError (with `path` in it) if the
+    place cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    for rest in path.parent.glob(f".{glob.escape(path.name)}.*{UNFINISHED}"):
+        with contextlib.suppress(OSError):
+            if time.time() - rest.stat().st_mtime > STALE_SECONDS:
+                rest.unlink()
     temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}{UNFINISHED}")
     try:
         yield temporary
@@ -42,14 +48,6 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def remove_stale_temporaries(folder: Path) -> None:
-    """Remove what killed writers left in a folder."""
-    for temporary in folder.glob(f".*{UNFINISHED}"):
-        with contextlib.suppress(OSError):
-            if time.time() - temporary.stat().st_mtime > STALE_SECONDS:
-                temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

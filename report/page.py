@@ -12,7 +12,6 @@ import shlex
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
-from statistics import fmean
 
 import numpy as np
 from PIL import Image
@@ -20,7 +19,7 @@ from PIL import Image
 from dataset import Data
 from records.files import read_csv, write_text
 from report import figures
-from report.comparison import mean_of, named_from, wilson
+from report.comparison import named_from
 from report.findings import Answer, best_guess, make_answer, sentences, templates
 from report.results import Result, Setting, read_results, settings_of, write_results_csv
 from studies.plan import BASE_STUDY, Run
@@ -45,12 +44,11 @@ def write_report(
     answer = make_answer(settings, best_guess(valid.max() / valid.sum(), valid.sum()))
     draw_all(folder, studies, answer, data.classes)
     answered = sentences("answer.txt", answer=answer)
-    functions = (picture, score, tile, examples, mistakes, sentences, np.bincount)
     text = templates().get_template("page.html").render(
-        {function.__name__: function for function in functions},
         folder=folder, runs=runs, results=results, data=data, open_runs=open_runs,
         failed_runs=failed, answer=answer, answered=answered, pictures=figures.PICTURES,
-        base=studies.pop(BASE_STUDY, [None])[0], studies=studies, shlex=shlex,
+        base=studies.pop(BASE_STUDY, [None])[0], studies=studies, picture=picture,
+        examples=examples, mistakes=mistakes, sentences=sentences, bincount=np.bincount, shlex=shlex,
     )  # fmt: skip
     write_text(folder / "report.html", text)
     return [*answered, f"report: {folder / 'report.html'}"]
@@ -77,25 +75,17 @@ def draw_setting(setting: Setting, classes: list[str]) -> None:
         figures.draw_curves(folders[0].parent, folders)
 
 
-# --- numbers and pictures for the template ---------------------------------------------------
+# --- pictures for the template ---------------------------------------------------------------
 
 
-def score(accuracies: list[float], images: int) -> str:
-    """A mean accuracy with its deviation, and the interval that the test images allow."""
-    low, high = wilson(fmean(accuracies) * images, images)
-    return f"{mean_of(accuracies)}, 95% interval {100 * low:.1f} to {100 * high:.1f}"
-
-
-def picture(png: bytes) -> str:
-    """A PNG as a data URI, for a page that is one file."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
-
-
-def tile(pixels: np.ndarray) -> str:
-    """A small image, uint8 (H, W, 3), as a data URI."""
+def picture(image: Path | np.ndarray) -> str:
+    """A PNG file, or pixels, uint8 (H, W, 3), as a data URI, for a page that is one file."""
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return picture(file.getvalue())
+    if isinstance(image, Path):
+        file.write(image.read_bytes())
+    else:
+        Image.fromarray(image).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
 def examples(data: Data, target: int) -> np.ndarray:

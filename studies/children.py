@@ -46,13 +46,12 @@ def shell_line(chain: list[Training], command_for: Command) -> str:
 
     As here, a failed training is not tested, and stops no other.
     """
-    threads = ["env", *(f"{name}={value}" for name, value in ONE_THREAD.items())]
-    parts = []
-    for training in (each for each in chain if each.runs):
-        steps = {"train": training.why_train, "test": training.why_test}
-        lines = [[*threads, *command_for(training, step)] for step in steps if steps[step]]
-        parts.append(" && ".join(map(shlex.join, lines)))
-    return "; ".join(filter(None, parts))
+    threads, line = ["env", *(f"{name}={value}" for name, value in ONE_THREAD.items())], []
+    for training in (each for each in chain if each.runs and not each.finished):
+        programs = ("train", "test") if training.why_train else ("test",)
+        commands = [[*threads, *command_for(training, program)] for program in programs]
+        line.append(" && ".join(map(shlex.join, commands)))
+    return "; ".join(line)
 
 
 @dataclass
@@ -66,19 +65,12 @@ class Child:
     log: Path
 
     def __str__(self) -> str:
-        return f"{self.training.main_run.name} {self.program} {self.epochs_done() or ''}"
+        words = " ".join(self.last_lines()[-1:]).split()[:4]  # epoch 3 of 20
+        return " ".join([self.training.main_run.name, self.program, *words])
 
     def last_lines(self) -> list[str]:
-        """The last lines of its log, without reading much of it."""
-        with self.log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
-            return file.read().decode(errors="replace").splitlines()[-LAST_LINES:]
-
-    def epochs_done(self) -> int:
-        """Epochs that a training has done in this call, from its log."""
-        before = self.training.settings["epochs"] - self.training.epochs_to_do
-        numbers = [line.split()[1] for line in self.last_lines() if line.startswith("epoch ")]
-        return max(0, int(numbers[-1]) - before) if numbers and self.program == "train" else 0
+        """The last lines of its log."""
+        return self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
 
 
 class Children:
@@ -140,7 +132,6 @@ class Children:
         trainings = [training for chain in self.chains for training in chain]
         epochs = sum(training.epochs_to_do for training in trainings)
         done = sum(training.epochs_to_do for training in trainings if not training.why_train)
-        done += sum(child.epochs_done() for child in self.running)
         left = (time.monotonic() - self.started) * (epochs - done) / max(done, 1)
         return f", about {duration(left)} left" if 0 < done < epochs else ""
 
@@ -150,25 +141,19 @@ class Children:
 
 def command(training: Training, program: str, options: Namespace, device: str) -> list[str]:
     """The argument list of train.py or test.py for one training, runnable from any folder."""
-    run, data = training.main_run, options.data
-    named = {
-        "data": data if data in BUILT_IN else Path(data).resolve(),
-        "device": device,
-        "weight_path": run.weight,
-        "img_path": run.result,
-    }
-    switches = {
-        "skip_bad_images": options.skip_bad_images,
-        "no_pictures": not options.dry_run,  # my_script.py draws them
-    }
+    run = training.main_run
+    data = options.data if options.data in BUILT_IN else Path(options.data).resolve()
+    line = [sys.executable, PROJECT / f"{program}.py", "--data", data, "--device", device]
+    line += ["--weight_path", run.weight, "--img_path", run.result]
+    line += ["--skip_bad_images"] * options.skip_bad_images
+    line += ["--no_pictures"] * (not options.dry_run)  # my_script.py draws them
     if program == "train":
-        named |= {**training.settings, "image_size": options.image_size}
-        switches["fresh"] = options.fresh
+        for name, value in {**training.settings, "image_size": options.image_size}.items():
+            line += [f"--{name}", value]
+        line += ["--fresh"] * options.fresh
         if training.shorter and (training.shorter.runs or not options.fresh):
-            named["start_from"] = training.shorter.checkpoint
-    words = [word for name, value in named.items() for word in (f"--{name}", str(value))]
-    words += [f"--{name}" for name, is_set in switches.items() if is_set]
-    return [sys.executable, str(PROJECT / f"{program}.py"), *words]
+            line += ["--start_from", training.shorter.checkpoint]
+    return list(map(str, line))
 
 
 def plain_device(name: str) -> str:

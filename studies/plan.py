@@ -29,20 +29,9 @@ class Run:
     study: str
     value: float | str
     settings: dict = field(hash=False)
-    folder: str
-    out: Path
-
-    @property
-    def name(self) -> str:
-        return f"{self.study}/{self.folder}"
-
-    @property
-    def result(self) -> Path:
-        return self.out / "result" / self.name
-
-    @property
-    def weight(self) -> Path:
-        return self.out / "weights" / self.name / "weight.pth"
+    name: str
+    result: Path
+    weight: Path
 
 
 @dataclass(eq=False)  # two trainings are the same only if they are one
@@ -107,14 +96,21 @@ def is_readable(name: str, value: object) -> bool:
         return False
 
 
+def run_of(out: Path, study: str, value: float | str, folder: str, settings: dict) -> Run:
+    """A run of a study, with its places below a folder."""
+    name = f"{study}/{folder}"
+    weight = out / "weights" / name / "weight.pth"
+    return Run(study, value, settings, name, out / "result" / name, weight)
+
+
 def all_runs(studies: Studies, base: dict, base_seeds: range, out: Path, seeds: range) -> list[Run]:
     """Every run that the studies ask for, those of the base setting first."""
-    runs = [Run(BASE_STUDY, seed, {**base, "seed": seed}, str(seed), out) for seed in base_seeds]
+    runs = [run_of(out, BASE_STUDY, seed, seed, {**base, "seed": seed}) for seed in base_seeds]
     for study, values in studies.items():
         for value, seed in itertools.product(values, seeds):
             settings = {**base, changed_by(study): value, "seed": seed}
             folder = str(value).replace(".", "_") + f"/seed_{seed}" * (len(seeds) > 1)
-            runs.append(Run(study, value, settings, folder, out))
+            runs.append(run_of(out, study, value, folder, settings))
     return runs
 
 
@@ -173,28 +169,26 @@ def epochs_to_reuse(training: Training) -> int:
 
 
 def describe_plan(trainings: list[Training], runs: list[Run], jobs: int) -> str:
-    """Say of every run what is to be done and why, and how much that is in all."""
-    training_of = {run.name: training for training in trainings for run in training.runs}
-    lines = [f"  {run.name:42} {describe_run(run, training_of[run.name])}" for run in runs]
-    to_do = [training for training in trainings if training.runs and not training.finished]
-    epochs = sum(training.epochs_to_do for training in to_do)
-    asked = [run.settings["epochs"] for run in runs if run.study != BASE_STUDY]
-    seeds = f"with {len(runs) - len(asked)} seeds of the base"
-    left = f"{sum(bool(training.why_train) for training in to_do)} trainings, {epochs} epochs"
-    total = f"the studies ask for {len(asked)} trainings, {sum(asked)} epochs; to be done {seeds}:"
-    return "\n".join(["settings:", *lines, f"{total} {left}, {len(to_do)} tests; {jobs} at once"])
+    """Say of every training that is asked for what is to be done and why, and how much in all."""
+    asked = [training for training in trainings if training.runs]
+    lines = [f"  {training.names}: {describe_training(training)}" for training in asked]
+    studies = sum(run.settings["epochs"] for run in runs if run.study != BASE_STUDY)
+    trained = sum(bool(training.why_train) for training in asked)
+    epochs = sum(training.epochs_to_do for training in asked)
+    tests = sum(not training.finished for training in asked)
+    left = f"{trained} trainings, {epochs} epochs, {tests} tests; {jobs} at once"
+    total = f"the studies ask for {studies} epochs; to be done, with the base's seeds: {left}"
+    return "\n".join(["settings:", *lines, total])
 
 
-def describe_run(run: Run, training: Training) -> str:
-    """Say of one run what is to be done and why, or why nothing is."""
+def describe_training(training: Training) -> str:
+    """Say of one training what is to be done and why."""
     if training.finished:
-        return "done" if training.main_run == run else f"done, in {training.main_run.name}"
-    if training.main_run != run and run != training.runs[0]:
-        return f"the same training as {training.runs[0].name}"
+        return "done"
     if not training.why_train:
         return f"to test: {training.why_test}"
-    saved = training.settings["epochs"] - training.epochs_to_do
-    goes_on = f", goes on after epoch {saved}" if saved else ""
+    before = training.settings["epochs"] - training.epochs_to_do
+    goes_on = f", goes on after epoch {before}" if before else ""
     return f"to train {training.epochs_to_do} epochs{goes_on}: {training.why_train}"
 
 

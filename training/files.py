@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from console.errors import InputError
 from console.progress import Progress
 from dataset import Data
-from records.files import file_digest, remove_stale_temporaries, replacing, write_csv, write_json
+from records.files import file_digest, replacing, write_csv, write_json
 from records.runs import HISTORY_COLUMNS, checkpoint_path, is_finite, kept_epoch, what_changed
 from training.optimizer import Optimizer
 from training.processes import from_first, rank
@@ -70,7 +70,6 @@ def check_places(options: Namespace) -> None:
     for folder in (options.img_path, options.weight_path.parent):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
-        remove_stale_temporaries(folder)
 
 
 # --- between epochs --------------------------------------------------------------------------

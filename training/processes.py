@@ -31,18 +31,20 @@ def choose_device(name: str) -> torch.device:
     """Turn auto, cpu, cuda, cuda:1 or mps into a device; InputError if it cannot be used."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and world_size() > 1:  # each process of a machine its own GPU
-        name = f"cuda:{os.environ['LOCAL_RANK']}"
+    # Before CUDA starts, else its bits vary.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
         device = torch.device(name)
+        if name == "cuda":  # each process of a machine its own GPU
+            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+            torch.cuda.set_device(device)
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).split("\n")[0]
         raise InputError(f"--device {name} cannot be used: {reason}; try --device cpu") from None
     if device.type == "cuda":
-        torch.cuda.set_device(device.index or 0)  # NCCL uses the current device
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else its bits vary
         torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.allow_tf32 = False  # float32 as on a CPU
     return device
 
 
@@ -53,7 +55,8 @@ def together(device: torch.device) -> Iterator[None]:
         yield
         return
     try:
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        backend, bound = ("nccl", device) if device.type == "cuda" else ("gloo", None)
+        distributed.init_process_group(backend, device_id=bound)
         yield
         distributed.destroy_process_group()
     except torch.OutOfMemoryError:
