@@ -47,8 +47,8 @@ def write_report(
     text = templates().get_template("page.html").render(
         folder=folder, runs=runs, results=results, data=data, open_runs=open_runs,
         failed_runs=failed, answer=answer, answered=answered, pictures=figures.PICTURES,
-        base=studies.pop(BASE_STUDY, [None])[0], studies=studies, picture=picture,
-        examples=examples, mistakes=mistakes, sentences=sentences, bincount=np.bincount, shlex=shlex,
+        base=studies.pop(BASE_STUDY, [None])[0], studies=studies, picture=picture, shlex=shlex,
+        examples=examples, mistakes=mistakes, sentences=sentences, bincount=np.bincount,
     )  # fmt: skip
     write_text(folder / "report.html", text)
     return [*answered, f"report: {folder / 'report.html'}"]
