@@ -17,7 +17,7 @@ import numpy as np
 from replicas import is_base, read_replicas
 
 from report.comparison import Row, compare_with_base, pooled_noise, t_quantile
-from report.findings import Guessing, convergence, overfits, swing_of
+from report.findings import best_guess, convergence, overfits, swing_of
 from report.results import Result, settings_of
 
 EPOCHS, BATCH = "Change_epochs/", "Change_batch_size/"
@@ -137,7 +137,7 @@ def print_rates(runs: Runs) -> None:
     print_order("0.01 tests best (0.001; 0.1)", runs, ("base", [slow, fast]), -1, test)
     first = runs["base"][0].train
     images = round(first["train_images"] / 4)  # 20 % were held out of the training images
-    ends = [convergence(result, Guessing(0.5, images)) for result in runs[fast]]
+    ends = [convergence(result, best_guess(0.5, images)) for result in runs[fast]]
     words = ", ".join(f"{end} {count}×" for end, count in Counter(ends).items())
     bad = [end in ("diverged", "did not learn", "unstable") for end in ends]
     print_share("0.1 oscillates and does not converge", bad, words)

@@ -10,7 +10,7 @@ test images that are right, one for each seed.
 import functools
 import math
 from collections.abc import Iterable
-from statistics import fmean, median, variance
+from statistics import fmean, median, stdev, variance
 from typing import NamedTuple
 
 ALPHA = 0.05  # of all answers in which no setting differs, the share that names one
@@ -35,6 +35,17 @@ class Row(NamedTuple):
         return "better" if self.difference > 0 else "worse"
 
 
+def points(difference: float) -> str:
+    """A difference of shares for a reader, in points: -0.012 -> −1.2."""
+    return f"{100 * difference:+.1f}".replace("-", "−")
+
+
+def mean_of(shares: list[float]) -> str:
+    """The mean over seeds for a reader, of several with their deviation: 75.6% ± 1.8."""
+    spread = f" ± {100 * stdev(shares):.1f}" if len(shares) > 1 else ""
+    return f"{fmean(shares):.1%}{spread}"
+
+
 class Noise(NamedTuple):
     """A variance of test accuracies between seeds, and the degrees of freedom it is known with."""
 
@@ -49,17 +60,16 @@ def compare_with_base(accuracies: dict[str, list[float]], base: str) -> dict[str
     all settings by Holm's method (1979, Scand. J. Stat. 6:65), intervals by Bonferroni's.
     ValueError where the noise cannot be known: no setting has two seeds that differ.
     """
-    pool = pooled_noise(accuracies.values())
-    tested = {}
+    pool, tests = pooled_noise(accuracies.values()), {}
     for name in accuracies.keys() - {base}:
         difference = fmean(accuracies[name]) - fmean(accuracies[base])
         error, degrees = standard_error(accuracies[name], accuracies[base], pool)
         half = t_quantile(ALPHA / (len(accuracies) - 1), degrees) * error
-        tested[name] = difference, half, t_test(difference / error, degrees)
+        tests[name] = t_test(difference / error, degrees), difference, half
     rows, highest = {}, 0.0
-    for rank, name in enumerate(sorted(tested, key=lambda name: tested[name][2])):
-        difference, half, p = tested[name]
-        highest = max(highest, min(1.0, (len(tested) - rank) * p))
+    for rank, name in enumerate(sorted(tests, key=tests.get)):
+        p, difference, half = tests[name]
+        highest = max(highest, min(1.0, (len(tests) - rank) * p))
         rows[name] = as_row(difference, half, highest)
     return {name: rows[name] for name in accuracies if name != base}
 
@@ -86,13 +96,12 @@ def pooled_noise(samples: Iterable[list[float]]) -> Noise:
     than a FAR-th of it: those that learned with some seeds only would widen it for all others,
     those that learned with none would narrow it. ValueError if there is no noise to be known.
     """
-    several = [sample for sample in samples if len(sample) > 1]
-    noises = [Noise(variance(sample), len(sample) - 1) for sample in several]
-    noises = [noise for noise in noises if noise.variance > 0]
-    if not noises:
-        known = "the seeds of a setting do not differ" if several else "no setting has two seeds"
-        raise ValueError(known)
-    middle = median(math.sqrt(noise.variance) for noise in noises)
+    noises = [Noise(variance(sample), len(sample) - 1) for sample in samples if len(sample) > 1]
+    scatters = [math.sqrt(noise.variance) for noise in noises]
+    if not any(scatters):
+        why = "the seeds of a setting do not differ" if noises else "no setting has two seeds"
+        raise ValueError(why)
+    middle = median(filter(None, scatters))
     usual = [noise for noise in noises if 1 / FAR <= math.sqrt(noise.variance) / middle <= FAR]
     degrees = sum(noise.degrees for noise in usual)
     return Noise(sum(noise.variance * noise.degrees for noise in usual) / degrees, degrees)
@@ -152,16 +161,12 @@ def seeds_to_see(difference: float, noise: Noise, base_seeds: int, comparisons: 
 
 
 def t_test(t: float, degrees: int) -> float:
-    """Two-sided p of Student's t."""
-    return t_tail(math.atan2(abs(t), math.sqrt(degrees)), degrees)
-
-
-def t_tail(angle: float, degrees: int) -> float:
-    """Two-sided p where t is √degrees · tan(angle), the angle from 0 to π/2.
+    """Two-sided p of Student's t.
 
     Exact for whole degrees: finite sums (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
     """
-    odd, cosine = degrees % 2, math.cos(angle)
+    angle, odd = math.atan2(abs(t), math.sqrt(degrees)), degrees % 2
+    cosine = math.cos(angle)
     term = total = cosine if odd else 1.0
     for k in range(2 + odd, degrees - 1, 2):
         term *= (k - 1) / k * cosine**2
@@ -172,12 +177,12 @@ def t_tail(angle: float, degrees: int) -> float:
 
 @functools.cache
 def t_quantile(p: float, degrees: int) -> float:
-    """The t whose two-sided p is the one given, from 0 to 1: by bisection of the angle."""
+    """The t whose two-sided p is the one given, from 0 to 1: by bisection of its arc tangent."""
     low, high = 0.0, math.pi / 2
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if t_tail(middle, degrees) > p else (low, middle)
-    return math.sqrt(degrees) * math.tan((low + high) / 2)
+        low, high = (middle, high) if t_test(math.tan(middle), degrees) > p else (low, middle)
+    return math.tan((low + high) / 2)
 
 
 def wilson(correct: float, count: int) -> tuple[float, float]:

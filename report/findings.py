@@ -1,7 +1,7 @@
 """The rules by which runs are read, and the answer: every setting held against the base.
 
-    answer = make_answer(settings_of(results))
-    sentences("answer.txt", answer=answer, guessing=guessing)
+    answer = make_answer(settings_of(results), best_guess(0.5, 2000))
+    sentences("answer.txt", answer=answer)
 
 The sentences stand in the templates answer.txt and study.txt beside this file, one a line.
 """
@@ -9,7 +9,6 @@ The sentences stand in the templates answer.txt and study.txt beside this file, 
 import functools
 import math
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import NamedTuple
@@ -18,7 +17,7 @@ import jinja2
 import numpy as np
 
 from report import comparison
-from report.comparison import Noise, Row
+from report.comparison import Noise, Row, points
 from report.results import Result, Setting
 
 OVERFIT_RISE = 0.10  # the validation loss rises by more than this share after its minimum ...
@@ -45,17 +44,18 @@ def up_and_down(losses: np.ndarray) -> float:
 
 def swing(setting: Setting) -> float:
     """Mean absolute change of the validation loss from epoch to epoch, over the seeds."""
-    return setting.mean(lambda result: swing_of(result.history[:, 2]))
+    return fmean(swing_of(result.history[:, 2]) for result in setting.results)
 
 
 def rise(setting: Setting) -> float:
     """Share by which the validation loss at the end exceeds its minimum, over the seeds."""
-    return setting.mean(lambda run: run.history[-1, 2] / (run.history[:, 2].min() or np.inf) - 1)
+    losses = [result.history[:, 2] for result in setting.results]
+    return fmean(curve[-1] / (curve.min() or np.inf) - 1 for curve in losses)
 
 
 def gap(setting: Setting) -> float:
     """Training accuracy above validation accuracy in the last epoch, over the seeds."""
-    return setting.mean(lambda result: result.history[-1, 3] - result.history[-1, 4])
+    return fmean(result.history[-1, 3] - result.history[-1, 4] for result in setting.results)
 
 
 def overfits(setting: Setting) -> bool:
@@ -66,96 +66,89 @@ def overfits(setting: Setting) -> bool:
     return not setting.diverged and rise(setting) > OVERFIT_RISE and gap(setting) > OVERFIT_GAP
 
 
-class Guessing(NamedTuple):
-    """The share of the larger class among the validation images, and how many these are."""
-
-    share: float
-    images: int
-
-    def explains(self, accuracy: float) -> bool:
-        """Whether always guessing one class may score so, 97.5 % of the time."""
-        error = math.sqrt(self.share * (1 - self.share) / self.images)
-        return accuracy <= self.share + 1.96 * error
+def best_guess(share: float, images: int) -> float:
+    """The accuracy that always guessing one class, of this share, exceeds 2.5 % of the time."""
+    return share + 1.96 * math.sqrt(share * (1 - share) / images)
 
 
-def convergence(result: Result, guessing: Guessing) -> str:
-    """How a training ended: diverged, did not learn, unstable, still improving, converged."""
+def convergence(result: Result, guess: float) -> str:
+    """How a training ended: diverged, did not learn, unstable, still improving, converged.
+
+    Up to an accuracy of `guess` it may have learned nothing.
+    """
     losses, accuracies = result.history[:, 2], result.history[:, 4]
     fifth = len(losses) // 5
     if result.train["diverged"]:
         return "diverged"
-    if guessing.explains(accuracies.max()):
+    if accuracies.max() <= guess:
         return "did not learn"
     if not fifth:
         return "too short to tell"
-    if guessing.explains(accuracies[-fifth:].mean()) or up_and_down(losses) > UNSTABLE:
+    if accuracies[-fifth:].mean() <= guess or up_and_down(losses) > UNSTABLE:
         return "unstable"
     before, last = losses[-2 * fifth : -fifth].mean(), losses[-fifth:].mean()
     return "still improving" if before - last > STILL_FALLING * np.ptp(losses) else "converged"
 
 
-def ends_of(setting: Setting, guessing: Guessing) -> dict[str, int]:
+def ends_of(setting: Setting, guess: float) -> dict[str, int]:
     """How the trainings of a setting ended, and how many of them so."""
-    return Counter(convergence(result, guessing) for result in setting.results)
-
-
-def failed(settings: list[Setting], guessing: Guessing) -> list[Setting]:
-    """Those settings that learned with no seed."""
-    bad = {"diverged", "did not learn"}
-    return [setting for setting in settings if set(ends_of(setting, guessing)) <= bad]
+    return Counter(convergence(result, guess) for result in setting.results)
 
 
 def updates(setting: Setting) -> int:
     """How many steps a training of this setting took."""
     first = setting.results[0]
-    return -(-first.train["train_images"] // first.run.settings["batch_size"]) * len(first.history)
+    batches = math.ceil(first.train["train_images"] / first.run.settings["batch_size"])
+    return batches * len(first.history)
 
 
 # --- the answer ------------------------------------------------------------------------------
 
 
-@dataclass
-class Answer:
-    """Every other setting against the base: rows by `Setting.key`.
+class Answer(NamedTuple):
+    """Every setting against the base.
 
-    `problem` says why nothing can be compared; then there are no rows and no noise.
+    `settings` has those that several studies share once, the base first; of those that learned
+    with no seed, `failed` has the keys; `rows` is by key. `size` is the noise, the seeds of the
+    setting that has the fewest, those of the base, and the number of comparisons. `problem` says
+    why the noise is not known; then, and where too few are finished, there are no rows. `best` has
+    the highest validation accuracy; the test images have no say. Up to an accuracy of `guess` a
+    training may have learned nothing.
     """
 
-    base: Setting | None
-    others: list[Setting]
-    rows: dict[tuple, Row] = field(default_factory=dict)
-    noise: Noise | None = None
-    problem: str = ""
-
-    @property
-    def settings(self) -> list[Setting]:
-        return [self.base, *self.others] if self.base else self.others
-
-    @property
-    def size(self) -> tuple[Noise, int, int, int]:
-        """Noise, seeds of the setting that has the fewest, seeds of the base, comparisons."""
-        seeds = min(len(setting.results) for setting in self.others)
-        return self.noise, seeds, len(self.base.results), len(self.rows)
-
-    @property
-    def best(self) -> Setting:
-        """The setting with the highest validation accuracy; the test images have no say."""
-        return max(self.settings, key=lambda setting: setting.mean(lambda run: run.valid_accuracy))
+    settings: list[Setting]
+    guess: float
+    failed: list[tuple]
+    rows: dict[tuple, Row]
+    size: tuple[Noise, int, int, int] | None
+    problem: str
+    best: Setting | None
 
 
-def make_answer(settings: list[Setting]) -> Answer:
-    """Hold every setting against the base, those that several studies share once."""
-    unique = {setting.key: setting for setting in reversed(settings)}
-    base = settings[0] if settings and settings[0].label == "base" else None
-    others = [setting for setting in settings if unique[setting.key] is setting is not base]
-    if not base or not others:
-        return Answer(base, others, problem="Too few settings are finished to be compared.")
-    accuracies = {setting.key: setting.accuracies for setting in (base, *others)}
-    try:
-        rows = comparison.compare_with_base(accuracies, base.key)
-        return Answer(base, others, rows, comparison.pooled_noise(accuracies.values()))
-    except ValueError as error:
-        return Answer(base, others, problem=str(error))
+def valid_accuracy(setting: Setting) -> float:
+    """Validation accuracy at the kept epoch, over the seeds."""
+    return fmean(result.valid_accuracy for result in setting.results)
+
+
+def make_answer(settings: list[Setting], guess: float) -> Answer:
+    """Hold every setting against the base, which is the first if it is finished."""
+    unique: dict[tuple, Setting] = {}
+    for setting in settings:
+        unique.setdefault(setting.key, setting)
+    lost = {"diverged", "did not learn"}
+    failed = [key for key, each in unique.items() if ends_of(each, guess).keys() <= lost]
+    rows, size, problem = {}, None, ""
+    if len(unique) > 1 and settings[0].label == "base":
+        accuracies = {key: setting.accuracies for key, setting in unique.items()}
+        try:
+            rows = comparison.compare_with_base(accuracies, settings[0].key)
+            base_seeds, *seeds = map(len, accuracies.values())
+            noise = comparison.pooled_noise(accuracies.values())
+            size = noise, min(seeds), base_seeds, len(rows)
+        except ValueError as error:
+            problem = str(error)
+    best = max(unique.values(), key=valid_accuracy, default=None)
+    return Answer(list(unique.values()), guess, failed, rows, size, problem, best)
 
 
 # --- words -----------------------------------------------------------------------------------
@@ -163,8 +156,8 @@ def make_answer(settings: list[Setting]) -> Answer:
 
 def sentences(template: str, **values: object) -> list[str]:
     """Fill a template of sentences, one a line."""
-    text = templates().get_template(template).render(**values)
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    lines = templates().get_template(template).render(values).splitlines()
+    return [line.strip() for line in lines if line.strip()]
 
 
 @functools.cache
@@ -174,34 +167,18 @@ def templates() -> jinja2.Environment:
     escape = jinja2.select_autoescape(["html"])  # the others hold sentences, no markup
     trim = {"trim_blocks": True, "lstrip_blocks": True}
     environment = jinja2.Environment(loader=loader, autoescape=escape, **trim)
-    filters = (percent, points, words, span, swing)
-    environment.filters |= {each.__name__: each for each in filters} | {"mean": fmean}
-    environment.globals |= {"rules": globals(), "comparison": comparison, "mean": fmean}
+    filters = (fmean, stdev, percent, points, span, swing)
+    environment.filters |= {each.__name__: each for each in filters}
+    environment.globals |= {"rules": globals(), "comparison": comparison}
     return environment
 
 
 def percent(share: float, digits: int = 1) -> str:
     """A share for a reader: 0.756 -> 75.6%."""
-    return f"{100 * share:.{digits}f}%"
-
-
-def points(difference: float) -> str:
-    """A difference of shares for a reader: -0.012 -> −1.2."""
-    return f"{100 * difference:+.1f}".replace("-", "−")
-
-
-def words(names: list[str]) -> str:
-    """Join names the way a sentence does."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"{share:.{digits}%}"
 
 
 def span(epochs: list[int]) -> str:
     """Name the epochs from the first to the last of several seeds."""
     first, last = min(epochs), max(epochs)
     return f"epoch {first}" if first == last else f"epochs {first} to {last}"
-
-
-def deviation(shares: list[float]) -> float:
-    """Standard deviation between seeds; 0 for a single one."""
-    return stdev(shares) if len(shares) > 1 else 0.0

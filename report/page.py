@@ -1,6 +1,6 @@
 """Finished runs -> pictures, results.csv and the report as one HTML file.
 
-    write_report(out, runs, data, identity_for, open_runs=0)
+    write_report(out, runs, data, identity_of, open_runs=0, failed=[])
 
 Only files are read: the report can be rebuilt at any time without training. The page is the
 template page.html beside this file, with its style.css inside.
@@ -18,8 +18,9 @@ from PIL import Image
 
 from dataset import Data
 from records.files import read_csv, write_text
-from report import figures, findings
+from report import figures
 from report.comparison import named_from
+from report.findings import Answer, best_guess, make_answer, sentences, templates
 from report.results import Result, Setting, read_results, settings_of, write_results_csv
 from studies.plan import BASE_STUDY, Run
 
@@ -28,71 +29,53 @@ MISTAKES = 24
 
 
 def write_report(
-    out: Path,
-    runs: list[Run],
-    data: Data,
-    identity_for: Callable,
-    open_runs: int,
-    failed: list[str],
+    out: Path, runs: list[Run], data: Data, identity_of: Callable, open_runs: int, failed: list[str]
 ) -> list[str]:
     """Read what is finished; write results.csv, pictures and report.html; the answer's sentences.
 
-    `identity_for(settings)` is what a finished training must have, `failed` names failed runs.
+    `identity_of(settings)` is what a finished training must have, `failed` names failed runs.
     """
     folder = out / "result"
-    results = read_results(runs, identity_for, data.digest)
+    results = read_results(runs, identity_of, data.digest)
     write_results_csv(folder / "results.csv", results)
     settings = settings_of(results)
     studies = {study: list(group) for study, group in groupby(settings, lambda s: s.study)}
-    answer = findings.make_answer(settings)
-    draw_all(folder, studies, answer, data.classes)
     valid = np.bincount(data.targets[data.splits["valid"]])
-    guessing = findings.Guessing(valid.max() / valid.sum(), valid.sum())
-    told = {"answer": answer, "guessing": guessing, "results": results}
-    told["failed"] = findings.failed(settings, guessing)
-    answered = findings.sentences("answer.txt", **told)
-    sentences = {study: findings.sentences("study.txt", settings=group, **told)
-                 for study, group in studies.items()}  # fmt: skip
-    base = studies.pop(BASE_STUDY, [None])[0]
-    page = findings.templates()
-    page.filters |= {"picture": picture, "shell": shlex.join}
-    page.globals |= {"examples": examples, "mistakes": mistakes, "bincount": np.bincount}
-    shown = {"folder": folder, "runs": runs, "data": data, "open_runs": open_runs, "base": base,
-             "failed_runs": failed, "answered": answered, "study_sentences": sentences,
-             "studies": studies, "pictures": figures.PICTURES}  # fmt: skip
-    text = page.get_template("page.html").render(**told, **shown)
+    answer = make_answer(settings, best_guess(valid.max() / valid.sum(), valid.sum()))
+    draw_all(folder, studies, answer, data.classes)
+    answered = sentences("answer.txt", answer=answer)
+    text = templates().get_template("page.html").render(
+        folder=folder, runs=runs, results=results, data=data, open_runs=open_runs,
+        failed_runs=failed, answer=answer, answered=answered, pictures=figures.PICTURES,
+        base=studies.pop(BASE_STUDY, [None])[0], studies=studies, picture=picture, shlex=shlex,
+        examples=examples, mistakes=mistakes, sentences=sentences, bincount=np.bincount,
+    )  # fmt: skip
     write_text(folder / "report.html", text)
     return [*answered, f"report: {folder / 'report.html'}"]
 
 
-def draw_all(folder: Path, studies: dict, answer: findings.Answer, classes: list[str]) -> None:
+def draw_all(folder: Path, studies: dict, answer: Answer, classes: list[str]) -> None:
     """Draw what is missing or may show something else than the results that are there."""
-    compared = {}
     for study, settings in studies.items():
         for setting in settings:
             draw_setting(setting, classes)
-        curves = {each.label: [run.history for run in each.results] for each in settings}
-        rows = {setting.label: answer.rows.get(setting.key) for setting in settings}
-        if study != BASE_STUDY and answer.rows:
-            compared[study] = rows
-        accuracies = [100 * share for setting in settings for share in setting.accuracies]
-        path = folder / study / "comparison.png"
-        figures.draw_study(path, curves, list(compared.get(study, {}).values()), accuracies)
-    if compared:
-        figures.draw_answer(folder / "answer.png", compared, named_from(*answer.size))
+        figures.draw_study(folder / study / "comparison.png", settings, answer.rows)
+    if answer.rows:
+        changes = {study: studies[study] for study in studies if study != BASE_STUDY}
+        figures.draw_answer(folder / "answer.png", changes, answer.rows, named_from(*answer.size))
 
 
 def draw_setting(setting: Setting, classes: list[str]) -> None:
     """Draw every run of a setting, and the curves of its seeds together."""
-    places = [result.run.result for result in setting.results]
-    for place in places:
-        figures.draw_curves(place)
-        figures.draw_confusion_matrix(place, classes)
-    if len(places) > 1 and setting.study != BASE_STUDY:
-        figures.draw_curves(places[0].parent, places)
+    folders = [result.run.result for result in setting.results]
+    for folder in folders:
+        figures.draw_curves(folder)
+        figures.draw_confusion_matrix(folder, classes)
+    if len(folders) > 1 and setting.study != BASE_STUDY:
+        figures.draw_curves(folders[0].parent, folders)
 
 
-# --- numbers and pictures for the template ---------------------------------------------------
+# --- pictures for the template ---------------------------------------------------------------
 
 
 def picture(image: Path | np.ndarray) -> str:

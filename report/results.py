@@ -1,12 +1,11 @@
 """Finished runs, read from their folders and grouped into settings; results.csv.
 
-settings = settings_of(read_results(runs, identity_for, data.digest))
+settings = settings_of(read_results(runs, identity_of, data.digest))
 """
 
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
-from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +37,7 @@ class Setting(NamedTuple):
     """All finished runs of one setting, one a seed; `label` names it within its study.
 
     `key` holds its settings but the seed, (name, value): another study's setting with the same
-    key is the same. `diverged` are those of its runs that did.
+    key is the same.
     """
 
     study: str
@@ -46,16 +45,14 @@ class Setting(NamedTuple):
     label: str
     key: tuple
     results: list[Result]
-    accuracies: list[float]
-    diverged: list[Result]
 
     @property
-    def name(self) -> str:
-        return f"{self.changed} {self.label}"
+    def accuracies(self) -> list[float]:
+        return [result.accuracy for result in self.results]
 
-    def mean(self, value_of: Callable[[Result], float]) -> float:
-        """The mean over its runs."""
-        return fmean(map(value_of, self.results))
+    @property
+    def diverged(self) -> list[Result]:
+        return [result for result in self.results if result.train["diverged"]]
 
 
 def read_result(run: Run) -> Result:
@@ -66,17 +63,15 @@ def read_result(run: Run) -> Result:
     return Result(run, train, test, history, *shares, history[kept - 1, 4] if kept else 0.0)
 
 
-def read_results(
-    runs: list[Run], identity_for: Callable[[dict], dict], images: str
-) -> list[Result]:
+def read_results(runs: list[Run], identity_of: Callable, images: str) -> list[Result]:
     """Every run that is finished and up to date.
 
-    `identity_for(settings)` is what a finished training must have, `images` the images' digest.
+    `identity_of(settings)` is what a finished training must have, `images` the images' digest.
     """
 
     def is_finished(run: Run) -> bool:
         places = (run.result, run.weight)
-        trained = not why_not_trained(*places, identity_for(run.settings))
+        trained = not why_not_trained(*places, identity_of(run.settings))
         return trained and not why_not_tested(*places, images)
 
     return [read_result(run) for run in runs if is_finished(run)]
@@ -92,13 +87,7 @@ def setting_of(result: Result) -> tuple:
 
 def settings_of(results: list[Result]) -> list[Setting]:
     """The results, in the order of the studies, by setting."""
-    settings = []
-    for names, group in groupby(results, setting_of):
-        group = list(group)
-        accuracies = [result.accuracy for result in group]
-        diverged = [result for result in group if result.train["diverged"]]
-        settings.append(Setting(*names, group, accuracies, diverged))
-    return settings
+    return [Setting(*names, list(group)) for names, group in groupby(results, setting_of)]
 
 
 def write_results_csv(path: Path, results: list[Result]) -> None:
