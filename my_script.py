@@ -135,8 +135,7 @@ def run_all(children: Children, trainings: list[plan.Training], report: Callable
                     written = time.monotonic()
     finally:  # also after Ctrl-C: nothing is under way any more
         answer = report(0, list(failed))
-    took = duration(time.monotonic() - started)
-    print(*answer, f"done in {took}", *failed.values(), sep="\n")
+    print(*answer, f"done in {duration(time.monotonic() - started)}", *failed.values(), sep="\n")
     return 1 if failed else 0
 
 

@@ -26,7 +26,6 @@ from studies.plan import Run, Training
 # Two trainings of several threads each would wait for one another.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 POLL_SECONDS = 0.1
-LAST_LINES = 5  # of a failed run's log that are shown
 
 Step = tuple[Training, str]  # a training, and what to do for it: "train" or "test"
 Command = Callable[[Training, str], list[str]]  # the argument list of a step
@@ -69,8 +68,8 @@ class Child:
         return " ".join([self.training.main_run.name, self.program, *words])
 
     def last_lines(self) -> list[str]:
-        """The last lines of its log."""
-        return self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+        """The last lines of its log, which tell of an error."""
+        return self.log.read_text(errors="replace").splitlines()[-5:]
 
 
 class Children:

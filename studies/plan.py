@@ -19,7 +19,6 @@ from records import runs as files
 from records.files import file_digest, replacing
 
 BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is noise
-Studies = dict[str, list]
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Training:
         return not self.why_train and not self.why_test
 
 
-def check_studies(studies: Studies, base: dict) -> None:
+def check_studies(studies: dict[str, list], base: dict) -> None:
     """Refuse studies that cannot be run, before any is; InputError that says what is wrong."""
     known = ", ".join(SETTINGS)
     if base.keys() != SETTINGS.keys() or not studies:
@@ -101,7 +100,9 @@ def run_of(out: Path, study: str, value: float | str, folder: str, settings: dic
     return Run(study, value, settings, name, *places)
 
 
-def all_runs(studies: Studies, base: dict, base_seeds: range, out: Path, seeds: range) -> list[Run]:
+def all_runs(
+    studies: dict[str, list], base: dict, base_seeds: range, out: Path, seeds: range
+) -> list[Run]:
     """Every run that the studies ask for, those of the base setting first."""
     runs = [run_of(out, BASE_STUDY, seed, seed, {**base, "seed": seed}) for seed in base_seeds]
     for study, values in studies.items():
@@ -155,9 +156,8 @@ def look_up(training: Training, identity: dict, images: str, fresh: bool) -> Non
 
 def epochs_to_reuse(training: Training) -> int:
     """Epochs that checkpoints of this training, interrupted, or of a shorter one hold."""
-    reached, shorter = 0, training.shorter
-    unfinished = training.why_train in (files.NOT_TRAINED, files.INTERRUPTED)
-    if unfinished and training.main_run.checkpoint.is_file():
+    reached, shorter, is_begun = 0, training.shorter, training.main_run.checkpoint.is_file()
+    if is_begun and training.why_train in (files.NOT_TRAINED, files.INTERRUPTED):
         with contextlib.suppress(OSError, ValueError):
             reached = len(files.read_history(training.main_run.result))
             training.why_train = f"interrupted after epoch {reached}"
