@@ -189,7 +189,7 @@ def draw_answer(path: Path, studies: dict, rows: dict[tuple, Row], band: float) 
         labels.append(study.replace("_", " "))
         by_place |= {place: rows.get(each.key) for place, each in enumerate(settings, len(labels))}
         labels += [setting.label for setting in settings]
-    axes = Figure(figsize=(5, 0.7 + 0.235 * len(labels)), dpi=200).add_subplot()
+    axes = Figure(figsize=(4.4, 0.7 + 0.235 * len(labels)), dpi=200).add_subplot()
     axes.axvspan(-100 * band, 100 * band, color="0.9", zorder=0)
     plot_differences(axes, labels, by_place)
     axes.set_title("Test accuracy: points from the base", loc="left")
@@ -228,8 +228,9 @@ def plot_difference(axes: Axes, place: int, row: Row, limit: float) -> None:
     fill = colour if row.beyond_noise else "w"
     axes.plot([low, high], [place, place], "-", color=colour, linewidth=1.8)
     axes.plot(at, place, mark, color=colour, markerfacecolor=fill, markersize=6)
-    beside = {"xycoords": axes.get_yaxis_transform(), "ha": "right", "va": "center"}
-    axes.annotate(points(row.difference), (1.15, place), color=colour, fontsize=9, **beside)
+    beside = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
+    style = {"color": colour, "fontsize": 9, "ha": "right", "va": "center"}
+    axes.annotate(points(row.difference), (1, place), (42, 0), **beside, **style)
 
 
 def short(name: str, length: int = 20) -> str:
