@@ -229,7 +229,7 @@ def test_shapes_are_the_same_pixels_on_every_platform():
     assert digest.hexdigest() == SHAPES_DIGEST
 
 
-SHAPES_DIGEST = "9f07b7a4fa6ee02aee318275e7d15e23499d34b288f38d987a446de7daac54ce"
+SHAPES_DIGEST = "0be463743995342cb62fe989b5d14e578f13da8b96940375ce04c0671baecd9f"
 
 
 def test_without_data_the_folder_data_is_used_if_it_holds_images(tmp_path):
