@@ -44,7 +44,7 @@ STUDIES = {  # Change_ and what it changes: to these values, the others being th
     "Change_learning_rate": [0.001, 0.01, 0.1],
     "Change_loss_function": ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"],
 }
-REPORT_SECONDS = 20  # while runs go on, the report is written no more often than this
+REPORT_SECONDS = 60  # while runs go on, the report is written no more often than this
 
 
 def main() -> int:
