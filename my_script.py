@@ -44,7 +44,7 @@ STUDIES = {  # Change_ and what it changes: to these values, the others being th
     "Change_learning_rate": [0.001, 0.01, 0.1],
     "Change_loss_function": ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"],
 }
-REPORT_SECONDS = 20  # while runs go on, the report is written no more often than this
+REPORT_SECONDS = 60  # while runs go on, the report is written no more often than this
 
 
 def main() -> int:
@@ -135,8 +135,7 @@ def run_all(children: Children, trainings: list[plan.Training], report: Callable
                     written = time.monotonic()
     finally:  # also after Ctrl-C: nothing is under way any more
         answer = report(0, list(failed))
-    took = duration(time.monotonic() - started)
-    print(*answer, f"done in {took}", *failed.values(), sep="\n")
+    print(*answer, f"done in {duration(time.monotonic() - started)}", *failed.values(), sep="\n")
     return 1 if failed else 0
 
 

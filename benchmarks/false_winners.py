@@ -55,13 +55,25 @@ def rate(count: int, draws: int) -> str:
 
 
 def print_false(base: list[float], others: int, draws: int) -> None:
-    """How many whole answers name a setting that equals the base."""
-    for noisier in (False, True):
-        replicas = without_difference(base, others, noisier)
-        rates = [rate(sum(bool(answer(replicas, seeds)) for _ in range(draws)), draws)
-                 for seeds in SEEDS]  # fmt: skip
-        which = f"one scatters {NOISIER} times as much" if noisier else "all equal the base"
-        print(f"| some setting named, {which} | {' | '.join(rates)} |", flush=True)
+    """How many whole answers name a setting that equals the base, in its mean or in all.
+
+    A single seed cannot show that its setting is the noisier one: that one is counted by itself.
+    """
+    equal, noisier = without_difference(base, others, False), without_difference(base, others, True)
+    named = [[answer(equal, seeds) for _ in range(draws)] for seeds in SEEDS]
+    print_rates("some setting named, all equal the base", [map(bool, each) for each in named])
+    named = [[answer(noisier, seeds) for _ in range(draws)] for seeds in SEEDS]
+    beside = f"beside one that scatters {NOISIER} times as much"
+    others_named = [[bool(names - {"0"}) for names in each] for each in named]
+    print_rates(f"some setting named {beside}", others_named)
+    print_rates("that noisier one named", [["0" in names for names in each] for each in named])
+
+
+def print_rates(what: str, by_seeds: list) -> None:
+    """A row of the table: for each number of seeds, in how many of the answers it is so."""
+    counts = [list(answers) for answers in by_seeds]
+    shown = (rate(sum(answers), len(answers)) for answers in counts)
+    print(f"| {what} | {' | '.join(shown)} |", flush=True)
 
 
 def print_real(replicas: Replicas, draws: int) -> None:

@@ -2,7 +2,7 @@
 
     python benchmarks/networks.py --data FOLDER [--image_size 32] [--epochs 80]
 
-Trains every candidate of the README's table, and 16-32-64 with dropout 0.5, one after another, and
+Trains every candidate of the table in docs/network.md one after another, and
 prints the operations that an image takes in training, and training, validation and test accuracy
 after 20, 40 and 80 epochs (of the last weights). Five minutes and more for each on one core.
 """

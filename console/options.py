@@ -10,7 +10,6 @@ from typing import NoReturn
 
 from console.errors import InputError
 
-LARGEST_FLOAT = 3.4e38  # of float32
 Option = tuple[Callable | list[Callable], object, str]
 
 
@@ -31,11 +30,12 @@ def reader(kind: type, fits: Callable, meaning: str) -> Callable[[str], object]:
 
 def whole_number(least: int, most: int = 2**31 - 1) -> Callable[[str], object]:
     """A function that reads a whole number from `least` to `most`."""
-    meaning = f"a whole number from {least} to {most}"
-    return reader(int, lambda value: least <= value <= most, meaning)
+    return reader(
+        int, range(least, most + 1).__contains__, f"a whole number from {least} to {most}"
+    )
 
 
-positive_float = reader(float, lambda value: 0 < value <= LARGEST_FLOAT, "a finite number above 0")
+positive_float = reader(float, lambda value: 0 < value <= 3.4e38, "a finite number above 0")
 filled = reader(str, bool, "a name: it is empty")  # it comes from a variable that is not set
 path = reader(Path, lambda value: value.parts, "a path: it is empty")
 

@@ -25,7 +25,7 @@ from images.decode import decode_or_reason
 from images.folders import Item
 
 BLOCK = 512  # images decoded before they are written: what bounds the memory
-ABANDONED_SECONDS = 600  # a cache that has not grown for so long was left by a kill
+ABANDONED_SECONDS = 86400  # no decoding takes a day: such a folder was left by a kill
 
 
 def cache_folder() -> Path:
@@ -51,8 +51,7 @@ def building(folder: Path) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     for old in folder.parent.glob(".building-*"):
         with contextlib.suppress(OSError):  # it may just have become a cache
-            grown = max(path.stat().st_mtime for path in (old, *old.iterdir()))
-            if time.time() - grown > ABANDONED_SECONDS:
+            if time.time() - old.stat().st_mtime > ABANDONED_SECONDS:
                 shutil.rmtree(old)
     work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
     try:

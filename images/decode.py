@@ -19,8 +19,9 @@ def decode_or_reason(picture: Path | np.ndarray, image_size: int) -> np.ndarray 
     Where it cannot be decoded, what is wrong with it.
     """
     try:
-        is_file = isinstance(picture, Path)
-        with Image.open(picture) if is_file else Image.fromarray(picture) as image:
+        with (
+            Image.open(picture) if isinstance(picture, Path) else Image.fromarray(picture) as image
+        ):
             return decode(image, image_size)
     except UnidentifiedImageError:
         return "not an image" if picture.stat().st_size else "empty file"

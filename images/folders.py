@@ -54,10 +54,9 @@ def folder_source(folder: Path) -> Source:
     for part, root in roots.items():
         for target, name in enumerate(classes):
             for path in image_files(root / name):
-                shown = as_text(path.relative_to(folder).as_posix())
-                items.append(Item(shown, part, target, path))
-    classes = tuple(map(as_text, classes))
-    return Source(str(folder.resolve()), classes, lambda: items, stamp_of(items))
+                items.append(Item(as_text(path.relative_to(folder).as_posix()), part, target, path))
+    shown = tuple(map(as_text, classes))
+    return Source(str(folder.resolve()), shown, lambda: items, stamp_of(items))
 
 
 def as_text(name: str) -> str:

@@ -3,9 +3,9 @@
     for part, target, image in draw_all(): ...
 
 Hard in the way photographs are hard (place, size, turn, colour, light, clutter, noise), not by
-wrong labels: in half of them the stripes are plain, in the others they can hardly be seen. Only
-whole numbers, + - * / and square roots are used, whose results every platform rounds alike: the
-images are the same everywhere.
+wrong labels: in half of them the stripes are plain, so that learning starts early, in the
+others they can hardly be seen. Only whole numbers, + - * / and square roots are used, whose
+results every platform rounds alike: the images are the same everywhere.
 """
 
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ from collections.abc import Iterator
 import numpy as np
 
 CLASSES = ("left", "right")  # to which side the stripes lean
-COUNTS = {"train": 1200, "test": 1000}  # images of each class
+COUNTS = {"train": 700, "test": 1000}  # images of each class
 SIZE = 32
 SEED = 20
-RADIUS = (5.5, 11.5)  # of the disc, pixels
-PERIOD = (3.0, 7.0)  # of the stripes, pixels
-LEAN = (0.08, 0.92)  # tangent of half the stripes' angle: from nearly upright to nearly level
+RADIUS = (7.0, 12.0)  # of the disc, pixels
+PERIOD = (4.0, 7.0)  # of the stripes, pixels
+LEAN = (0.25, 0.6)  # tangent of half the stripes' angle: from 28 to 62 degrees off upright
 PLAIN = 0.52  # share of images with plain stripes
-CONTRAST = {True: (80.0, 220.0), False: (0.0, 20.0)}  # grey levels of plain and of faint stripes
-SPOTS = 5  # clutter: small discs and bars behind the disc, and half as many before it
-NOISE = 45.0  # grey levels, the width of the noise
+CONTRAST = {True: (70.0, 180.0), False: (0.0, 8.0)}  # grey levels of plain and of faint stripes
+SPOTS = 4  # clutter: small discs and bars behind the disc, and half as many before it
+NOISE = 40.0  # grey levels, the width of the noise
 
 
 def draw_all() -> Iterator[tuple[str, int, np.ndarray]]:

@@ -33,8 +33,8 @@ def default_source(folder: Path) -> str:
     """Name the source used when the user names none: data/ if it holds images, else shapes."""
     children = list(folder.iterdir()) if folder.is_dir() else []
     pictures = any(child.suffix.lower() in ENDINGS.split() for child in children)
-    folders = {child.name for child in children if child.is_dir()} - {PETS_FOLDER, CIFAR_FOLDER}
-    return str(folder) if pictures or folders else "shapes"
+    folders = {child.name for child in children if child.is_dir() and child.name[0] != "."}
+    return str(folder) if pictures or folders - {PETS_FOLDER, CIFAR_FOLDER} else "shapes"
 
 
 def open_source(data: str) -> Source:

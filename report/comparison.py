@@ -30,9 +30,8 @@ class Row(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        if not self.beyond_noise:
-            return "not told apart"
-        return "better" if self.difference > 0 else "worse"
+        word = "better" if self.difference > 0 else "worse"
+        return word if self.beyond_noise else "not told apart"
 
 
 def points(difference: float) -> str:

@@ -75,8 +75,7 @@ def plot_band(axes: Axes, histories: Histories, column: int, **style: object) ->
     """Plot the mean of a column over seeds, and for several the band they cover; its colour."""
     values = column_of(histories, column)
     epochs = np.arange(1, values.shape[1] + 1)
-    marker = "o" if len(epochs) == 1 else None
-    (line,) = axes.plot(epochs, values.mean(0), marker=marker, **style)
+    (line,) = axes.plot(epochs, values.mean(0), marker="o" if len(epochs) == 1 else None, **style)
     if len(values) > 1:
         axes.fill_between(epochs, values.min(0), values.max(0), color=line.get_color(), alpha=0.18)
     return line.get_color()
@@ -95,8 +94,7 @@ def style_epochs(axes: Axes, kind: str, last: int) -> None:
     """An axis of whole epochs, from the first to the last."""
     round_ones = MaxNLocator(8, steps=[1, 2, 5, 10], integer=True).tick_values(0, last)
     ticks = [1, *(tick for tick in round_ones if 1 < tick <= last)]
-    end = last + max(0.5, 0.03 * last)
-    axes.set(xlabel="Epoch", ylabel=kind.capitalize(), xticks=ticks, xlim=(0.5, end))
+    axes.set(xlabel="Epoch", ylabel=kind.capitalize(), xticks=ticks, xlim=(0.5, 0.5 + 1.03 * last))
     axes.grid(axis="y")
 
 
@@ -134,7 +132,7 @@ def draw_study(path: Path, settings: list[Setting], rows: dict[tuple, Row]) -> N
     """
     *panels, last = Figure(figsize=(12, 3.8)).subplots(1, 3, width_ratios=(4, 4, 3.2))
     for axes, columns in zip(panels, PICTURES.values(), strict=True):
-        plot_curves(axes, settings, *columns)
+        plot_curves(axes, settings, columns)
     if len(settings) > 1:
         panels[0].legend()
     if any(setting.key in rows for setting in settings):
@@ -147,10 +145,9 @@ def draw_study(path: Path, settings: list[Setting], rows: dict[tuple, Row]) -> N
     save(last, path)
 
 
-def plot_curves(
-    axes: Axes, settings: list[Setting], train_column: int, valid_column: int, kind: str
-) -> None:
+def plot_curves(axes: Axes, settings: list[Setting], columns: tuple[int, int, str]) -> None:
     """One panel: the validation curves of every setting, its training curves faint."""
+    train_column, valid_column, kind = columns
     for setting in settings:
         histories = [result.history for result in setting.results]
         above = 2 + 1 / max(map(len, histories))  # a shorter training is part of a longer one
@@ -170,9 +167,8 @@ def plot_curves(
 def plot_accuracies(axes: Axes, settings: list[Setting]) -> None:
     """Plot the test accuracy of each seed, a line for each setting, from the top down."""
     for place, setting in enumerate(settings):
-        axes.plot(
-            100 * np.array(setting.accuracies), [place] * len(setting.results), "o", alpha=0.6
-        )
+        percent = 100 * np.array(setting.accuracies)
+        axes.plot(percent, [place] * len(percent), "o", alpha=0.6)
     labels = [f"{short(setting.label)}\n{mean_of(setting.accuracies)}" for setting in settings]
     axes.set_yticks(range(len(labels)), labels)
     axes.set(title="test accuracy of each seed, %", ylim=(len(labels) - 0.4, -0.6))
@@ -182,12 +178,11 @@ def plot_accuracies(axes: Axes, settings: list[Setting]) -> None:
 
 
 @styled
-def draw_answer(
-    path: Path, studies: dict[str, list[Setting]], rows: dict[tuple, Row], band: float
-) -> None:
-    """Every setting's difference from the base, by study; `rows` is by Setting.key.
+def draw_answer(path: Path, studies: dict, rows: dict[tuple, Row], band: float) -> None:
+    """Every setting's difference from the base; `rows` is by Setting.key.
 
-    `band` is the difference, as a share, up to which nothing is named.
+    `studies` are lists of settings by name, `band` is the difference, as a share, up to which
+    nothing is named.
     """
     labels, by_place = [], {}
     for study, settings in studies.items():

@@ -125,11 +125,6 @@ class Answer(NamedTuple):
     best: Setting | None
 
 
-def valid_accuracy(setting: Setting) -> float:
-    """Validation accuracy at the kept epoch, over the seeds."""
-    return fmean(result.valid_accuracy for result in setting.results)
-
-
 def make_answer(settings: list[Setting], guess: float) -> Answer:
     """Hold every setting against the base, which is the first if it is finished."""
     unique: dict[tuple, Setting] = {}
@@ -147,7 +142,8 @@ def make_answer(settings: list[Setting], guess: float) -> Answer:
             size = noise, min(seeds), base_seeds, len(rows)
         except ValueError as error:
             problem = str(error)
-    best = max(unique.values(), key=valid_accuracy, default=None)
+    valid = {key: fmean(run.valid_accuracy for run in each.results) for key, each in unique.items()}
+    best = unique[max(valid, key=valid.get)] if valid else None
     return Answer(list(unique.values()), guess, failed, rows, size, problem, best)
 
 

@@ -26,7 +26,6 @@ from studies.plan import Run, Training
 # Two trainings of several threads each would wait for one another.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 POLL_SECONDS = 0.1
-LAST_LINES = 5  # of a failed run's log that are shown
 
 Step = tuple[Training, str]  # a training, and what to do for it: "train" or "test"
 Command = Callable[[Training, str], list[str]]  # the argument list of a step
@@ -69,8 +68,8 @@ class Child:
         return " ".join([self.training.main_run.name, self.program, *words])
 
     def last_lines(self) -> list[str]:
-        """The last lines of its log."""
-        return self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+        """The last lines of its log, which tell of an error."""
+        return self.log.read_text(errors="replace").splitlines()[-5:]
 
 
 class Children:
@@ -152,7 +151,7 @@ def command(training: Training, program: str, options: Namespace, device: str) -
             line += [f"--{name}", value]
         line += ["--fresh"] * options.fresh
         if training.shorter and (training.shorter.runs or not options.fresh):
-            line += ["--start_from", training.shorter.checkpoint]
+            line += ["--start_from", training.shorter.main_run.checkpoint]
     return list(map(str, line))
 
 
@@ -172,7 +171,7 @@ def try_out(options: Namespace, runs: list[Run]) -> str:
     program = [sys.executable, "-m", "training.trial", *arguments]
     ended = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True)
     if ended.returncode:
-        raise InputError(ended.stderr.strip().split("\n")[-1].removeprefix("error: "))
+        raise InputError(ended.stderr.rpartition("error: ")[2][-400:])  # else Python's own words
     return ended.stdout.split()[-1]
 
 

@@ -19,7 +19,6 @@ from records import runs as files
 from records.files import file_digest, replacing
 
 BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is noise
-Studies = dict[str, list]
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class Run:
     name: str
     result: Path
     weight: Path
+    checkpoint: Path
 
 
 @dataclass(eq=False)  # two trainings are the same only if they are one
@@ -57,15 +57,11 @@ class Training:
         return ", ".join(run.name for run in self.runs)
 
     @property
-    def checkpoint(self) -> Path:
-        return files.checkpoint_path(self.main_run.weight)
-
-    @property
     def finished(self) -> bool:
         return not self.why_train and not self.why_test
 
 
-def check_studies(studies: Studies, base: dict) -> None:
+def check_studies(studies: dict[str, list], base: dict) -> None:
     """Refuse studies that cannot be run, before any is; InputError that says what is wrong."""
     known = ", ".join(SETTINGS)
     if base.keys() != SETTINGS.keys() or not studies:
@@ -100,10 +96,13 @@ def run_of(out: Path, study: str, value: float | str, folder: str, settings: dic
     """A run of a study, with its places below a folder."""
     name = f"{study}/{folder}"
     weight = out / "weights" / name / "weight.pth"
-    return Run(study, value, settings, name, out / "result" / name, weight)
+    places = out / "result" / name, weight, files.checkpoint_path(weight)
+    return Run(study, value, settings, name, *places)
 
 
-def all_runs(studies: Studies, base: dict, base_seeds: range, out: Path, seeds: range) -> list[Run]:
+def all_runs(
+    studies: dict[str, list], base: dict, base_seeds: range, out: Path, seeds: range
+) -> list[Run]:
     """Every run that the studies ask for, those of the base setting first."""
     runs = [run_of(out, BASE_STUDY, seed, seed, {**base, "seed": seed}) for seed in base_seeds]
     for study, values in studies.items():
@@ -147,7 +146,7 @@ def look_up(training: Training, identity: dict, images: str, fresh: bool) -> Non
         training.main_run = min(tests, key=lambda run: bool(tests[run]))
         training.why_test = tests[training.main_run]
         return
-    begun = [run for run in places if not fresh and files.checkpoint_path(run.weight).is_file()]
+    begun = [run for run in places if not fresh and run.checkpoint.is_file()]
     training.main_run = [*begun, *places][0]
     changed = (reason for reason in why.values() if reason != files.NOT_TRAINED)
     training.why_train, training.why_test = next(changed, files.NOT_TRAINED), "not tested yet"
@@ -157,13 +156,12 @@ def look_up(training: Training, identity: dict, images: str, fresh: bool) -> Non
 
 def epochs_to_reuse(training: Training) -> int:
     """Epochs that checkpoints of this training, interrupted, or of a shorter one hold."""
-    reached, shorter = 0, training.shorter
-    unfinished = training.why_train in (files.NOT_TRAINED, files.INTERRUPTED)
-    if unfinished and training.checkpoint.is_file():
+    reached, shorter, is_begun = 0, training.shorter, training.main_run.checkpoint.is_file()
+    if is_begun and training.why_train in (files.NOT_TRAINED, files.INTERRUPTED):
         with contextlib.suppress(OSError, ValueError):
             reached = len(files.read_history(training.main_run.result))
             training.why_train = f"interrupted after epoch {reached}"
-    if shorter and (shorter.runs if shorter.why_train else shorter.checkpoint.is_file()):
+    if shorter and (shorter.runs if shorter.why_train else shorter.main_run.checkpoint.is_file()):
         reached = max(reached, shorter.settings["epochs"])
     return min(reached, training.settings["epochs"])
 

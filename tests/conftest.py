@@ -1,12 +1,16 @@
 """Helpers of all tests: tiny image folders, and the programs called in or as a process."""
 
 import contextlib
+import functools
 import importlib.util
+import io
+import multiprocessing
 import os
 import runpy
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,12 +21,11 @@ from PIL import Image
 PROJECT = Path(__file__).resolve().parent.parent
 ROOMS = ("console", "records", "images", "training", "studies", "report")
 sys.path.insert(0, str(PROJECT))
-os.environ["OMP_NUM_THREADS"] = "1"
+WITH_GPU = dict(os.environ)  # of processes that are to see a GPU: the tests fork, CUDA does not
+os.environ |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
 
 
-class Ended(NamedTuple):
-    """How a program ended."""
-
+class Ended(NamedTuple):  # how a program ended
     status: int
     out: str
     err: str
@@ -32,9 +35,6 @@ class Ended(NamedTuple):
 def cache_of_these_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep decoded images away from the user's cache."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
-
-
-# --- images ----------------------------------------------------------------------------------
 
 
 def noise(seed: int, size: int = 20) -> np.ndarray:
@@ -63,27 +63,26 @@ def photos(tmp_path: Path) -> Path:
     return make_photos(tmp_path / "photos")
 
 
-# --- programs --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture(scope="session")
+def call():
     """Call a program inside this process, which saves the import of torch: call("train", ...)."""
     from console.errors import run_program
     from records import runs
 
     def run(program: str, *arguments: object) -> Ended:
-        module = load_program(program)
-        runs.sources.cache_clear(), runs.versions.cache_clear()  # of a new process
-        monkeypatch.setattr(sys, "argv", [f"{program}.py", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            run_program(module.main)
-        captured = capsys.readouterr()
-        return Ended(ended.value.code, captured.out, captured.err)
+        module, streams = load_program(program), []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", [f"{program}.py", *map(str, arguments)])
+            for name in ("stdout", "stderr"):
+                streams.append(io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True))
+                patch.setattr(sys, name, streams[-1])
+            for name in ("sources", "versions"):  # cached, by a new process anew
+                patch.setattr(runs, name, functools.cache(getattr(runs, name).__wrapped__))
+            with pytest.raises(SystemExit) as ended:
+                run_program(module.main)
+        return Ended(ended.value.code, *(each.buffer.getvalue().decode() for each in streams))
 
-    yield run
-    runs.sources.cache_clear(), runs.versions.cache_clear()  # else patched digests would live on
+    return run
 
 
 def load_program(name: str):
@@ -102,42 +101,35 @@ def run_process(program: Path, *arguments: object, **options: object) -> Ended:
 
 
 def run_fork(program: Path, *arguments: object, before=lambda: None) -> Ended:
-    """Run a script of any copy of the project in a forked process: torch is there already.
+    """Run a script, and `before` it, in a forked process: torch is there already."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
 
-    `before` is called in that process first.
-    """
-    said = {name: program.parent / f".{os.getpid()}.{name}" for name in ("out", "err")}
-    child = os.fork()
-    if child == 0:
-        status = 99
-        with contextlib.suppress(BaseException):
-            for number, path in enumerate(said.values(), 1):
-                os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), number)
-            sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
-            for name in [name for name in sys.modules if is_ours(name)]:
-                del sys.modules[name]
-            sys.path[0] = str(program.parent)
-            sys.argv = [str(program), *map(str, arguments)]
+        def run() -> None:
+            sys.stdout, sys.stderr = out, err
+            for name in list(sys.modules):
+                if name.split(".")[0] in (*ROOMS, "model", "losses", "dataset"):
+                    del sys.modules[name]
+            sys.path[0], sys.argv = str(program.parent), [str(program), *map(str, arguments)]
             before()
-            try:
-                runpy.run_path(str(program), run_name="__main__")
-            except SystemExit as ended:
-                status = ended.code
-        os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    out, err = (path.read_text() for path in said.values())
-    for path in said.values():
-        path.unlink()
-    return Ended(status, out, err)
+            runpy.run_path(str(program), run_name="__main__")
+
+        child = multiprocessing.get_context("fork").Process(target=run)
+        child.start()
+        child.join()
+        out.seek(0)
+        err.seek(0)
+        return Ended(child.exitcode, out.read(), err.read())
 
 
-def is_ours(module: str) -> bool:
-    return module.split(".")[0] in (*ROOMS, "model", "losses", "dataset")
+def refused(ended: Ended) -> str:
+    """The line in which a program refused to go on."""
+    assert ended.status == 2, ended
+    assert ended.err.startswith("error: ") and ended.err.count("\n") == 1, ended.err
+    return ended.err
 
 
 def copy_project(target: Path, **edits: list[tuple[str, str]]) -> Path:
     """The project's code without its results; `edits` of file.py are (old, new), keyed by file."""
-    target.mkdir(parents=True)
     for name in ROOMS:
         shutil.copytree(PROJECT / name, target / name, ignore=shutil.ignore_patterns("__py*"))
     for path in PROJECT.glob("*.py"):
@@ -153,14 +145,40 @@ def copy_project(target: Path, **edits: list[tuple[str, str]]) -> Path:
 
 def train_arguments(photos: Path, out: Path, **settings: object) -> list:
     """Arguments of a tiny training with its results in `out`."""
-    settings = {"image_size": 16, "epochs": 2, "batch_size": 4} | settings
-    named = [word for name, value in settings.items() for word in (f"--{name}", value)]
-    return ["--data", photos, "--img_path", out / "r", "--weight_path", out / "w.pth", *named]
+    settings = {"image_size": 16, "epochs": 4, "batch_size": 4} | settings
+    words = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    return ["--data", photos, "--img_path", out / "r", "--weight_path", out / "w.pth", *words]
 
 
 def arguments_for_test(out: Path) -> list:
     """Arguments of the test of such a training."""
     return ["--weight_path", out / "w.pth", "--img_path", out / "r"]
+
+
+@pytest.fixture(scope="session")
+def original(call, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photos and a finished training of four epochs with its test."""
+    out = tmp_path_factory.mktemp("trained")
+    assert call("train", *train_arguments(make_photos(out / "photos"), out)).status == 0
+    assert call("test", *arguments_for_test(out)).status == 0
+    return out
+
+
+@pytest.fixture
+def trained(original: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return shutil.copytree(original, tmp_path / "trained")
+
+
+def spoil(path: Path, change: bytes | dict | None) -> None:
+    """Put other bytes in a weight file or checkpoint, cut it, or change some of its values."""
+    import torch  # not above: OMP_NUM_THREADS has to be set before, threads do not survive a fork
+
+    if isinstance(change, dict):
+        torch.save({**torch.load(path, weights_only=True), **change}, path)
+    else:
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2] if change is None else change)
 
 
 def trainings_of(out: Path) -> list[int]:

@@ -1,9 +1,9 @@
 """Runs that survive kills, are reused only when that is right, and fail without harm."""
 
-import contextlib
-import hashlib
 import importlib.metadata
+import itertools
 import os
+import pkgutil
 import random
 import resource
 import shutil
@@ -13,361 +13,225 @@ import sys
 import time
 from pathlib import Path
 
+import conftest
 import pytest
-import torch
-from conftest import (
-    PROJECT,
-    arguments_for_test,
-    copy_project,
-    make_photos,
-    noise,
-    run_fork,
-    run_process,
-    train_arguments,
-)
+from conftest import PROJECT, arguments_for_test, refused, run_fork, train_arguments
 from PIL import Image
 
 from records import runs
-from records.files import UNFINISHED, replacing, write_text
+from records.files import file_digest, replacing, write_text
 from records.runs import read_history
 
-RESULTS = ("w.pth", "r/history.csv", "r/predictions.csv")
 TRAIN = PROJECT / "train.py"
 
 
-def digests(out: Path) -> dict[str, str]:
-    return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in RESULTS}
-
-
-def train_and_test(call, photos: Path, out: Path, **settings: object) -> str:
-    """Train and test; what training said. Drawing has tests of its own."""
-    ended = call("train", *train_arguments(photos, out, **settings), "--no_pictures")
-    assert ended.status == 0, ended.err
-    tested = call("test", *arguments_for_test(out), "--no_pictures")
-    assert tested.status == 0, tested.err
-    return ended.out
-
-
-def test_a_rerun_gives_the_same_bits(photos, tmp_path, call):
-    for name in ("a", "b"):
-        train_and_test(call, photos, tmp_path / name, epochs=3)
-    assert digests(tmp_path / "a") == digests(tmp_path / "b")
-    train_and_test(call, photos, tmp_path / "c", epochs=3, seed=1)
-    assert digests(tmp_path / "c") != digests(tmp_path / "a")
-
-
-def test_more_epochs_go_on_and_give_the_bits_of_a_training_from_scratch(photos, tmp_path, call):
-    train_and_test(call, photos, tmp_path / "once", epochs=6)
-    train_and_test(call, photos, tmp_path / "grown", epochs=2)
-    said = train_and_test(call, photos, tmp_path / "grown", epochs=6)
-    assert "going on after epoch 2" in said
-    assert digests(tmp_path / "grown") == digests(tmp_path / "once")
-    arguments = train_arguments(photos, tmp_path / "third", epochs=6)
-    checkpoint = tmp_path / "grown" / "w_checkpoint.pth"
-    assert "going on after epoch 6" in call("train", *arguments, "--start_from", checkpoint).out
-    call("test", *arguments_for_test(tmp_path / "third"))
-    assert digests(tmp_path / "third") == digests(tmp_path / "once")
-
-
-class Killer:
-    """Kills its own process when a moment has come for the given time."""
-
-    def __init__(self, moment: str, count: int) -> None:
-        self.moment, self.left = moment, count
-
-    def reach(self, moment: str) -> None:
-        if moment == self.moment:
-            self.left -= 1
-            if self.left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    def before(self, moment: str, function):
-        def call_later(*arguments, **options):
-            self.reach(moment)
-            return function(*arguments, **options)
-
-        return call_later
-
-    def halfway(self, function):
-        """Leave half of a file's bytes, then kill."""
-
-        def write(path: Path, content: bytes) -> None:
-            if self.moment == "while writing" and self.left == 1:
-                function(path, bytes(content)[: len(content) // 2])
-            self.reach("while writing")
-            function(path, content)
-
-        return write
-
-    def lie_in_wait(self) -> None:
-        """Be called before every moment, in the process that is to be killed."""
-        from training import batches, files
-
-        batches.shuffled_batches = self.before("before an epoch", batches.shuffled_batches)
-        files.write_results = self.before("before the weights", files.write_results)
-        files.write_json = self.before("before the record", files.write_json)
-        Path.write_bytes = self.halfway(Path.write_bytes)
-        os.fsync = self.before("before a rename", os.fsync)
-
-
-def train_until(killer: Killer, arguments: list) -> int:
-    """Train in a forked process until the killer comes; how it ended."""
-    arguments = [*arguments, "--no_pictures"]
-    return run_fork(TRAIN, *arguments, before=killer.lie_in_wait).status
-
-
-MOMENTS = [
-    *(("before an epoch", count) for count in (1, 2, 4)),
-    *(("while writing", count) for count in (1, 2, 4, 5)),  # the fifth is weight.pth
-    *(("before a rename", count) for count in range(1, 12)),
-    ("before the weights", 1),
-    ("before the record", 1),
-]
+def digests(out: Path) -> list[str]:
+    return [file_digest(out / name) for name in ("w.pth", "r/history.csv", "r/predictions.csv")]
 
 
 @pytest.fixture(scope="module")
-def photos_for_all(tmp_path_factory) -> Path:
-    return make_photos(tmp_path_factory.mktemp("kills") / "photos")
+def train(call, original: Path):
+    """Train and test in a folder; what training said. Drawing has tests of its own."""
+
+    def run(out: Path, *more: object, photos=original / "photos", **settings: object) -> str:
+        ended = call("train", *train_arguments(photos, out, **settings), "--no_pictures", *more)
+        tested = call("test", *arguments_for_test(out), "--no_pictures")
+        assert ended.status == tested.status == 0, ended.err + tested.err
+        return ended.out
+
+    return run
 
 
-WHOLE: dict[str, str] = {}  # digests of the uninterrupted run, made once
+def test_a_rerun_gives_the_same_bits_from_any_folder(original, tmp_path, monkeypatch, train):
+    monkeypatch.chdir(tmp_path)
+    train(tmp_path / "again")
+    assert digests(tmp_path / "again") == digests(original)
+    train(tmp_path / "other", seed=1)
+    assert digests(tmp_path / "other") != digests(original)
 
 
-@pytest.mark.parametrize(("moment", "count"), MOMENTS)
-def test_training_killed_at_a_moment_resumes_bit_for_bit(
-    moment, count, photos_for_all, tmp_path, call
-):
-    photos = photos_for_all
-    if not WHOLE:
-        train_and_test(call, photos, tmp_path / "whole", epochs=4)
-        WHOLE.update(digests(tmp_path / "whole"))
-    arguments = train_arguments(photos, tmp_path / "killed", epochs=4)
-    assert train_until(Killer(moment, count), arguments) == -signal.SIGKILL
-    said = train_and_test(call, photos, tmp_path / "killed", epochs=4)
-    if moment == "before an epoch" and count > 1:
-        assert f"going on after epoch {count - 1}" in said
-    assert digests(tmp_path / "killed") == WHOLE
+def test_more_epochs_go_on_and_give_the_bits_of_a_training_at_once(original, tmp_path, train):
+    grown, third = tmp_path / "grown", tmp_path / "third"
+    train(grown, epochs=2)
+    checkpoint = grown / "w_checkpoint.pth"
+    assert "going on after epoch 2" in train(third, "--start_from", checkpoint)
+    assert "going on after epoch 2" in train(grown)
+    assert digests(third) == digests(grown) == digests(original)
+    assert f"{checkpoint}: it has 4 epochs, more than 2" in train(grown, epochs=2)
 
 
-def test_training_killed_at_random_times_again_and_again_resumes_bit_for_bit(
-    photos, tmp_path, call
-):
-    settings = {"epochs": 60, "batch_size": 4}
-    train_and_test(call, photos, tmp_path / "whole", **settings)
-    arguments = map(str, train_arguments(photos, tmp_path / "killed", **settings))
+MOMENTS = {  # functions, and which of their calls a training does not survive
+    "training.batches.shuffled_batches": (1, 2, 4),  # before an epoch
+    "pathlib.Path.write_bytes": (1, 2, 4, 5),  # half-way; the fifth is weight.pth
+    "os.fsync": range(1, 12),  # before a rename
+    "training.files.write_results": (1,),
+    "training.files.write_json": (1,),
+}
+
+
+def kill_at(place: str, count: int) -> None:
+    """Have this process killed when it calls a function for the given time."""
+    owner, _, name = place.rpartition(".")
+    owner = pkgutil.resolve_name(owner)
+    function, calls = getattr(owner, name), itertools.count(1)
+
+    def call_or_die(*arguments: object) -> object:
+        if next(calls) == count:
+            if name == "write_bytes":
+                path, whole = arguments
+                function(path, whole[: len(whole) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments)
+
+    setattr(owner, name, call_or_die)
+
+
+def train_until(place: str, count: int, *arguments: object) -> None:
+    """Train in a forked process that is killed on the way."""
+    ended = run_fork(TRAIN, *arguments, before=lambda: kill_at(place, count))
+    assert ended.status == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("place", "count"), [(place, count) for place in MOMENTS for count in MOMENTS[place]]
+)
+def test_a_training_killed_at_a_moment_resumes(place, count, photos, original, tmp_path, train):
+    train_until(place, count, *train_arguments(photos, tmp_path), "--no_pictures")
+    said = train(tmp_path)
+    assert f"going on after epoch {count - 1}\n" in said or count == 1 or "shuffled" not in place
+    assert digests(tmp_path) == digests(original)
+
+
+def test_a_training_killed_at_random_times_again_and_again_resumes(photos, tmp_path, train):
+    train(tmp_path / "whole", epochs=60)
+    killed, history = tmp_path / "killed", tmp_path / "killed" / "r" / "history.csv"
+    arguments = map(str, train_arguments(photos, killed, epochs=60))
     command = [sys.executable, TRAIN, *arguments, "--no_pictures"]
     times, kills = random.Random(0), 0
     while kills < 2:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        reached = epochs_done(tmp_path / "killed")
-        while epochs_done(tmp_path / "killed") <= reached and process.poll() is None:
+        reached = file_digest(history)
+        while file_digest(history) == reached and process.poll() is None:
             time.sleep(0.005)
         time.sleep(times.uniform(0, 0.1))
         process.kill()
         kills += process.wait() == -signal.SIGKILL
-    assert 0 < epochs_done(tmp_path / "killed") < 60
-    assert "going on after epoch" in train_and_test(call, photos, tmp_path / "killed", **settings)
-    assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
+    assert 0 < len(read_history(killed / "r")) < 60
+    assert "going on after epoch" in train(killed, epochs=60)
+    assert digests(killed) == digests(tmp_path / "whole")
 
 
-def epochs_done(out: Path) -> int:
-    with contextlib.suppress(OSError):
-        return len(read_history(out / "r"))
-    return 0
-
-
-# --- reuse only when it is right -------------------------------------------------------------
-
-
-def test_a_finished_run_is_not_done_again_unless_fresh(photos, tmp_path, call):
-    train_and_test(call, photos, tmp_path)
-    before = (tmp_path / "w.pth").stat().st_mtime_ns
-    assert "already trained" in train_and_test(call, photos, tmp_path)
-    assert (tmp_path / "w.pth").stat().st_mtime_ns == before
-    said = call("train", *train_arguments(photos, tmp_path), "--fresh").out
+def test_a_finished_run_is_not_done_again_unless_fresh_but_drawn(trained, call):
+    arguments = train_arguments(trained / "photos", trained)
+    written = (trained / "w.pth").stat().st_mtime_ns
+    (trained / "r" / "Loss_curve.png").unlink()
+    assert "already trained" in call("train", *arguments).out
+    assert (trained / "w.pth").stat().st_mtime_ns == written
+    assert (trained / "r" / "Loss_curve.png").is_file()
+    said = call("train", *arguments, "--fresh").out
     assert "training, because of --fresh" in said and "going on" not in said
-    assert (tmp_path / "w.pth").stat().st_mtime_ns != before
+    assert (trained / "w.pth").stat().st_mtime_ns != written
 
 
-def test_a_training_is_decided_by_its_own_source_and_all_that_it_imports():
-    assert set(runs.sources("train.py")) == {
-        "train.py", "model.py", "losses.py", "dataset.py", "training/__init__.py",
-        "training/batches.py", "training/files.py", "training/optimizer.py",
-        "training/processes.py", "training/trial.py",
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("name", sorted(runs.sources("train.py")))
-def test_a_changed_source_trains_again_and_says_so(name, photos, tmp_path, call, monkeypatch):
-    train_and_test(call, photos, tmp_path)
-    digest = runs.file_digest
-    changed = PROJECT / name
-    monkeypatch.setattr(
-        runs, "file_digest", lambda path: "new" if path == changed else digest(path)
-    )
-    said = call("train", *train_arguments(photos, tmp_path)).out
-    assert f"training, because {name} changed since this run" in said
-    assert "not going on from" in said and "going on after" not in said
+def test_a_change_of_what_a_training_imports_trains_again(trained, monkeypatch, train):
+    modules = ("__init__", "batches", "files", "optimizer", "processes", "trial")
+    names = {"train.py", "model.py", "losses.py", "dataset.py"}
+    names |= {f"training/{name}.py" for name in modules}
+    assert set(runs.sources("train.py")) == names
+    monkeypatch.setattr(runs, "file_digest", lambda path: f"new {file_digest(path)}")
+    said = train(trained)
+    assert "training, because " in said and "\ngoing on after" not in said
+    assert all(f"{name} changed since this run" in said for name in names)
 
 
 def test_a_changed_helper_of_the_users_model_trains_again(photos, tmp_path):
-    imports = (
-        "import torch.nn.functional as F\n",
-        "import torch.nn.functional as F\nimport blocks\n",
-    )
-    project = copy_project(tmp_path / "project", model=[imports])
-    (project / "blocks.py").write_text("WIDTH = 8\n")
-    arguments = train_arguments(photos, tmp_path)
-    assert run_fork(project / "train.py", *arguments).status == 0
-    assert "already trained" in run_fork(project / "train.py", *arguments).out
-    (project / "blocks.py").write_text("WIDTH = 9\n")
-    said = run_fork(project / "train.py", *arguments).out
-    assert "training, because blocks.py changed since this run" in said
+    line = "import torch.nn.functional as F\n"
+    project = conftest.copy_project(tmp_path / "project", model=[(line, line + "import blocks\n")])
+    for text, said in (
+        ("WIDTH = 8\n", "trained to epoch 1"),
+        ("WIDTH = 8\n", "already trained"),
+        ("WIDTH = 9\n", "training, because blocks.py changed since this run"),
+    ):
+        (project / "blocks.py").write_text(text)
+        arguments = train_arguments(photos, tmp_path, epochs=1)
+        assert said in run_fork(project / "train.py", *arguments).out
     (project / "blocks.py").write_text("WIDTH =\n")
     ended = run_fork(project / "my_script.py", "--data", photos, "--dry_run")
-    assert ended.status == 2 and "blocks.py, line 1: invalid syntax; mend it" in ended.err
+    assert "SyntaxError: invalid syntax" in refused(ended)
 
 
-def test_changed_images_settings_sizes_and_versions_train_again(
-    photos, tmp_path, call, monkeypatch
-):
-    train_and_test(call, photos, tmp_path)
-    said = call("train", *train_arguments(photos, tmp_path, learning_rate=0.1)).out
-    assert "learning_rate was 0.01, is 0.1" in said
-    Image.fromarray(noise(12345)).save(photos / "train" / "cat" / "0.png")
-    said = call("train", *train_arguments(photos, tmp_path, learning_rate=0.1)).out
-    assert "images changed since this run" in said
-    said = call("train", *train_arguments(photos, tmp_path, learning_rate=0.1, image_size=20)).out
-    assert "images changed since this run" in said and "going on after" not in said
+def test_changed_settings_sizes_images_and_versions_train_again(trained, monkeypatch, train):
+    def said(size: int) -> str:
+        settings = {"epochs": 1, "learning_rate": 0.1, "image_size": size}
+        return train(trained, photos=trained / "photos", **settings)
+
+    assert "learning_rate was 0.01, is 0.1" in said(size=16)
+    assert "training, because images changed since this run" in said(size=20)
+    Image.fromarray(conftest.noise(12345)).save(trained / "photos" / "train" / "cat" / "0.png")
+    assert "training, because images changed since this run" in said(size=20)
     version = importlib.metadata.version
-    changed = {"torch": "9.9"}
-    monkeypatch.setattr(
-        importlib.metadata, "version", lambda name: changed.get(name) or version(name)
-    )
-    said = call("train", *train_arguments(photos, tmp_path, learning_rate=0.1, image_size=20)).out
-    assert "torch version was" in said and "is 9.9" in said
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: f"9.{version(name)}")
+    text = said(size=20)
+    assert f"torch version was {version('torch')}, is 9." in text and "\ngoing on after" not in text
 
 
-def test_a_new_training_killed_half_way_over_a_finished_one_is_not_taken_for_it(
-    photos, tmp_path, call
-):
-    train_and_test(call, photos, tmp_path, epochs=5)
-    good = digests(tmp_path)
-    arguments = [*train_arguments(photos, tmp_path, epochs=5), "--fresh"]
-    assert train_until(Killer("before an epoch", 3), arguments) == -signal.SIGKILL
-    said = train_and_test(call, photos, tmp_path, epochs=5)
-    assert "history.csv is missing or that of another" in said and "going on after epoch 2" in said
-    assert digests(tmp_path) == good
-
-
-def test_the_history_of_another_training_in_the_same_place_is_noticed(photos, tmp_path, call):
-    train_and_test(call, photos, tmp_path, epochs=3)
-    good = digests(tmp_path)
-    other = train_arguments(photos, tmp_path, epochs=5, learning_rate=0.5)
-    assert train_until(Killer("before an epoch", 4), other) == -signal.SIGKILL
-    assert digests(tmp_path) != good
-    said = train_and_test(call, photos, tmp_path, epochs=3)
-    assert "already trained" not in said
-    assert digests(tmp_path) == good
-
-
-def test_a_damaged_weight_file_is_trained_again(photos, tmp_path, call):
-    train_and_test(call, photos, tmp_path)
-    good = digests(tmp_path)
-    (tmp_path / "w.pth").write_bytes(b"damaged")
-    said = train_and_test(call, photos, tmp_path)
-    assert "w.pth is missing or changed since this run" in said
-    assert digests(tmp_path) == good
-
-
-@pytest.mark.parametrize("kind", ["cut", "empty", "version", "pickle"])
-def test_a_bad_checkpoint_starts_the_run_again_with_a_line_that_says_so(
-    kind, photos, tmp_path, call
-):
-    train_and_test(call, photos, tmp_path / "good", epochs=4)
-    train_and_test(call, photos, tmp_path / "bad", epochs=2)
-    path = tmp_path / "bad" / "w_checkpoint.pth"
-    content = path.read_bytes()
-    if kind == "version":
-        torch.save({**torch.load(path, weights_only=True), "version": 99}, path)
-    elif kind == "pickle":
-        torch.save({"kind": os.system}, path)
-    else:
-        path.write_bytes(content[: len(content) // 2] if kind == "cut" else b"")
-    said = train_and_test(call, photos, tmp_path / "bad", epochs=4)
-    assert "starting again: " in said and "w_checkpoint.pth" in said
-    assert digests(tmp_path / "bad") == digests(tmp_path / "good")
-
-
-def test_the_bits_do_not_depend_on_the_current_folder(photos, tmp_path, call, monkeypatch):
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        monkeypatch.chdir(tmp_path / name)
-        train_and_test(call, photos, tmp_path / name)
-    assert digests(tmp_path / "a") == digests(tmp_path / "b")
-
-
-# --- disks -----------------------------------------------------------------------------------
-
-
-def test_a_file_size_limit_gives_one_line_and_damages_nothing(photos, tmp_path, call):
-    train_and_test(call, photos, tmp_path)
-    before = digests(tmp_path)
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then the write fails, as on a full disk
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-
-    ended = run_process(TRAIN, *train_arguments(photos, tmp_path, epochs=3), preexec_fn=limit)
-    assert ended.status == 2
-    assert ended.err.startswith("error: ") and ended.err.count("\n") == 1
-    assert "w_checkpoint.pth" in ended.err and "run the same command again" in ended.err
-    assert not list(tmp_path.glob(f"**/.*{UNFINISHED}"))
-    assert digests(tmp_path) == before
-    assert "going on after epoch 2" in train_and_test(call, photos, tmp_path, epochs=3)
-
-
-@pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("mount"), reason="only root may mount a small disk"
+@pytest.mark.parametrize(
+    ("other", "then"),
+    [("--fresh", "going on after epoch 2"), ("--epochs=5 --seed=5", "seed was 5, is 0")],
 )
-def test_a_full_disk_gives_one_line_and_damages_nothing(photos, tmp_path, call):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(disk)])
-    if mounted.returncode:
+def test_a_training_killed_over_a_finished_one_is_noticed(other, then, original, trained, train):
+    arguments = [*train_arguments(trained / "photos", trained), *other.split()]
+    train_until("training.batches.shuffled_batches", 3, *arguments)
+    said = train(trained)
+    assert "history.csv is missing or that of another training" in said and then in said
+    assert digests(trained) == digests(original)
+
+
+@pytest.mark.parametrize("change", [None, b"", {"version": 99}, {"kind": os.system}])
+def test_bad_files_are_made_again_with_a_line_that_says_so(change, original, trained, train):
+    for name in ("w.pth", "w_checkpoint.pth"):
+        conftest.spoil(trained / name, change)
+    said = train(trained)
+    assert "w.pth is missing or changed since this run" in said
+    assert f"starting again: {trained / 'w_checkpoint.pth'} is no CNN checkpoint" in said
+    assert digests(trained) == digests(original)
+
+
+def test_a_file_size_limit_gives_one_line_and_damages_nothing(original, trained, train):
+    limit = resource.RLIMIT_FSIZE, (100_000, 100_000)
+    arguments = train_arguments(trained / "photos", trained, epochs=5)
+    said = refused(run_fork(TRAIN, *arguments, before=lambda: resource.setrlimit(*limit)))
+    assert "w_checkpoint.pth" in said and "run the same command again" in said
+    assert not list(trained.glob("**/*.unfinished")) and digests(trained) == digests(original)
+    assert "going on after epoch 4" in train(trained, epochs=5)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root may mount")
+def test_a_full_disk_gives_one_line_and_damages_nothing(original, tmp_path, call, train):
+    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(tmp_path)]
+    if subprocess.run(command).returncode:
         pytest.skip("no file system can be mounted here")
     try:
-        train_and_test(call, photos, disk)
-        before = digests(disk)
-        with contextlib.suppress(OSError):
+        disk = shutil.copytree(original, tmp_path, dirs_exist_ok=True)
+        with pytest.raises(OSError, match="No space left"):
             (disk / "filler").write_bytes(bytes(3 << 20))
-        ended = call("train", *train_arguments(photos, disk, epochs=3))
-        assert ended.status == 2
-        assert ended.err.startswith("error: no space left on device")
-        assert ended.err.count("\n") == 1 and "free some space" in ended.err
-        assert digests(disk) == before
+        said = refused(call("train", *train_arguments(disk / "photos", disk, epochs=5)))
+        assert said.startswith("error: no space left on device") and "free some space" in said
+        assert digests(disk) == digests(original)
         (disk / "filler").unlink()
-        train_and_test(call, photos, disk, epochs=3)
+        assert "going on after epoch 4" in train(disk, epochs=5)
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", str(tmp_path)], check=True)
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path):
-    path = tmp_path / "file.txt"
-    write_text(path, "old")
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
+def test_a_write_leaves_the_old_file_or_the_new_and_old_rests_are_removed(tmp_path):
+    stale, recent, users = (tmp_path / f".f.{end}" for end in ("1.unfinished", "2.unfinished", "x"))
+    for path in (stale, recent, users):
+        path.write_bytes(b"rest")
+        os.utime(path, None if path == recent else (1, 1))
+    write_text(tmp_path / "f", "old")
+    with pytest.raises(RuntimeError), replacing(tmp_path / "f") as temporary:
         temporary.write_text("half")
         raise RuntimeError
-    assert path.read_text() == "old"
-    assert [own.name for own in tmp_path.iterdir()] == ["file.txt"]
-
-
-def test_rests_of_killed_writers_are_removed_once_they_are_old(photos, tmp_path, call):
-    old, new = tmp_path / ".w.pth.host.1.unfinished", tmp_path / ".w.pth.host.2.unfinished"
-    users = tmp_path / ".notes.tmp"
-    for path in (old, new, users):
-        path.write_bytes(b"rest")
-        os.utime(path, None if path == new else (1, 1))
-    train_and_test(call, photos, tmp_path, epochs=1)
-    assert not old.exists() and new.exists(), "another writer may still be at the new one"
-    assert users.exists(), "not ours"
+    assert (tmp_path / "f").read_text() == "old"
+    assert set(tmp_path.iterdir()) == {tmp_path / "f", recent, users}, "recent: of another writer"

@@ -49,12 +49,13 @@ def try_out(model: nn.Module, loss_function: Loss, image_size: int, batch_size: 
     def note(layer: nn.Module, _: tuple, output: Tensor) -> None:
         count = sum(values.numel() for values in layer.parameters(recurse=False))
         form = f"{type(layer).__name__}({layer.extra_repr()})"
-        layers.append([names[layer] or "CNN", form, list(output.shape[1:]), count])
+        shape = list(output.shape[1:]) if isinstance(output, Tensor) else []
+        layers.append([names[layer] or "CNN", form, shape, count])
 
     names = {layer: name for name, layer in model.named_modules() if layer._parameters}
     hooks = [layer.register_forward_hook(note) for layer in names]
     images = torch.zeros(2, 3, image_size, image_size, device=next(model.parameters()).device)
-    with blaming(f"model.py's CNN on images {tuple(images.shape)}"):
+    with blaming(f"model.py's CNN at --image_size {image_size}, --batch_size {batch_size}"):
         with torch.no_grad():
             scores = model.eval()(images)  # also gives lazy layers their shapes
         for hook in hooks:
@@ -62,7 +63,7 @@ def try_out(model: nn.Module, loss_function: Loss, image_size: int, batch_size: 
         if tuple(scores.shape) != (2, 2):
             raise ValueError(f"it gives {tuple(scores.shape)}, not two scores for each")
         scores = copy.deepcopy(model).train()(images[:batch_size])
-    with blaming(f"{loss_function.__name__} of losses.py"):
+    with blaming(f"{getattr(loss_function, '__name__', loss_function)} of losses.py"):
         loss_function(scores, one_hot(torch.arange(len(scores)).to(scores.device))).backward()
     return layers
 
@@ -73,8 +74,7 @@ def blaming(part: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}; mend it, or try another --image_size"
-        raise InputError(f"{part} fails: {reason}") from None
+        raise InputError(f"{part} fails: {type(error).__name__}: {error}; mend it") from None
 
 
 if __name__ == "__main__":
