@@ -192,7 +192,7 @@ def draw_answer(path: Path, studies: dict, rows: dict[tuple, Row], band: float) 
     axes = Figure(figsize=(4.4, 0.7 + 0.235 * len(labels)), dpi=200).add_subplot()
     axes.axvspan(-100 * band, 100 * band, color="0.9", zorder=0)
     plot_differences(axes, labels, by_place)
-    axes.set_title("Test accuracy: points from the base", loc="left")
+    axes.set_title("Test accuracy: points from the base", loc="right")
     save(axes, path)
 
 
