@@ -92,16 +92,14 @@ def test_the_studies_of_the_script_cost_fewer_epochs_than_they_ask_for_with_all_
     chains = my_script.plan.make_plan(runs, [])
     assert sum(run.settings["epochs"] for run in runs) == 380 + 6 * 20
     assert sum(max(each.settings["epochs"] for each in chain) for chain in chains) == 360
-    assert my_script.BASE_SEEDS == 6
 
 
 def test_sharing_and_going_on_give_the_bits_of_trainings_from_scratch(finished, tmp_path, call):
     project, arguments, _ = finished
-    for epochs in (2, 4):
+    for epochs, run in zip((2, 4), RUNS[1:3], strict=True):
         places = ["--weight_path", tmp_path / f"{epochs}.pth", "--img_path", tmp_path]
         assert call("train", *arguments, "--epochs", epochs, *places).status == 0
-        digest = file_digest(tmp_path / f"{epochs}.pth")
-        assert digest == weights(project)[f"weights/Change_epochs/{epochs}/weight.pth"]
+        assert file_digest(places[1]) == weights(project)[f"weights/{run}/weight.pth"]
 
 
 def test_a_second_call_only_does_what_is_missing_or_stale(sweep):
@@ -211,9 +209,9 @@ def test_a_sweep_stopped_by_ctrl_c_leaves_no_training_behind_and_can_go_on(finis
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     wait_for(lambda: not trainings_of(out))
-    assert process.returncode == 130
+    assert process.returncode == 130 and "Traceback" not in said
     assert "reloads itself" not in (out / "result" / "report.html").read_text()
-    assert "Traceback" not in said and "the same command (without --fresh) goes on" in said
+    assert "the same command (without --fresh) goes on" in said
     plan = run_fork(project / "my_script.py", *arguments, "--out", out, "--dry_run").err
     assert re.search(r"Change_epochs/100000 .*goes on after epoch \d+: interrupted", plan)
 
@@ -272,8 +270,8 @@ def test_bad_images_a_failing_run_and_a_diverged_one_are_named_and_stop_no_other
     assert ended.out.count("FAILED Change_learning_rate/0_001: train.py, exit status 2") == 2
     assert ended.out.count(str(results / "0_001/log.txt")) == 2
     assert "is a folder; --weight_path takes a file" in ended.out
-    for note in ("diverged at epoch", "failed: Change_learning_rate/0_001"):
-        assert note in page.read_text()
+    assert "diverged at epoch" in page.read_text()
+    assert "failed: Change_learning_rate/0_001" in page.read_text()
     assert (project / "result/Change_seed/0/acc.txt").is_file()
 
 
