@@ -1,0 +1,140 @@
+"""One thing, one place to change it: each change that README names, done to a copy."""
+
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, Ended, arguments_for_test, copy_project, run_fork, train_arguments
+
+from records.files import file_digest, read_csv
+
+TINY = [('"epochs": 20', '"epochs": 1'), ("BASE_SEEDS = 6", "BASE_SEEDS = 1")]
+RESNET = """from torch import nn
+from torchvision.models import ResNet
+from torchvision.models.resnet import BasicBlock
+
+
+class CNN(ResNet):
+    def __init__(self) -> None:
+        super().__init__(BasicBlock, [2, 2, 2, 2], num_classes=2)  # resnet18
+        self.layer3 = self.layer4 = nn.Identity()  # its first half: 0.7 of 11 million weights
+        self.fc = nn.Linear(128, 2)
+"""
+LOSS = """def hinge_loss(scores: Tensor, one_hot: Tensor) -> Tensor:
+    return F.relu(1 - scores * (2 * one_hot - 1)).mean()
+
+
+LOSSES: dict[str, Loss] = {
+    "HingeLoss": hinge_loss,"""
+INPUTS = "outputs = model(images.inputs(share))"
+FLIPPED = """pixels = images.inputs(share)
+        pixels = torch.where(torch.rand(len(pixels), 1, 1, 1) < 0.5, pixels.flip(3), pixels)
+        outputs = model(pixels)"""
+SETTINGS = "SETTINGS: dict[str, Option] = {"
+DROPOUT = f"""{SETTINGS}
+    "dropout": (reader(float, lambda value: 0 <= value < 1, "from 0 to 1"), 0.5, "dropped"),"""
+
+
+def studies(text: str) -> list[tuple[str, str]]:
+    """Edits of my_script.py: one epoch, one seed, and these studies."""
+    return [*TINY, ("REPORT_SECONDS =", f"STUDIES = {{{text}}}\nREPORT_SECONDS =")]
+
+
+def train(project: Path, photos: Path, out: Path, *more: str, **settings: object) -> str:
+    """Train with a copy of the project; the digest of the weights."""
+    arguments = [*train_arguments(photos, out, **settings), "--no_pictures", *more]
+    ended = run_fork(project / "train.py", *arguments)
+    assert ended.status == 0, ended.err
+    return file_digest(out / "w.pth")
+
+
+def goes_on(project: Path, photos: Path, out: Path, **settings: object) -> str:
+    """Train one epoch, go on to two, and train two at once: the digest that both have."""
+    train(project, photos, out / "grown", epochs=1, **settings)
+    grown = train(project, photos, out / "grown", **settings)
+    assert len(read_csv(out / "grown/r/history.csv")) == 2
+    assert grown == train(project, photos, out / "once", **settings)
+    return grown
+
+
+def sweep(project: Path, photos: Path) -> Ended:
+    arguments = ["--data", photos, "--image_size", 16, "--device", "cpu"]
+    return run_fork(project / "my_script.py", *arguments)
+
+
+def results(project: Path, photos: Path) -> tuple[list[dict], str]:
+    """The rows of results.csv and the page of a sweep with a copy of the project."""
+    ended = sweep(project, photos)
+    assert ended.status == 0, ended.out + ended.err
+    page = (project / "result" / "report.html").read_text()
+    return read_csv(project / "result" / "results.csv"), page
+
+
+def test_another_network_goes_through_all_programs_and_on_with_the_same_bits(photos, tmp_path):
+    edits = [*studies('"Change_epochs": [2]'), ('"batch_size": 32', '"batch_size": 5')]
+    project = copy_project(tmp_path / "project", my_script=edits)
+    (project / "model.py").write_text(RESNET)
+    # 16 images in batches of 5 leave one, which joins the batch before it.
+    digest = goes_on(project, photos, tmp_path, batch_size=5)
+    tested = run_fork(project / "test.py", *arguments_for_test(tmp_path / "once"))
+    assert tested.status == 0 and "Test accuracy: " in tested.out, tested.err
+    rows, page = results(project, photos)
+    assert [row["epochs"] for row in rows] == ["1", "2"]
+    assert file_digest(project / rows[1]["weight"]) == digest
+    assert ">bn1<" in page
+
+
+def test_a_sixth_loss_is_one_function_and_one_entry(photos, tmp_path):
+    edits = {"losses": [("LOSSES: dict[str, Loss] = {", LOSS)]}
+    edits["my_script"] = studies('"Change_loss_function": ["CrossEntropyLoss", "HingeLoss"]')
+    rows, page = results(copy_project(tmp_path / "project", **edits), photos)
+    assert [row["loss_function"] for row in rows] == [*["CrossEntropyLoss"] * 2, "HingeLoss"]
+    assert "HingeLoss" in page
+
+
+def test_another_optimiser_is_one_line_and_goes_on_with_the_same_bits(photos, tmp_path):
+    line = "SGD(model.parameters(), options.learning_rate, momentum=0.9)"
+    adam = "torch.optim.Adam(model.parameters(), options.learning_rate)"
+    project = copy_project(tmp_path / "project", train=[(line, adam)])
+    assert goes_on(project, photos, tmp_path) != train(PROJECT, photos, tmp_path / "sgd")
+
+
+def test_flipped_images_are_two_lines_and_the_same_bits_again(photos, tmp_path):
+    project = copy_project(tmp_path / "project", train=[(INPUTS, FLIPPED)])
+    digest = train(project, photos, tmp_path)
+    assert digest == train(project, photos, tmp_path, "--fresh")
+    assert digest != train(PROJECT, photos, tmp_path, "--fresh")
+
+
+def test_a_sixth_thing_to_study_is_an_entry_its_use_its_value_and_a_study(photos, tmp_path):
+    edits = {"console/options": [(SETTINGS, DROPOUT)]}
+    edits["train"] = [("model = CNN()", "model = CNN(dropout=options.dropout)")]
+    base = ("BASE = {", 'BASE = {"dropout": 0.5, ')
+    edits["my_script"] = [*studies('"Change_dropout": [0.2, 0.5]'), base]
+    project = copy_project(tmp_path / "project", **edits)
+    rows, page = results(project, photos)
+    assert [row["dropout"] for row in rows] == ["0.5", "0.2", "0.5"] and "dropout" in page
+    digests = [file_digest(project / row["weight"]) for row in rows]
+    assert digests[0] == digests[2] != digests[1]
+
+
+CANNOT = {
+    "not two scores for each": ("model", "nn.Linear(hidden, 2)", "nn.Linear(hidden, 3)"),
+    "CNN on images (2, 3, 16, 16) fails: ": ("model", "Block(3, first, 3,", "Block(3, first, 19,"),
+    "ValueError: so no;": (
+        "losses",
+        "return F.cross_entropy(scores,",
+        "raise ValueError('so\\nno',",
+    ),
+}
+
+
+@pytest.mark.parametrize("message", CANNOT)
+def test_what_cannot_work_is_one_line_and_leaves_nothing(photos, tmp_path, message):
+    file, *edit = CANNOT[message]
+    project = copy_project(tmp_path / "project", **{file: [edit]})
+    trained = run_fork(project / "train.py", *train_arguments(photos, tmp_path / "out"))
+    for ended in trained, sweep(project, photos):
+        assert ended.status == 2 and ended.err.count("\n") == 1
+        assert message in ended.err and f"{file}.py" in ended.err
+    for path in (tmp_path / "out", project / "result", project / "weights"):
+        assert not path.exists(), "nothing half-written"
