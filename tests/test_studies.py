@@ -213,7 +213,7 @@ def test_a_sweep_stopped_by_ctrl_c_leaves_no_training_behind_and_can_go_on(finis
     assert "reloads itself" not in (out / "result" / "report.html").read_text()
     assert "the same command (without --fresh) goes on" in said
     plan = run_fork(project / "my_script.py", *arguments, "--out", out, "--dry_run").err
-    assert re.search(r"Change_epochs/100000 .*goes on after epoch \d+: interrupted", plan)
+    assert re.search(r"Change_epochs/100000: .*goes on after epoch \d+: interrupted", plan)
 
 
 def test_a_killed_sweep_ends_with_the_bits_of_an_uninterrupted_one(finished, tmp_path):
