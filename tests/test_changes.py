@@ -119,7 +119,7 @@ def test_a_sixth_thing_to_study_is_an_entry_its_use_its_value_and_a_study(photos
 
 CANNOT = {
     "not two scores for each": ("model", "nn.Linear(hidden, 2)", "nn.Linear(hidden, 3)"),
-    "CNN on images (2, 3, 16, 16) fails: ": ("model", "Block(3, first, 3,", "Block(3, first, 19,"),
+    "CNN at --image_size 16, --batch_size ": ("model", "Block(3, first, 3,", "Block(3, first, 19,"),
     "ValueError: so no;": ("losses", "return F.cross_entropy(", "raise ValueError('so\\nno') or ("),
 }
 
