@@ -11,8 +11,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import namedtuple
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -23,35 +23,22 @@ ROOMS = ("console", "records", "images", "training", "studies", "report")
 sys.path.insert(0, str(PROJECT))
 WITH_GPU = dict(os.environ)  # of processes that are to see a GPU: the tests fork, CUDA does not
 os.environ |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+CACHE = tempfile.TemporaryDirectory()  # not the user's; deleted at the end
+os.environ["XDG_CACHE_HOME"] = CACHE.name
+Ended = namedtuple("Ended", "status out err")  # how a program ended
 
 
-class Ended(NamedTuple):  # how a program ended
-    status: int
-    out: str
-    err: str
-
-
-@pytest.fixture(scope="session", autouse=True)
-def cache_of_these_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep decoded images away from the user's cache."""
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
-
-
-def noise(seed: int, size: int = 20) -> np.ndarray:
-    """A random uint8 picture, different for every seed."""
+def noise(seed: int, size: int = 20) -> np.ndarray:  # a random picture for every seed
     return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
 
 
-def fill(folder: Path, count: int, first: int = 0, bright: int = 0) -> None:
-    """Write `count` different small PNGs."""
+def fill(folder: Path, count: int, first: int = 0, bright: int = 0) -> None:  # small PNGs
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(first, first + count):
-        picture = np.clip(noise(number).astype(int) // 2 + bright, 0, 255).astype(np.uint8)
-        Image.fromarray(picture).save(folder / f"{number}.png")
+        Image.fromarray(noise(number) // 2 + np.uint8(bright)).save(folder / f"{number}.png")
 
 
-def make_photos(root: Path, train: int = 10, test: int = 5) -> Path:
-    """A folder with train/ and test/, classes cat (dark) and dog (bright)."""
+def make_photos(root: Path, train: int = 10, test: int = 5) -> Path:  # cats dark, dogs bright
     for target, name in enumerate(("cat", "dog")):
         fill(root / "train" / name, train, 1000 * target, bright=60 * target)
         fill(root / "test" / name, test, 1000 * target + 500, bright=60 * target)
@@ -64,8 +51,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def call():
-    """Call a program inside this process, which saves the import of torch: call("train", ...)."""
+def call():  # call("train", ...) runs a program in this process, which saves the import of torch
     from console.errors import run_program
     from records import runs
 
@@ -85,18 +71,16 @@ def call():
     return run
 
 
-def load_program(name: str):
-    """Import a script by path: `test` is also the name of a package of Python's own."""
+def load_program(name: str):  # by path: Python has a package `test` too
     spec = importlib.util.spec_from_file_location(f"{name}_program", PROJECT / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def run_process(program: Path, *arguments: object, **options: object) -> Ended:
-    """Run a script as a user does."""
-    options = {"timeout": 120, "capture_output": True, "text": True} | options
-    ended = subprocess.run([sys.executable, str(program), *map(str, arguments)], **options)
+def run_process(program: Path, *arguments: object, **options: object) -> Ended:  # as a user does
+    command = [sys.executable, str(program), *map(str, arguments)]
+    ended = subprocess.run(command, timeout=120, capture_output=True, text=True, **options)
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
@@ -121,8 +105,7 @@ def run_fork(program: Path, *arguments: object, before=lambda: None) -> Ended:
         return Ended(child.exitcode, out.read(), err.read())
 
 
-def refused(ended: Ended) -> str:
-    """The line in which a program refused to go on."""
+def refused(ended: Ended) -> str:  # the line in which a program refused to go on
     assert ended.status == 2, ended
     assert ended.err.startswith("error: ") and ended.err.count("\n") == 1, ended.err
     return ended.err
@@ -143,15 +126,13 @@ def copy_project(target: Path, **edits: list[tuple[str, str]]) -> Path:
     return target
 
 
-def train_arguments(photos: Path, out: Path, **settings: object) -> list:
-    """Arguments of a tiny training with its results in `out`."""
+def train_arguments(photos: Path, out: Path, **settings: object) -> list:  # of a tiny training
     settings = {"image_size": 16, "epochs": 4, "batch_size": 4} | settings
     words = [word for name, value in settings.items() for word in (f"--{name}", value)]
     return ["--data", photos, "--img_path", out / "r", "--weight_path", out / "w.pth", *words]
 
 
-def arguments_for_test(out: Path) -> list:
-    """Arguments of the test of such a training."""
+def arguments_for_test(out: Path) -> list:  # of such a training
     return ["--weight_path", out / "w.pth", "--img_path", out / "r"]
 
 
@@ -165,8 +146,7 @@ def original(call, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def trained(original: Path, tmp_path: Path) -> Path:
-    """A copy of it, to be changed."""
+def trained(original: Path, tmp_path: Path) -> Path:  # a copy of it, to be changed
     return shutil.copytree(original, tmp_path / "trained")
 
 
@@ -181,8 +161,7 @@ def spoil(path: Path, change: bytes | dict | None) -> None:
         path.write_bytes(whole[: len(whole) // 2] if change is None else change)
 
 
-def trainings_of(out: Path) -> list[int]:
-    """Process numbers of the trainings that write below a folder, without their launchers."""
+def trainings_of(out: Path) -> list[int]:  # their process numbers, without their launchers
     numbers = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):

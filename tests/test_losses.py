@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 import torch
-from torchvision.ops import sigmoid_focal_loss
 
 from losses import LOSSES, one_hot
 
@@ -30,22 +29,16 @@ def formula(name: str, scores: np.ndarray, y: np.ndarray) -> tuple[float, np.nda
     return values.mean(), slopes / values.size
 
 
-@pytest.fixture
-def case() -> tuple[torch.Tensor, torch.Tensor]:
+@every_loss
+def test_loss_and_gradient_agree_with_the_formula(name):
+    assert tuple(LOSSES) == NAMES
     random = np.random.default_rng(0)
     scores = torch.tensor(random.normal(0, 2, (50, 2)), requires_grad=True)
-    return scores, one_hot(torch.tensor(random.integers(0, 2, 50))).double()
-
-
-@every_loss
-def test_loss_and_gradient_agree_with_the_formula(name, case):
-    assert tuple(LOSSES) == NAMES
-    scores, targets = case
+    targets = one_hot(torch.tensor(random.integers(0, 2, 50))).double()
     loss = LOSSES[name](scores, targets)
     loss.backward()
     value, gradient = formula(name, scores.detach().numpy(), targets.numpy())
-    assert loss.shape == ()
-    assert loss.item() == pytest.approx(value, rel=1e-6)
+    assert loss.shape == () and loss.item() == pytest.approx(value, rel=1e-6)
     np.testing.assert_allclose(scores.grad.numpy(), gradient, rtol=1e-6, atol=1e-12)
 
 
@@ -58,26 +51,14 @@ def test_extreme_scores_give_finite_losses_and_gradients(name, scores):
     assert torch.isfinite(loss) and torch.isfinite(scores.grad).all()
 
 
-def test_focal_loss_is_torchvisions_where_the_definitions_meet(case):
-    # With two classes, softmax is a sigmoid of the difference of the scores.
-    scores, targets = case
-    logits, true = scores[:, 1] - scores[:, 0], targets[:, 1]
-    expected = sigmoid_focal_loss(logits, true, alpha=-1, gamma=2, reduction="mean")
-    assert LOSSES["FocalLoss"](scores, targets).item() == pytest.approx(expected.item(), rel=1e-9)
-
-
 @every_loss
-@pytest.mark.parametrize("shape", [(4,), (4, 1), (1, 2), (5, 2), (2, 4), (4, 3)])
-def test_targets_of_another_shape_are_an_error_that_says_the_shapes(name, shape):
-    with pytest.raises(ValueError, match=re.escape(f"not (4, 2) and {shape}")):
-        LOSSES[name](torch.zeros(4, 2), torch.zeros(shape))
-    with pytest.raises(ValueError, match=r"not \(4, 3\) and \(4, 3\)"):
-        LOSSES[name](torch.zeros(4, 3), torch.zeros(4, 3))
-
-
-def test_one_hot_targets_are_float32_rows():
+def test_targets_are_float32_rows_and_other_shapes_an_error_that_says_them(name):
     rows = one_hot(torch.tensor([0, 1, 1]))
-    assert rows.dtype == torch.float32
-    assert rows.tolist() == [[1, 0], [0, 1], [0, 1]]
+    assert rows.dtype == torch.float32 and rows.tolist() == [[1, 0], [0, 1], [0, 1]]
     with pytest.raises(ValueError, match=r"\(N,\), not \(3, 2\)"):
         one_hot(torch.zeros(3, 2, dtype=torch.int64))
+    for shape in ((4,), (4, 1), (1, 2), (5, 2), (2, 4), (4, 3)):
+        with pytest.raises(ValueError, match=re.escape(f"not (4, 2) and {shape}")):
+            LOSSES[name](torch.zeros(4, 2), torch.zeros(shape))
+    with pytest.raises(ValueError, match=r"not \(4, 3\) and \(4, 3\)"):
+        LOSSES[name](torch.zeros(4, 3), torch.zeros(4, 3))
