@@ -25,6 +25,8 @@ LOSS = """def hinge_loss(scores: Tensor, one_hot: Tensor) -> Tensor:
 
 LOSSES: dict[str, Loss] = {
     "HingeLoss": hinge_loss,"""
+SGD = "SGD(model.parameters(), options.learning_rate, momentum=0.9)"
+ADAM = "torch.optim.Adam(model.parameters(), options.learning_rate)"
 INPUTS = "outputs = model(images.inputs(share))"
 FLIPPED = """pixels = images.inputs(share)
         pixels = torch.where(torch.rand(len(pixels), 1, 1, 1) < 0.5, pixels.flip(3), pixels)
@@ -39,19 +41,19 @@ def studies(text: str) -> list[tuple[str, str]]:
     return [*TINY, ("REPORT_SECONDS =", f"STUDIES = {{{text}}}\nREPORT_SECONDS =")]
 
 
-def train(project: Path, photos: Path, out: Path, *more: str, **settings: object) -> str:
+def train(project: Path, photos: Path, out: Path, **settings: object) -> str:
     """Train with a copy of the project; the digest of the weights."""
-    arguments = [*train_arguments(photos, out, **settings), "--no_pictures", *more]
+    arguments = [*train_arguments(photos, out, **settings), "--no_pictures"]
     ended = run_fork(project / "train.py", *arguments)
     assert ended.status == 0, ended.err
     return file_digest(out / "w.pth")
 
 
 def goes_on(project: Path, photos: Path, out: Path, **settings: object) -> str:
-    """Train one epoch, go on to two, and train two at once: the digest that both have."""
+    """Train one epoch, go on to four, and train four at once: the digest that both have."""
     train(project, photos, out / "grown", epochs=1, **settings)
     grown = train(project, photos, out / "grown", **settings)
-    assert len(read_csv(out / "grown/r/history.csv")) == 2
+    assert len(read_csv(out / "grown/r/history.csv")) == 4
     assert grown == train(project, photos, out / "once", **settings)
     return grown
 
@@ -83,38 +85,24 @@ def test_another_network_goes_through_all_programs_and_on_with_the_same_bits(pho
     assert ">bn1<" in page
 
 
-def test_a_sixth_loss_is_one_function_and_one_entry(photos, tmp_path):
+@pytest.mark.parametrize(("line", "others"), [(SGD, ADAM), (INPUTS, FLIPPED)])
+def test_another_optimiser_or_flipped_images_go_on(line, others, photos, tmp_path):
+    project = copy_project(tmp_path / "project", train=[(line, others)])
+    assert goes_on(project, photos, tmp_path) != train(PROJECT, photos, tmp_path / "plain")
+
+
+def test_a_sixth_loss_and_a_sixth_thing_to_study_are_entries_and_their_use(photos, tmp_path):
     edits = {"losses": [("LOSSES: dict[str, Loss] = {", LOSS)]}
-    edits["my_script"] = studies('"Change_loss_function": ["CrossEntropyLoss", "HingeLoss"]')
-    rows, page = results(copy_project(tmp_path / "project", **edits), photos)
-    assert [row["loss_function"] for row in rows] == [*["CrossEntropyLoss"] * 2, "HingeLoss"]
-    assert "HingeLoss" in page
-
-
-def test_another_optimiser_is_one_line_and_goes_on_with_the_same_bits(photos, tmp_path):
-    line = "SGD(model.parameters(), options.learning_rate, momentum=0.9)"
-    adam = "torch.optim.Adam(model.parameters(), options.learning_rate)"
-    project = copy_project(tmp_path / "project", train=[(line, adam)])
-    assert goes_on(project, photos, tmp_path) != train(PROJECT, photos, tmp_path / "sgd")
-
-
-def test_flipped_images_are_two_lines_and_the_same_bits_again(photos, tmp_path):
-    project = copy_project(tmp_path / "project", train=[(INPUTS, FLIPPED)])
-    digest = train(project, photos, tmp_path)
-    assert digest == train(project, photos, tmp_path, "--fresh")
-    assert digest != train(PROJECT, photos, tmp_path, "--fresh")
-
-
-def test_a_sixth_thing_to_study_is_an_entry_its_use_its_value_and_a_study(photos, tmp_path):
-    edits = {"console/options": [(SETTINGS, DROPOUT)]}
+    edits |= {"console/options": [(SETTINGS, DROPOUT)]}
     edits["train"] = [("model = CNN()", "model = CNN(dropout=options.dropout)")]
-    base = ("BASE = {", 'BASE = {"dropout": 0.5, ')
-    edits["my_script"] = [*studies('"Change_dropout": [0.2, 0.5]'), base]
+    text = '"Change_loss_function": ["HingeLoss"], "Change_dropout": [0.2, 0.5]'
+    edits["my_script"] = [*studies(text), ("BASE = {", 'BASE = {"dropout": 0.5, ')]
     project = copy_project(tmp_path / "project", **edits)
     rows, page = results(project, photos)
-    assert [row["dropout"] for row in rows] == ["0.5", "0.2", "0.5"] and "dropout" in page
+    assert [row["dropout"] for row in rows] == ["0.5", "0.5", "0.2", "0.5"] and "dropout" in page
+    assert [row["loss_function"] == "HingeLoss" for row in rows] == [False, True, False, False]
     digests = [file_digest(project / row["weight"]) for row in rows]
-    assert digests[0] == digests[2] != digests[1]
+    assert digests[0] == digests[3] and len(set(digests)) == 3 and "HingeLoss" in page
 
 
 CANNOT = {

@@ -21,18 +21,15 @@ def shifted(shift: float, times: float = 1.0) -> list[float]:
 
 
 @pytest.mark.parametrize("degrees", [*range(1, 12), 29, 30, 99, 100, 199, 200])
-def test_students_t_is_scipys(degrees):
+def test_students_t_and_wilsons_interval_are_scipys(degrees):
     for p in np.logspace(-8, math.log10(0.99), 30):
         t = stats.t.isf(p / 2, degrees)
         assert comparison.t_test(-t, degrees) == pytest.approx(p, rel=1e-6)
         assert comparison.t_quantile(p, degrees) == pytest.approx(t, rel=1e-6)
     assert comparison.t_test(0.0, degrees) == pytest.approx(1)
-
-
-@pytest.mark.parametrize("correct", [0, 1, 7, 10])
-def test_wilsons_interval_is_scipys(correct):
-    expected = stats.binomtest(correct, 10).proportion_ci(method="wilson")
-    assert comparison.wilson(correct, 10) == pytest.approx((expected.low, expected.high))
+    for correct in (0, degrees // 3, degrees):
+        expected = stats.binomtest(correct, degrees).proportion_ci(method="wilson")
+        assert comparison.wilson(correct, degrees) == pytest.approx((expected.low, expected.high))
 
 
 @pytest.mark.parametrize("shift", [-0.03, -0.002, 0.0, 0.011, 0.012, 0.2])
@@ -63,13 +60,8 @@ def test_single_seeds_against_six_of_the_base_are_corrected_as_by_holm_and_bonfe
         ends = shares[name] - np.mean(SIX) - half, shares[name] - np.mean(SIX) + half
         assert (rows[name].low, rows[name].high) == pytest.approx(ends)
     assert [name for name, row in rows.items() if row.beyond_noise] == ["d"]
-
-
-def test_where_holm_alone_names_a_setting_its_interval_ends_at_zero():
-    far, edge = np.mean(SIX) - 0.2, np.mean(SIX) + 2.8 * SCATTER * math.sqrt(7 / 6)
-    rows = compare_with_base({"base": SIX, "far": [far], "edge": [edge]}, "base")
-    assert rows["edge"].beyond_noise and rows["edge"].low == 0 < rows["edge"].high
-    assert (rows["far"].verdict, rows["edge"].verdict) == ("worse", "better")
+    row = compare_with_base({"base": [0.75], "a": SIX}, "base")["a"]  # the noise is that of "a"
+    assert row.high - row.difference == pytest.approx(stats.t.isf(0.025, 5) * error)
 
 
 def test_p_is_never_more_generous_than_dunnetts_for_the_largest_difference_nor_far_stricter():
@@ -107,8 +99,6 @@ def test_a_noisier_setting_is_judged_by_its_own_noise_as_welch_and_satterthwaite
 
 DRAWS = 300
 LIMIT = 0.05 + 3 * math.sqrt(0.05 * 0.95 / DRAWS)
-
-
 NOISIER = [{}, {"a": 3}, {"a": 5}, {"base": 2}, {"base": 5}]  # times the others' scatter
 
 
@@ -138,18 +128,6 @@ def test_without_a_noise_of_its_own_a_noisier_setting_would_be_named(monkeypatch
     assert share_named(3, {"a": 5}) > LIMIT, "else the check above could not fail"
 
 
-@pytest.mark.parametrize(("seeds", "why"), [(1, "no setting has two seeds"), (2, "do not differ")])
-def test_noise_that_cannot_be_known_is_an_error(seeds, why):
-    with pytest.raises(ValueError, match=why):
-        compare_with_base({"base": [0.7] * seeds, "a": [0.8]}, "base")
-
-
-def test_the_seeds_of_another_setting_tell_the_noise_of_a_base_with_one():
-    row = compare_with_base({"base": [0.75], "a": SIX}, "base")["a"]
-    half = stats.t.isf(0.025, 5) * SCATTER * math.sqrt(7 / 6)
-    assert row.high - row.difference == pytest.approx(half)
-
-
 def test_rows_are_sound_with_two_test_images_and_with_anything_else():
     random = np.random.default_rng(2)
     for images in [2] * 100 + [1000] * 50:
@@ -172,19 +150,12 @@ def test_a_measured_difference_is_named_from_the_size_that_is_told():
 
 
 def test_a_true_difference_of_the_size_that_is_told_is_seen_in_80_percent_of_studies():
-    random, seen, seeds = np.random.default_rng(3), 0, 6
-    true = seen_from(Noise(0.01**2, 3 * 5), seeds, 6, 2)
+    random, seen = np.random.default_rng(3), 0
+    true = seen_from(Noise(0.01**2, 3 * 5), 6, 6, 2)
+    assert seeds_to_see(true, Noise(0.01**2, 5), 6, 2) == 6, "the fewest"
+    assert seeds_to_see(1.0, Noise(0.01**2, 5), 6, 2) == 1
     for _ in range(DRAWS):
-        base, a, b = (random.normal(0.75, 0.01, 6).tolist() for _ in range(3))
+        base, a, b = random.normal(0.75, 0.01, (3, 6)).tolist()
         accuracies = {"base": base, "a": [share + true for share in a], "b": b}
         seen += compare_with_base(accuracies, "base")["a"].beyond_noise
     assert seen / DRAWS == pytest.approx(0.8, abs=0.08)
-
-
-def test_the_seeds_asked_for_are_the_fewest_that_let_a_difference_be_seen():
-    noise, comparisons = Noise(0.01**2, 5), 12
-    assert seeds_to_see(1.0, noise, 6, comparisons) == 1
-    seeds = seeds_to_see(0.02, noise, 6, comparisons)
-    for few, enough in ((seeds - 1, False), (seeds, True)):
-        planned = Noise(noise.variance, comparisons * (few - 1) + max(few, 6) - 1)
-        assert (seen_from(planned, few, max(few, 6), comparisons) <= 0.02) == enough

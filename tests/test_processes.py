@@ -1,6 +1,5 @@
 """One training on several processes is the same experiment as on one."""
 
-import itertools
 import os
 import signal
 import subprocess
@@ -10,11 +9,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from conftest import copy_project, run_fork, train_arguments, trainings_of
 
 from records.runs import read_history
-from training.processes import share_of
 
 NORMALISED = ("= nn.Linear(hidden, 2)", "= nn.Sequential(nn.Linear(hidden, 2), nn.BatchNorm1d(2))")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
@@ -46,14 +43,3 @@ def test_batch_normalisation_runs_on_two_and_a_killed_training_goes_on(photos, t
     assert process.returncode and not trainings_of(tmp_path) and b"SIGKILL" in errors, errors
     more = arguments(epochs=len(read_history(tmp_path / "r")) + 2)
     assert "going on after epoch" in run(on_two(project, more)).stdout
-
-
-def test_the_weighted_parts_of_a_batch_give_its_mean(monkeypatch):
-    for size, world in itertools.product(range(2, 10), range(1, 5)):
-        values, total = torch.rand(size), 0.0
-        for rank in range(world):
-            monkeypatch.setattr(os, "environ", {"WORLD_SIZE": str(world), "RANK": str(rank)})
-            part, weight = share_of(torch.arange(size))
-            assert len(part) >= 2
-            total += weight * values[part].mean() / world
-        torch.testing.assert_close(total, values.mean())

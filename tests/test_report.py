@@ -223,15 +223,12 @@ def report(tmp_path_factory):
     return write
 
 
-def test_the_page_is_one_file_with_its_pictures_inside_and_names_are_never_markup(report):
+def test_the_page_is_one_file_without_foreign_markup_and_reloads_while_runs_are_open(report):
     text = report()
     assert "&lt;script&gt;x" in text and not re.search("<(script|link|iframe)", text)
     sources = re.findall(' (?:src|href)="(.*?)"', text)
     assert len(sources) > 9 and all(url.startswith("data:image/png;base64,iV") for url in sources)
     assert "<td>test</td><td>5</td><td>0</td><td>100.0%</td>" in text and "caf\\udce9" in text
-
-
-def test_the_page_tells_what_is_done_and_reloads_itself_while_runs_are_open(report):
     assert "No run is finished yet." in report(done=0)
     text = report(done=4, open_runs=1)
     assert 'http-equiv="refresh"' in text and "Runs still to be done: 1" in text

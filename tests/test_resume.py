@@ -19,7 +19,7 @@ from conftest import PROJECT, arguments_for_test, refused, run_fork, train_argum
 from PIL import Image
 
 from records import runs
-from records.files import file_digest, replacing, write_text
+from records.files import file_digest, write_text
 from records.runs import read_history
 
 TRAIN = PROJECT / "train.py"
@@ -42,16 +42,11 @@ def train(call, original: Path):
     return run
 
 
-def test_a_rerun_gives_the_same_bits_from_any_folder(original, tmp_path, monkeypatch, train):
+def test_reruns_and_more_epochs_give_the_same_bits(original, tmp_path, monkeypatch, train):
     monkeypatch.chdir(tmp_path)
-    train(tmp_path / "again")
-    assert digests(tmp_path / "again") == digests(original)
-    train(tmp_path / "other", seed=1)
-    assert digests(tmp_path / "other") != digests(original)
-
-
-def test_more_epochs_go_on_and_give_the_bits_of_a_training_at_once(original, tmp_path, train):
-    grown, third = tmp_path / "grown", tmp_path / "third"
+    grown, third, other = tmp_path / "grown", tmp_path / "third", tmp_path / "other"
+    train(other, seed=1)
+    assert digests(other) != digests(original)
     train(grown, epochs=2)
     checkpoint = grown / "w_checkpoint.pth"
     assert "going on after epoch 2" in train(third, "--start_from", checkpoint)
@@ -86,17 +81,13 @@ def kill_at(place: str, count: int) -> None:
     setattr(owner, name, call_or_die)
 
 
-def train_until(place: str, count: int, *arguments: object) -> None:
-    """Train in a forked process that is killed on the way."""
-    ended = run_fork(TRAIN, *arguments, before=lambda: kill_at(place, count))
-    assert ended.status == -signal.SIGKILL
-
-
 @pytest.mark.parametrize(
     ("place", "count"), [(place, count) for place in MOMENTS for count in MOMENTS[place]]
 )
 def test_a_training_killed_at_a_moment_resumes(place, count, photos, original, tmp_path, train):
-    train_until(place, count, *train_arguments(photos, tmp_path), "--no_pictures")
+    arguments = [*train_arguments(photos, tmp_path), "--no_pictures"]
+    ended = run_fork(TRAIN, *arguments, before=lambda: kill_at(place, count))
+    assert ended.status == -signal.SIGKILL
     said = train(tmp_path)
     assert f"going on after epoch {count - 1}\n" in said or count == 1 or "shuffled" not in place
     assert digests(tmp_path) == digests(original)
@@ -181,7 +172,8 @@ def test_changed_settings_sizes_images_and_versions_train_again(trained, monkeyp
 )
 def test_a_training_killed_over_a_finished_one_is_noticed(other, then, original, trained, train):
     arguments = [*train_arguments(trained / "photos", trained), *other.split()]
-    train_until("training.batches.shuffled_batches", 3, *arguments)
+    place = "training.batches.shuffled_batches"
+    assert run_fork(TRAIN, *arguments, before=lambda: kill_at(place, 3)).status == -signal.SIGKILL
     said = train(trained)
     assert "history.csv is missing or that of another training" in said and then in said
     assert digests(trained) == digests(original)
@@ -224,14 +216,10 @@ def test_a_full_disk_gives_one_line_and_damages_nothing(original, tmp_path, call
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
-def test_a_write_leaves_the_old_file_or_the_new_and_old_rests_are_removed(tmp_path):
+def test_a_write_removes_the_rests_of_killed_ones(tmp_path):
     stale, recent, users = (tmp_path / f".f.{end}" for end in ("1.unfinished", "2.unfinished", "x"))
     for path in (stale, recent, users):
         path.write_bytes(b"rest")
         os.utime(path, None if path == recent else (1, 1))
-    write_text(tmp_path / "f", "old")
-    with pytest.raises(RuntimeError), replacing(tmp_path / "f") as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert (tmp_path / "f").read_text() == "old"
+    write_text(tmp_path / "f", "text")
     assert set(tmp_path.iterdir()) == {tmp_path / "f", recent, users}, "recent: of another writer"

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, copy_project, make_photos, run_fork, trainings_of
+from conftest import copy_project, make_photos, run_fork, trainings_of
 
 import my_script
 from console.errors import InputError
@@ -51,8 +51,8 @@ def weights(project: Path) -> dict[str, str]:
     return {str(path.relative_to(project)): file_digest(path) for path in paths}
 
 
-def test_every_setting_leaves_every_file_and_a_shared_one_is_trained_once(finished):
-    project, _, _ = finished
+def test_a_sweep_leaves_every_file_trains_a_shared_one_once_and_says_what_it_does(finished):
+    project, _, said = finished
     for run in RUNS:
         names = {path.name for path in (project / "result" / run).iterdir()}
         assert names == {
@@ -70,10 +70,6 @@ def test_every_setting_leaves_every_file_and_a_shared_one_is_trained_once(finish
         assert float(row["test_low"]) <= share <= float(row["test_high"])
         assert f"{100 * share:.4f}%" in (project / row["result"] / "acc.txt").read_text()
         assert (project / row["weight"]).is_file()
-
-
-def test_a_sweep_says_images_places_plan_finished_runs_and_the_answer(finished):
-    project, _, said = finished
     assert re.search(r"train +8 +8\n +valid +2 +2\n +test +5 +5", said)
     assert f"results: {project / 'result'}" in said
     shared = "Change_seed/0, Change_epochs/2, Change_learning_rate/0_01"
@@ -85,13 +81,6 @@ def test_a_sweep_says_images_places_plan_finished_runs_and_the_answer(finished):
     assert len(re.findall(r"  Test accuracy: \d+\.\d{4}%  \([0-2] runs left", said)) == 3
     assert "\x1b" not in said and "\r" not in said
     assert "The base setting (epochs 2, batch_size 32," in said, "the answer is printed too"
-
-
-def test_the_studies_of_the_script_cost_fewer_epochs_than_they_ask_for_with_all_base_seeds():
-    runs = my_script.all_runs(Path(), seeds=1)
-    chains = my_script.plan.make_plan(runs, [])
-    assert sum(run.settings["epochs"] for run in runs) == 380 + 6 * 20
-    assert sum(max(each.settings["epochs"] for each in chain) for chain in chains) == 360
 
 
 def test_sharing_and_going_on_give_the_bits_of_trainings_from_scratch(finished, tmp_path, call):
@@ -144,16 +133,14 @@ def test_lines_of_a_dry_run_do_the_work_from_any_folder_under_gnu_parallel_too(f
     assert len(weights(out)) == 3 and weights(out).items() <= weights(project).items()
 
 
-def test_a_line_of_a_dry_run_goes_on_after_a_failed_training_without_testing_it(tmp_path):
+def test_a_line_of_a_dry_run_goes_on_after_a_failed_training_without_testing_it():
     new = {"runs": ["asked for"], "why_train": "new", "why_test": "new"}
-    trainings = [Training({"name": name}, **new) for name in "ab"]
-
-    def command_for(training: Training, program: str) -> list[str]:
-        did = training.settings["name"] + program
-        return ["false"] if did == "atrain" else ["touch", str(tmp_path / did)]
-
-    subprocess.run(["sh"], input=shell_line(trainings, command_for), text=True, check=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["btest", "btrain"]
+    trainings = [Training({"status": status}, **new) for status in (1, 0)]
+    line = shell_line(
+        trainings, lambda each, name: ["sh", "-c", f"echo {name}; exit {each.settings['status']}"]
+    )
+    ended = subprocess.run(["sh", "-c", line], stdout=subprocess.PIPE, text=True, check=True)
+    assert ended.stdout.split() == ["train", "train", "test"]
 
 
 LISTED = "and a list of values; for seeds there is --seeds"
@@ -177,7 +164,11 @@ def test_settings_that_cannot_be_run_are_refused_before_any_is(study, values, me
         check_studies({study: values}, my_script.BASE)
 
 
-def test_the_studies_of_the_script_can_be_run_and_a_base_of_another_kind_cannot():
+def test_the_scripts_studies_share_epochs_and_can_be_run_on_no_base_of_another_kind():
+    runs = my_script.all_runs(Path(), seeds=1)
+    chains = my_script.plan.make_plan(runs, [])
+    assert sum(run.settings["epochs"] for run in runs) == 380 + 6 * 20
+    assert sum(max(each.settings["epochs"] for each in chain) for chain in chains) == 360
     check_studies(my_script.STUDIES, my_script.BASE)
     wrong = ({"epoch": 3}, {"epochs": 0}, {"loss_function": ""})
     for base in ({"epochs": 20}, *({**my_script.BASE, **change} for change in wrong)):
@@ -273,8 +264,3 @@ def test_bad_images_a_failing_run_and_a_diverged_one_are_named_and_stop_no_other
     assert "diverged at epoch" in page.read_text()
     assert "failed: Change_learning_rate/0_001" in page.read_text()
     assert (project / "result/Change_seed/0/acc.txt").is_file()
-
-
-def test_the_sweep_itself_needs_no_torch():
-    code = "import sys, my_script; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT).returncode == 0
