@@ -83,6 +83,8 @@ def test_where_the_noise_is_not_known_nothing_is_told_apart(base, why):
     text = told({0.1: {"shift": -0.3}}, base=base)
     assert re.search(f"Nothing can be told apart: the noise .* is not known, since .*{why}", text)
     assert not re.search("beyond noise|Not told apart|would be seen|nan", text)
+    text = told(base=[0.0, 1.0] * 3)  # as two test images may have it
+    assert "no difference would be seen in 80% of such studies, so much do the seeds" in text
 
 
 def test_without_the_base_nothing_is_compared_but_a_study_without_its_value_is():
