@@ -7,6 +7,7 @@ The base is fixed beforehand, so nothing is picked by looking. Only numbers come
 test images that are right, one for each seed.
 """
 
+import bisect
 import functools
 import math
 from collections.abc import Iterable
@@ -148,12 +149,13 @@ def seen_from(noise: Noise, seeds: int, base_seeds: int, comparisons: int) -> fl
 
 def seeds_to_see(difference: float, noise: Noise, base_seeds: int, comparisons: int) -> int:
     """How many seeds of every setting, up to 1000, let a true difference of this size be seen."""
-    for seeds in range(1, 1000):
+
+    def is_seen(seeds: int) -> bool:
         base = max(seeds, base_seeds, 2)
         planned = Noise(noise.variance, comparisons * (seeds - 1) + base - 1)
-        if seen_from(planned, seeds, base, comparisons) <= difference:
-            return seeds
-    return 1000
+        return seen_from(planned, seeds, base, comparisons) <= difference
+
+    return 1 + bisect.bisect_left(range(1, 1000), True, key=is_seen)
 
 
 # --- distributions ---------------------------------------------------------------------------
