@@ -64,6 +64,12 @@ def test_single_seeds_against_six_of_the_base_are_corrected_as_by_holm_and_bonfe
     assert row.high - row.difference == pytest.approx(stats.t.isf(0.025, 5) * error)
 
 
+def test_where_holm_alone_names_a_setting_its_interval_ends_at_zero():
+    far, edge = np.mean(SIX) - 0.2, np.mean(SIX) + 2.8 * SCATTER * math.sqrt(7 / 6)
+    row = compare_with_base({"base": SIX, "far": [far], "edge": [edge]}, "base")["edge"]
+    assert row.beyond_noise and row.low == 0 < row.high
+
+
 def test_p_is_never_more_generous_than_dunnetts_for_the_largest_difference_nor_far_stricter():
     random = np.random.default_rng(1)
     for seeds in (1, 3, 6) * 4:
