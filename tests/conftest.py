@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-import importlib.util
+import importlib
 import io
 import multiprocessing
 import os
@@ -11,8 +11,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import namedtuple
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import IO
 
 import numpy as np
 import pytest
@@ -52,30 +56,21 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def call():  # call("train", ...) runs a program in this process, which saves the import of torch
-    from console.errors import run_program
     from records import runs
 
     def run(program: str, *arguments: object) -> Ended:
-        module, streams = load_program(program), []
-        with pytest.MonkeyPatch.context() as patch:
+        streams = []
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
             patch.setattr(sys, "argv", [f"{program}.py", *map(str, arguments)])
             for name in ("stdout", "stderr"):
                 streams.append(io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True))
                 patch.setattr(sys, name, streams[-1])
             for name in ("sources", "versions"):  # cached, by a new process anew
                 patch.setattr(runs, name, functools.cache(getattr(runs, name).__wrapped__))
-            with pytest.raises(SystemExit) as ended:
-                run_program(module.main)
+            runpy.run_path(str(PROJECT / f"{program}.py"), run_name="__main__")
         return Ended(ended.value.code, *(each.buffer.getvalue().decode() for each in streams))
 
     return run
-
-
-def load_program(name: str):  # by path: Python has a package `test` too
-    spec = importlib.util.spec_from_file_location(f"{name}_program", PROJECT / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def run_process(program: Path, *arguments: object, **options: object) -> Ended:  # as a user does
@@ -84,25 +79,57 @@ def run_process(program: Path, *arguments: object, **options: object) -> Ended: 
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
-def run_fork(program: Path, *arguments: object, before=lambda: None) -> Ended:
+def run_fork(program: Path, *arguments: object, before: Callable = int) -> Ended:
     """Run a script, and `before` it, in a forked process: torch is there already."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-
-        def run() -> None:
-            sys.stdout, sys.stderr = out, err
-            for name in list(sys.modules):
-                if name.split(".")[0] in (*ROOMS, "model", "losses", "dataset"):
-                    del sys.modules[name]
-            sys.path[0], sys.argv = str(program.parent), [str(program), *map(str, arguments)]
-            before()
-            runpy.run_path(str(program), run_name="__main__")
-
-        child = multiprocessing.get_context("fork").Process(target=run)
-        child.start()
+        child = fork(program, arguments, out, err, before)
         child.join()
         out.seek(0)
         err.seek(0)
         return Ended(child.exitcode, out.read(), err.read())
+
+
+def fork(program: Path, arguments: Iterable, out: IO, err: IO, before: Callable = int):
+    def run() -> None:  # with the project's modules imported anew
+        sys.stdout, sys.stderr = out, err
+        for name in list(sys.modules):
+            if name.split(".")[0] in (*ROOMS, "model", "losses", "dataset"):
+                del sys.modules[name]
+        folder = program.parent.parent if program.parent.name in ROOMS else program.parent
+        sys.path[0], sys.argv = str(folder), [str(program), *map(str, arguments)]
+        before()
+        runpy.run_path(str(program), run_name="__main__")
+
+    for package in ("torch._dynamo", "torchvision.models", "matplotlib.figure"):
+        importlib.import_module(package)  # once for all forks
+    child = multiprocessing.get_context("fork").Process(target=run)
+    child.start()
+    return child
+
+
+def run_sweep(project: Path, *arguments: object) -> Ended:  # its programs in forked processes too
+    return run_fork(project / "my_script.py", *arguments, before=fork_children)
+
+
+def fork_children() -> None:  # the programs that this process would start
+    from studies import children
+
+    def run(command: list[str], cwd: Path, **_: object) -> subprocess.CompletedProcess:
+        program = cwd / f"{command[2].replace('.', '/')}.py"  # of python -m
+        return subprocess.CompletedProcess(command, *run_fork(program, *command[3:]))
+
+    children.subprocess = SimpleNamespace(Popen=ForkedChild, run=run, PIPE=None, STDOUT=None)
+
+
+class ForkedChild:  # what studies/children.py needs of subprocess.Popen
+    def __init__(self, command: list[str], stdout: IO, **_: object) -> None:
+        text = io.TextIOWrapper(stdout, write_through=True)
+        self.process, self.stdin = fork(Path(command[1]), command[2:], text, text), io.BytesIO()
+        self.terminate, self.wait = self.process.terminate, self.process.join
+
+    def poll(self) -> int | None:
+        self.returncode = self.process.exitcode
+        return self.returncode
 
 
 def refused(ended: Ended) -> str:  # the line in which a program refused to go on
@@ -124,6 +151,12 @@ def copy_project(target: Path, **edits: list[tuple[str, str]]) -> Path:
             text = text.replace(old, new)
         (target / f"{name}.py").write_text(text)
     return target
+
+
+def small(studies: str, epochs: int = 1) -> list[tuple[str, str]]:
+    """Edits of my_script.py: these studies, and one seed of a base of few epochs."""
+    edits = ('"epochs": 20', f'"epochs": {epochs}'), ("BASE_SEEDS = 6", "BASE_SEEDS = 1")
+    return [*edits, ("REPORT_SECONDS =", f"STUDIES = {studies}\nREPORT_SECONDS =")]
 
 
 def train_arguments(photos: Path, out: Path, **settings: object) -> list:  # of a tiny training
@@ -170,3 +203,10 @@ def trainings_of(out: Path) -> list[int]:  # their process numbers, without thei
             if b"train.py" in words and os.fsencode(out) in words and not launcher:
                 numbers.append(int(entry.parent.name))
     return sorted(numbers)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, Ended, copy_project, run_fork, train_arguments
+from conftest import PROJECT, Ended, copy_project, run_fork, run_sweep, small, train_arguments
 
 from records.files import file_digest, read_csv
 
-TINY = [('"epochs": 20', '"epochs": 1'), ("BASE_SEEDS = 6", "BASE_SEEDS = 1")]
 RESNET = """from torch import nn
 from torchvision.models import ResNet
 from torchvision.models.resnet import BasicBlock
@@ -36,11 +35,6 @@ DROPOUT = f"""{SETTINGS}
     "dropout": (reader(float, lambda value: 0 <= value < 1, "from 0 to 1"), 0.5, "dropped"),"""
 
 
-def studies(text: str) -> list[tuple[str, str]]:
-    """Edits of my_script.py: one epoch, one seed, and these studies."""
-    return [*TINY, ("REPORT_SECONDS =", f"STUDIES = {{{text}}}\nREPORT_SECONDS =")]
-
-
 def train(project: Path, photos: Path, out: Path, **settings: object) -> str:
     """Train with a copy of the project; the digest of the weights."""
     arguments = [*train_arguments(photos, out, **settings), "--no_pictures"]
@@ -60,7 +54,7 @@ def goes_on(project: Path, photos: Path, out: Path, **settings: object) -> str:
 
 def sweep(project: Path, photos: Path) -> Ended:
     arguments = ["--data", photos, "--image_size", 16, "--device", "cpu"]
-    return run_fork(project / "my_script.py", *arguments)
+    return run_sweep(project, *arguments)
 
 
 def results(project: Path, photos: Path) -> tuple[list[dict], str]:
@@ -72,7 +66,7 @@ def results(project: Path, photos: Path) -> tuple[list[dict], str]:
 
 
 def test_another_network_goes_through_all_programs_and_on_with_the_same_bits(photos, tmp_path):
-    edits = [*studies('"Change_epochs": [2]'), ('"batch_size": 32', '"batch_size": 5')]
+    edits = [*small('{"Change_epochs": [2]}'), ('"batch_size": 32', '"batch_size": 5')]
     project = copy_project(tmp_path / "project", my_script=edits)
     (project / "model.py").write_text(RESNET)
     # 16 images in batches of 5 leave one, which joins the batch before it.
@@ -93,8 +87,8 @@ def test_a_sixth_loss_and_a_sixth_thing_to_study_are_entries_and_their_use(photo
     edits = {"losses": [("LOSSES: dict[str, Loss] = {", LOSS)]}
     edits |= {"console/options": [(SETTINGS, DROPOUT)]}
     edits["train"] = [("model = CNN()", "model = CNN(dropout=options.dropout)")]
-    text = '"Change_loss_function": ["HingeLoss"], "Change_dropout": [0.2, 0.5]'
-    edits["my_script"] = [*studies(text), ("BASE = {", 'BASE = {"dropout": 0.5, ')]
+    text = '{"Change_loss_function": ["HingeLoss"], "Change_dropout": [0.2, 0.5]}'
+    edits["my_script"] = [*small(text), ("BASE = {", 'BASE = {"dropout": 0.5, ')]
     project = copy_project(tmp_path / "project", **edits)
     rows, page = results(project, photos)
     assert [row["dropout"] for row in rows] == ["0.5", "0.5", "0.2", "0.5"] and "dropout" in page

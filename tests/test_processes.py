@@ -1,45 +1,54 @@
 """One training on several processes is the same experiment as on one."""
 
 import os
-import signal
+import socket
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from conftest import copy_project, run_fork, train_arguments, trainings_of
+from conftest import copy_project, fork, run_fork, train_arguments, wait_for
 
 from records.runs import read_history
 
 NORMALISED = ("= nn.Linear(hidden, 2)", "= nn.Sequential(nn.Linear(hidden, 2), nn.BatchNorm1d(2))")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-run = partial(subprocess.run, stdout=subprocess.PIPE, text=True, timeout=240, check=True)
 
 
-def on_two(project: Path, arguments: list) -> list:
-    return [*TORCHRUN, project / "train.py", *map(str, arguments)]
-
-
-def test_two_processes_find_the_losses_of_one(photos, tmp_path):  # without dropout's masks
+def test_two_processes_of_torchrun_find_the_losses_of_one(photos, tmp_path):
+    # Without dropout, whose masks differ; batches of 7, 7 and 2, too small for a part for each.
     project = copy_project(tmp_path / "project", model=[("float = 0.5", "float = 0.0")])
-    # 16 images in batches of 7: 7, 7 and 2, the last too small for a part for each.
-    one, two = (train_arguments(photos, tmp_path / name, epochs=4, batch_size=7) for name in "12")
-    assert run(on_two(project, two)).stdout.count("epoch 4 of 4") == 1, "one process speaks"
+    one, two = (train_arguments(photos, tmp_path / name, batch_size=7) for name in "12")
+    command = [*TORCHRUN, project / "train.py", *map(str, two)]
+    ended = subprocess.run(command, timeout=120, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("epoch 4 of 4") == 1, "one process speaks"
     assert run_fork(project / "train.py", *one).status == 0
     one, two = (np.array(read_history(tmp_path / name / "r")) for name in "12")
     np.testing.assert_allclose(two, one, rtol=1e-4)
 
 
+def start_two(program: Path, arguments: list, log: Path) -> list:
+    """Start a training on two forked processes, as torchrun does."""
+    with socket.create_server(("localhost", 0)) as server:
+        port = str(server.getsockname()[1])
+    places = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port}
+    meet = partial(os.environ.update, places)
+    with log.open("w") as out:
+        return [fork(program, arguments, out, out, partial(meet, RANK=rank)) for rank in "01"]
+
+
 def test_batch_normalisation_runs_on_two_and_a_killed_training_goes_on(photos, tmp_path):
     project = copy_project(tmp_path / "project", model=[NORMALISED])
+    program, log, results = project / "train.py", tmp_path / "log", tmp_path / "r"
     arguments = partial(train_arguments, photos, tmp_path, batch_size=7)
-    process = subprocess.Popen(on_two(project, arguments(epochs=10**6)), stderr=subprocess.PIPE)
-    while not (tmp_path / "r/history.csv").is_file() and process.poll() is None:
-        time.sleep(0.05)
-    os.kill(trainings_of(tmp_path)[-1], signal.SIGKILL)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode and not trainings_of(tmp_path) and b"SIGKILL" in errors, errors
-    more = arguments(epochs=len(read_history(tmp_path / "r")) + 2)
-    assert "going on after epoch" in run(on_two(project, more)).stdout
+    first, second = start_two(program, arguments(epochs=10**6), log)
+    wait_for((results / "history.csv").is_file)
+    second.kill()
+    first.join(60)
+    assert first.exitcode == 1 and "it goes on after the last finished epoch" in log.read_text()
+    more = arguments(epochs=len(read_history(results)) + 2)
+    both = start_two(program, more, log)
+    assert [process.join() or process.exitcode for process in both] == [0, 0], log.read_text()
+    assert "going on after epoch" in log.read_text()

@@ -5,12 +5,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
+import conftest
 import pytest
-from conftest import copy_project, make_photos, run_fork, trainings_of
+from conftest import copy_project, make_photos, run_sweep, small, trainings_of, wait_for
 
 import my_script
 from console.errors import InputError
@@ -19,10 +19,7 @@ from studies.children import shell_line
 from studies.plan import Training, check_studies
 
 STUDIES = '{"Change_epochs": [2, 4], "Change_learning_rate": [0.001, 0.01]}'
-SMALL = [
-    *(('"epochs": 20', '"epochs": 2'), ("BASE_SEEDS = 6", "BASE_SEEDS = 1")),
-    ("REPORT_SECONDS =", f"STUDIES = {STUDIES}\nREPORT_SECONDS ="),
-]
+SMALL = small(STUDIES, epochs=2)
 RATES = ["Change_learning_rate/0_001", "Change_learning_rate/0_01"]
 RUNS = ["Change_seed/0", "Change_epochs/2", "Change_epochs/4", *RATES]
 
@@ -33,7 +30,7 @@ def finished(tmp_path_factory) -> tuple[Path, list, str]:
     root = tmp_path_factory.mktemp("sweep")
     project = copy_project(root / "project", my_script=SMALL)
     arguments = ["--data", make_photos(root / "photos"), "--image_size", 16]
-    ended = run_fork(project / "my_script.py", *arguments)
+    ended = run_sweep(project, *arguments)
     assert ended.status == 0, ended.out + ended.err
     return project, arguments, ended.out
 
@@ -93,7 +90,7 @@ def test_sharing_and_going_on_give_the_bits_of_trainings_from_scratch(finished, 
 
 def test_a_second_call_only_does_what_is_missing_or_stale(sweep):
     project, arguments = sweep
-    call = partial(run_fork, project / "my_script.py", *arguments)
+    call = partial(run_sweep, project, *arguments)
     shutil.rmtree(project / "result" / RATES[1])
     (project / "result/Change_epochs/4/test.json").unlink()
     times = {path: path.stat().st_mtime_ns for path in project.glob("weights/**/*.pth")}
@@ -121,14 +118,14 @@ def test_a_second_call_only_does_what_is_missing_or_stale(sweep):
 def test_lines_of_a_dry_run_do_the_work_from_any_folder_under_gnu_parallel_too(finished, tmp_path):
     project, arguments, _ = finished
     out, arguments = tmp_path / "it's; $out", [*arguments, "--studies", "Change_learning_rate"]
-    ended = run_fork(project / "my_script.py", *arguments, "--out", out, "--dry_run")
+    ended = run_sweep(project, *arguments, "--out", out, "--dry_run")
     assert ended.status == 0 and "seeds: 2 trainings" in ended.err
     assert len(ended.out.splitlines()) == 2, "one line for each independent chain"
     assert not (out / "result").exists()
     runner = ["parallel", "--jobs", "2"] if shutil.which("parallel") else ["sh"]
     subprocess.run(runner, input=ended.out, text=True, cwd="/", check=True, capture_output=True)
     assert (out / "result" / RATES[0] / "Loss_curve.png").is_file()
-    after = run_fork(project / "my_script.py", *arguments, "--out", out)
+    after = run_sweep(project, *arguments, "--out", out)
     assert "seeds: 0 trainings, 0 epochs, 0 tests" in after.out
     assert len(weights(out)) == 3 and weights(out).items() <= weights(project).items()
 
@@ -184,26 +181,19 @@ def start(project: Path, arguments: list, out: Path) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for(condition) -> None:
-    end = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.02)
-
-
 def test_a_sweep_stopped_by_ctrl_c_leaves_no_training_behind_and_can_go_on(finished, tmp_path):
     project, arguments, _ = finished
     project = copy_project(tmp_path / "slow", my_script=[*SMALL, ("[2, 4]", "[100000]")])
     arguments, out = [*arguments, "--studies", "Change_epochs"], tmp_path / "out"
     process = start(project, arguments, out)
-    wait_for((out / "weights/Change_epochs/100000/weight_checkpoint.pth").is_file)
+    wait_for((out / "result/Change_epochs/100000/history.csv").is_file)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     wait_for(lambda: not trainings_of(out))
     assert process.returncode == 130 and "Traceback" not in said
     assert "reloads itself" not in (out / "result" / "report.html").read_text()
     assert "the same command (without --fresh) goes on" in said
-    plan = run_fork(project / "my_script.py", *arguments, "--out", out, "--dry_run").err
+    plan = run_sweep(project, *arguments, "--out", out, "--dry_run").err
     assert re.search(r"Change_epochs/100000: .*goes on after epoch \d+: interrupted", plan)
 
 
@@ -216,7 +206,7 @@ def test_a_killed_sweep_ends_with_the_bits_of_an_uninterrupted_one(finished, tmp
     process.communicate(timeout=60)
     wait_for(lambda: not trainings_of(tmp_path))
     assert len(weights(tmp_path)) == 1, "killed in the middle"
-    ended = run_fork(project / "my_script.py", *arguments, "--out", tmp_path)
+    ended = run_sweep(project, *arguments, "--out", tmp_path)
     assert ended.status == 0 and len(weights(tmp_path)) == 3, ended.out + ended.err
     assert weights(tmp_path).items() <= weights(project).items()
     for path in tmp_path.glob("result/*/*/*"):
@@ -224,14 +214,15 @@ def test_a_killed_sweep_ends_with_the_bits_of_an_uninterrupted_one(finished, tmp
             assert path.read_bytes() == (project / path.relative_to(tmp_path)).read_bytes()
 
 
-def test_two_sweeps_at_once_with_seeds_leave_whole_files_and_train_seed_0_no_more(sweep):
+def test_two_sweeps_at_once_with_seeds_leave_whole_files_and_train_seed_0_no_more(sweep, tmp_path):
     project, arguments = sweep
     before = weights(project)
     arguments = [*arguments, "--studies", "Change_learning_rate", "--seeds", 2]
-    both = [start(project, arguments, project) for _ in range(2)]
-    said = [process.communicate(timeout=240) for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    assert any("seeds: 2 trainings, 4 epochs" in out for out, _ in said), "only seed 1 is new"
+    children, logs = conftest.fork_children, [(tmp_path / name).open("w+") for name in "12"]
+    both = [conftest.fork(project / "my_script.py", arguments, log, log, children) for log in logs]
+    assert [process.join() or process.exitcode for process in both] == [0, 0]
+    said = [Path(log.name).read_text() for log in logs]
+    assert any("seeds: 2 trainings, 4 epochs" in each for each in said), "only seed 1 is new"
     assert before.items() <= weights(project).items()
     for record in project.glob("result/**/train.json"):
         weight = project / "weights" / record.parent.relative_to(project / "result") / "weight.pth"
@@ -249,11 +240,11 @@ def test_bad_images_a_failing_run_and_a_diverged_one_are_named_and_stop_no_other
     photos = make_photos(tmp_path / "photos")
     (photos / "train" / "cat" / "broken.jpg").write_bytes(b"")
     arguments = ["--data", photos, "--image_size", 16, "--studies", "Change_learning_rate"]
-    ended = run_fork(project / "my_script.py", *arguments)
+    ended = run_sweep(project, *arguments)
     assert (ended.status, ended.err.count("\n")) == (2, 1) and "broken.jpg (empty" in ended.err
     assert not (project / "result").exists(), "nothing half-written"
     (project / "weights/Change_learning_rate/0_001/weight.pth").mkdir(parents=True)
-    ended = run_fork(project / "my_script.py", *arguments, "--skip_bad_images")
+    ended = run_sweep(project, *arguments, "--skip_bad_images")
     assert ended.status == 1, ended.out + ended.err
     assert "left out unreadable images (1): train/cat/broken.jpg (empty file)" in ended.out
     results, page = project / "result/Change_learning_rate", project / "result/report.html"

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pty
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -67,7 +68,7 @@ def test_epoch_numbers_are_means_over_normalised_images_not_over_batches(photos)
     assert inputs.shape == (16, 3, 16, 16) and inputs.mean((0, 2, 3)).abs().max() < 1e-5
     assert (inputs.std((0, 2, 3)) - 1).abs().max() < 1e-2
     step, uneven = SGD(model.parameters(), learning_rate=0.0), indices.split(7)  # 7, 7 and 2
-    train_one_epoch = conftest.load_program("train").train_one_epoch
+    train_one_epoch = runpy.run_path(str(TRAIN))["train_one_epoch"]
     loss, accuracy = train_one_epoch(model, step, LOSSES["CrossEntropyLoss"], images, uneven)
     scores, targets = model(inputs).detach(), images.targets[indices].numpy()
     log_p = scores.double().log_softmax(1).numpy()
