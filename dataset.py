@@ -42,7 +42,7 @@ class Data:
     std: list[float]
     source: str = ""
     digest: str = ""
-    warnings: tuple[str, ...] = ()
+    warnings: list[str] | tuple[()] = ()
 
 
 def load_data(name: str, image_size: int, skip_bad_images: bool = False) -> Data:

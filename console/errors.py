@@ -5,6 +5,7 @@ if __name__ == "__main__":
 """
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Callable
 
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
 REMEDIES = {
-    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): "free some space and run the same command again",
+    (errno.ENOSPC, errno.EDQUOT): "free some space and run the same command again",
     (errno.EACCES, errno.EPERM, errno.EROFS): "change its permissions or name another place",
     (errno.EISDIR,): "a file belongs there; move the folder away or name another place",
     (errno.ENOTDIR, errno.EEXIST): "a folder belongs there; name another place",
@@ -30,6 +31,7 @@ def run_program(main: Callable[[], int]) -> None:
     2 after one line on bad input, 130 on Ctrl-C.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.freeze()  # else Python looks for garbage in all of torch, 0.2 s, before it ends
     sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold any bytes
     if os.environ.get(STDIN_IS_PARENT):
         threading.Thread(target=end_with_parent, daemon=True).start()

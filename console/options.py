@@ -30,9 +30,8 @@ def reader(kind: type, fits: Callable, meaning: str) -> Callable[[str], object]:
 
 def whole_number(least: int, most: int = 2**31 - 1) -> Callable[[str], object]:
     """A function that reads a whole number from `least` to `most`."""
-    return reader(
-        int, range(least, most + 1).__contains__, f"a whole number from {least} to {most}"
-    )
+    fits = range(least, most + 1).__contains__
+    return reader(int, fits, f"a whole number from {least} to {most}")
 
 
 positive_float = reader(float, lambda value: 0 < value <= 3.4e38, "a finite number above 0")

@@ -19,9 +19,8 @@ def decode_or_reason(picture: Path | np.ndarray, image_size: int) -> np.ndarray 
     Where it cannot be decoded, what is wrong with it.
     """
     try:
-        with (
-            Image.open(picture) if isinstance(picture, Path) else Image.fromarray(picture) as image
-        ):
+        read = Image.open if isinstance(picture, Path) else Image.fromarray
+        with read(picture) as image:
             return decode(image, image_size)
     except UnidentifiedImageError:
         return "not an image" if picture.stat().st_size else "empty file"
