@@ -7,33 +7,14 @@ Trainings are train.py's own, in programs of their own; the ways take turns.
 
 import argparse
 import os
-import statistics
 import subprocess
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from measure import environment, print_machine, print_ratios, train_command
+from measure import environment, in_turn, parser, print_machine, print_ratios, train_command
 
 from records.files import read_json
-
-
-def parser(
-    description: str, data: str | None = None, **whole_numbers: int
-) -> argparse.ArgumentParser:
-    """The options of a benchmark by their defaults; without one, --data must be given."""
-    options = argparse.ArgumentParser(description=description)
-    options.add_argument("--data", required=data is None, default=data)
-    for name, default in whole_numbers.items():
-        options.add_argument(f"--{name}", type=int, default=default)
-    return options
-
-
-def in_turn(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Median of the seconds that each way gives, the ways taking turns."""
-    times = [[way() for way in ways.values()] for _ in range(rounds)]
-    return dict(zip(ways, map(statistics.median, zip(*times, strict=True)), strict=True))
 
 
 def seconds_an_epoch(trainings: int, threads: int, options: argparse.Namespace) -> float:

@@ -9,8 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from at_once import parser
-from measure import alternate, print_machine, print_ratios
+from measure import alternate, parser, print_machine, print_ratios
 from PIL import Image
 
 from images.cache import decode_into

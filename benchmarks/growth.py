@@ -17,8 +17,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from at_once import parser
-from measure import PROJECT, environment, print_machine, train_command
+from measure import PROJECT, environment, parser, print_machine, train_command
 
 from images.sources import open_source
 from records.files import read_json

@@ -17,6 +17,23 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
 
+def parser(
+    description: str, data: str | None = None, **whole_numbers: int
+) -> argparse.ArgumentParser:
+    """The options of a benchmark by their defaults; without one, --data must be given."""
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument("--data", required=data is None, default=data)
+    for name, default in whole_numbers.items():
+        options.add_argument(f"--{name}", type=int, default=default)
+    return options
+
+
+def in_turn(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """Median of the seconds that each way gives, the ways taking turns."""
+    times = [[way() for way in ways.values()] for _ in range(rounds)]
+    return dict(zip(ways, map(statistics.median, zip(*times, strict=True)), strict=True))
+
+
 def alternate(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Run every way once to warm up, then in turn; median seconds of each."""
     times: dict[str, list[float]] = {name: [] for name in ways}

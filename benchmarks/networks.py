@@ -8,8 +8,7 @@ after 20, 40 and 80 epochs (of the last weights). Five minutes and more for each
 """
 
 import torch
-from at_once import parser
-from measure import print_machine
+from measure import parser, print_machine
 from one_training import Ours, operations
 
 from dataset import load_data

@@ -12,8 +12,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 import tutorial
-from at_once import parser
-from measure import alternate, print_machine, print_ratios
+from measure import alternate, parser, print_machine, print_ratios
 
 import train
 from dataset import Data, load_data

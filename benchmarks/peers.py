@@ -19,8 +19,7 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from tempfile import TemporaryDirectory
 
-from at_once import in_turn, parser
-from measure import print_machine, print_ratios
+from measure import in_turn, parser, print_machine, print_ratios
 
 from dataset import load_data  # what needs torch is imported where a way runs: Keras has none
 

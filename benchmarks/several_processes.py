@@ -11,8 +11,7 @@ from argparse import Namespace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from at_once import parser
-from measure import environment, print_machine, train_command
+from measure import environment, parser, print_machine, train_command
 
 from records.files import read_json
 from records.runs import read_history

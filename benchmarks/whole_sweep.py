@@ -20,8 +20,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 import tutorial
-from at_once import in_turn, parser
-from measure import PROJECT, alternate, print_machine, print_ratios
+from measure import PROJECT, alternate, in_turn, parser, print_machine, print_ratios
 
 from dataset import load_data
 from my_script import BASE, BASE_SEEDS, STUDIES
