@@ -16,9 +16,9 @@ GRID = 4  # the last feature map is averaged down to GRID x GRID
 class CNN(nn.Module):
     """A plain CNN for square or oblong images from 16 pixels; its weights fit any image size."""
 
-    def __init__(self, channels=(8, 24, 48), hidden: int = 64, dropout: float = 0.5) -> None:
+    def __init__(self, widths: tuple = (8, 24, 48), hidden: int = 64, dropout: float = 0.5) -> None:
         super().__init__()
-        first, second, third = channels
+        first, second, third = widths
         self.conv1 = Block(3, first, 3, padding=1)
         self.conv2 = Block(first, second, 3, padding=1)
         self.conv3 = Block(second, third, 3, padding=1)

@@ -15,8 +15,6 @@ from images.folders import ENDINGS, Item, Source, folder_source, stamp_of
 from records.runs import PROJECT
 
 DOWNLOADS = PROJECT / "data"  # where pets and cifar10 are kept
-BUILT_IN = ("shapes", "pets", "cifar10")
-SMALL = ("shapes", "cifar10")  # sources whose images have 32 pixels by nature
 PETS_FOLDER, CIFAR_FOLDER = "oxford-iiit-pet", "cifar-10-batches-py"  # torchvision's names
 CLASSES = ("cat", "dog")
 
@@ -24,7 +22,7 @@ CLASSES = ("cat", "dog")
 def fill_data_defaults(options: Namespace) -> Namespace:
     """Fill in what the user left open; `options.images` is then what load_data takes."""
     options.data = options.data or default_source(Path("data"))
-    options.image_size = options.image_size or (32 if options.data in SMALL else 64)
+    options.image_size = options.image_size or {"shapes": 32, "cifar10": 32}.get(options.data, 64)
     options.images = (options.data, options.image_size, options.skip_bad_images)
     return options
 
@@ -44,7 +42,7 @@ def open_source(data: str) -> Source:
     OSError if a file of a public set is missing.
     """
     if data in BUILT_IN:
-        return {"shapes": shapes_source, "pets": pets_source, "cifar10": cifar10_source}[data]()
+        return BUILT_IN[data]()
     if not Path(data).is_dir():
         known = f"--data takes a folder of images or one of: {', '.join(BUILT_IN)}"
         raise InputError(f"{data} is not a folder; {known}")
@@ -107,3 +105,6 @@ def download(name: str, **options: object) -> object:
     except (OSError, RuntimeError) as error:
         remedy = "connect to a network, copy the files there, or name a folder (--data)"
         raise InputError(f"cannot fetch {name} into {DOWNLOADS}: {error}; {remedy}") from None
+
+
+BUILT_IN = {"shapes": shapes_source, "pets": pets_source, "cifar10": cifar10_source}

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import importlib
 import io
-import multiprocessing
 import os
 import runpy
 import shutil
@@ -14,6 +13,7 @@ import tempfile
 import time
 from collections import namedtuple
 from collections.abc import Callable, Iterable
+from multiprocessing import Process, get_context
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO
@@ -82,16 +82,14 @@ def run_process(program: Path, *arguments: object, **options: object) -> Ended: 
 def run_fork(program: Path, *arguments: object, before: Callable = int) -> Ended:
     """Run a script, and `before` it, in a forked process: torch is there already."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        child = fork(program, arguments, out, err, before)
+        child = fork(program, arguments, out, err, before=before)
         child.join()
-        out.seek(0)
-        err.seek(0)
-        return Ended(child.exitcode, out.read(), err.read())
+        return Ended(child.exitcode, *(file.seek(0) or file.read() for file in (out, err)))
 
 
-def fork(program: Path, arguments: Iterable, out: IO, err: IO, before: Callable = int):
+def fork(program: Path, arguments: Iterable, *streams: IO, before: Callable = int) -> Process:
     def run() -> None:  # with the project's modules imported anew
-        sys.stdout, sys.stderr = out, err
+        sys.stdout, sys.stderr = streams
         for name in list(sys.modules):
             if name.split(".")[0] in (*ROOMS, "model", "losses", "dataset"):
                 del sys.modules[name]
@@ -102,7 +100,7 @@ def fork(program: Path, arguments: Iterable, out: IO, err: IO, before: Callable 
 
     for package in ("torch._dynamo", "torchvision.models", "matplotlib.figure"):
         importlib.import_module(package)  # once for all forks
-    child = multiprocessing.get_context("fork").Process(target=run)
+    child = get_context("fork").Process(target=run)
     child.start()
     return child
 

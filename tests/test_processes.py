@@ -34,9 +34,9 @@ def start_two(program: Path, arguments: list, log: Path) -> list:
     with socket.create_server(("localhost", 0)) as server:
         port = str(server.getsockname()[1])
     places = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port}
-    meet = partial(os.environ.update, places)
+    befores = [partial(os.environ.update, places, RANK=rank) for rank in "01"]
     with log.open("w") as out:
-        return [fork(program, arguments, out, out, partial(meet, RANK=rank)) for rank in "01"]
+        return [fork(program, arguments, out, out, before=before) for before in befores]
 
 
 def test_batch_normalisation_runs_on_two_and_a_killed_training_goes_on(photos, tmp_path):

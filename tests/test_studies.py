@@ -218,8 +218,9 @@ def test_two_sweeps_at_once_with_seeds_leave_whole_files_and_train_seed_0_no_mor
     project, arguments = sweep
     before = weights(project)
     arguments = [*arguments, "--studies", "Change_learning_rate", "--seeds", 2]
-    children, logs = conftest.fork_children, [(tmp_path / name).open("w+") for name in "12"]
-    both = [conftest.fork(project / "my_script.py", arguments, log, log, children) for log in logs]
+    fork = partial(conftest.fork, project / "my_script.py", before=conftest.fork_children)
+    logs = [(tmp_path / name).open("w+") for name in "12"]
+    both = [fork(arguments, log, log) for log in logs]
     assert [process.join() or process.exitcode for process in both] == [0, 0]
     said = [Path(log.name).read_text() for log in logs]
     assert any("seeds: 2 trainings, 4 epochs" in each for each in said), "only seed 1 is new"
