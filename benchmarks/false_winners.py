@@ -9,6 +9,7 @@ rule of report/comparison.py names a setting that is the base, and the settings 
 
 import argparse
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 from measure import print_machine
@@ -54,47 +55,42 @@ def rate(count: int, draws: int) -> str:
     return f"{100 * share:.1f} ± {100 * (share * (1 - share) / draws) ** 0.5:.1f} %"
 
 
+def draw(replicas: Replicas, draws: int) -> list[list[set[str]]]:
+    """What is named in so many answers, for each number of seeds."""
+    return [[answer(replicas, seeds) for _ in range(draws)] for seeds in SEEDS]
+
+
 def print_false(base: list[float], others: int, draws: int) -> None:
     """How many whole answers name a setting that equals the base, in its mean or in all.
 
     A single seed cannot show that its setting is the noisier one: that one is counted by itself.
     """
-    equal, noisier = without_difference(base, others, False), without_difference(base, others, True)
-    named = [[answer(equal, seeds) for _ in range(draws)] for seeds in SEEDS]
-    print_rates("some setting named, all equal the base", [map(bool, each) for each in named])
-    named = [[answer(noisier, seeds) for _ in range(draws)] for seeds in SEEDS]
+    answers = draw(without_difference(base, others, False), draws)
+    print_rates("some setting named, all equal the base", answers, bool)
+    answers = draw(without_difference(base, others, True), draws)
     beside = f"beside one that scatters {NOISIER} times as much"
-    others_named = [[bool(names - {"0"}) for names in each] for each in named]
-    print_rates(f"some setting named {beside}", others_named)
-    print_rates("that noisier one named", [["0" in names for names in each] for each in named])
-
-
-def print_rates(what: str, by_seeds: list) -> None:
-    """A row of the table: for each number of seeds, in how many of the answers it is so."""
-    counts = [list(answers) for answers in by_seeds]
-    shown = (rate(sum(answers), len(answers)) for answers in counts)
-    print(f"| {what} | {' | '.join(shown)} |", flush=True)
+    print_rates(f"some setting named {beside}", answers, lambda names: names - {"0"})
+    print_rates("that noisier one named", answers, lambda names: "0" in names)
 
 
 def print_real(replicas: Replicas, draws: int) -> None:
     """How many answers name settings that differ: trained ones, and the base's replicas moved."""
-    base, shown = replicas["base"], dict(REAL)
+    base = replicas["base"]
+    for name, key in REAL.items():
+        what = f"{name} ({100 * (mean(replicas[key]) - mean(base)):+.1f} points) named"
+        print_rates(what, draw(replicas, draws), lambda names, key=key: key in names)
+    # A moved copy takes the place of a setting, so that as many are compared as ever.
+    others = dict(list(replicas.items())[:-1])
     for shift in SHIFTS:
-        name = f"the base moved by {100 * shift:+.0f} points"
-        shown[name] = f"moved/{shift}"
-    named = {seeds: dict.fromkeys(shown, 0) for seeds in SEEDS}
-    for name, key in shown.items():
-        shift = float(key.removeprefix("moved/")) if key.startswith("moved/") else None
-        moved = {key: [share + shift for share in base]} if shift else {}
-        # A moved copy takes the place of a setting, so that as many are compared as ever.
-        others = dict(list(replicas.items())[: len(replicas) - len(moved)])
-        for seeds in SEEDS:
-            named[seeds][name] = sum(key in answer(others | moved, seeds) for _ in range(draws))
-    for name, key in shown.items():
-        rates = " | ".join(rate(named[seeds][name], draws) for seeds in SEEDS)
-        shares = replicas.get(key)
-        size = f" ({100 * (mean(shares) - mean(base)):+.1f} points)" if shares else ""
-        print(f"| {name}{size} named | {rates} |", flush=True)
+        moved = {"moved": [share + shift for share in base]}
+        what = f"the base moved by {100 * shift:+.0f} points named"
+        print_rates(what, draw(others | moved, draws), lambda names: "moved" in names)
+
+
+def print_rates(what: str, answers: list[list[set[str]]], counts: Callable) -> None:
+    """A row of the table: for each number of seeds, in how many of the answers it is so."""
+    shown = (rate(sum(map(bool, map(counts, each))), len(each)) for each in answers)
+    print(f"| {what} | {' | '.join(shown)} |", flush=True)
 
 
 def mean(shares: list[float]) -> float:
