@@ -7,10 +7,10 @@ accuracies and result/report.html. What is finished is never done again: the sam
 goes on after a stop.
 """
 
-import signal
+from console.errors import run_program, start
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while packages load, Ctrl-C just ends
+    start()  # while packages load, Ctrl-C just ends
 
 import sys
 import time
@@ -20,7 +20,6 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from console.errors import run_program
 from console.options import parse, path, reader, whole_number
 from console.progress import Progress, duration
 from dataset import describe, load_data
@@ -44,7 +43,7 @@ STUDIES = {  # Change_ and what it changes: to these values, the others being th
     "Change_learning_rate": [0.001, 0.01, 0.1],
     "Change_loss_function": ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"],
 }
-REPORT_SECONDS = 60  # while runs go on, the report is written no more often than this
+REPORT_SECONDS = 120  # while runs go on, the report is written no more often than this
 
 
 def main() -> int:

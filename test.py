@@ -8,10 +8,10 @@ acc.txt, predictions.csv, confusion_matrix.png and test.json to --img_path. With
 prints class, probability and file for pictures of the user's own instead.
 """
 
-import signal
+from console.errors import InputError, run_program, start
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while torch loads, Ctrl-C just ends
+    start()  # while packages load, Ctrl-C just ends
 
 import sys
 import time
@@ -21,7 +21,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from console.errors import InputError, run_program
 from console.options import parse, path, whole_number
 from dataset import Data, describe, load_data, load_pictures
 from model import CNN

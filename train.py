@@ -8,10 +8,10 @@ command goes on from it. SGD with momentum 0.9; no schedule, augmentation or wei
 The kept weights are those of the epoch with the lowest validation loss.
 """
 
-import signal
+from console.errors import run_program, start
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while torch loads, Ctrl-C just ends
+    start()  # while packages load, Ctrl-C just ends
 
 import time
 from argparse import Namespace
@@ -20,7 +20,6 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from console.errors import run_program
 from console.options import SETTINGS, parse, path
 from console.progress import Progress, duration
 from dataset import Data, describe, load_data

@@ -25,7 +25,7 @@ from studies.plan import Run, Training
 
 # Two trainings of several threads each would wait for one another.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.05
 
 Step = tuple[Training, str]  # a training, and what to do for it: "train" or "test"
 Command = Callable[[Training, str], list[str]]  # the argument list of a step
