@@ -7,10 +7,10 @@ accuracies and result/report.html. What is finished is never done again: the sam
 goes on after a stop.
 """
 
-from console.errors import run_program, start
+from console.errors import before_imports, run_program
 
 if __name__ == "__main__":
-    start()  # while packages load, Ctrl-C just ends
+    before_imports()
 
 import sys
 import time
@@ -59,9 +59,9 @@ def main() -> int:
     trainings = [training for chain in chains for training in chain]
     device = plain_device(options.device) or try_out(options, asked_for)
     computed_on = {"device": device.split(":")[0], "threads": 1}
-    identity_for = partial(identity, images=data.digest, **computed_on)
+    identity_of = partial(identity, images=data.digest, **computed_on)
     for training in trainings:
-        plan.look_up(training, identity_for(training.settings), data.digest, options.fresh)
+        plan.look_up(training, identity_of(training.settings), data.digest, options.fresh)
     if plain_device(options.device) and any(each.epochs_to_do for each in trainings):
         try_out(options, asked_for)
     jobs = options.jobs or default_jobs(device)
@@ -74,7 +74,7 @@ def main() -> int:
         lines = [shell_line(chain, command_for) for chain in chains]
         print("\n".join(filter(None, lines)))
         return 0
-    report = partial(write_report, options.out, runs, data, identity_for)
+    report = partial(write_report, options.out, runs, data, identity_of)
     return run_all(Children(chains, command_for, jobs), trainings, report)
 
 
@@ -130,7 +130,7 @@ def run_all(children: Children, trainings: list[plan.Training], report: Callable
                     left = f"{count_open()} runs left{children.time_left()}"
                     progress.say(f"{training.names}  {accuracy}  ({left})")
                 if time.monotonic() - written > REPORT_SECONDS:
-                    report(count_open(), [])
+                    report(count_open(), list(failed))
                     written = time.monotonic()
     finally:  # also after Ctrl-C: nothing is under way any more
         answer = report(0, list(failed))

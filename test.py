@@ -8,10 +8,10 @@ acc.txt, predictions.csv, confusion_matrix.png and test.json to --img_path. With
 prints class, probability and file for pictures of the user's own instead.
 """
 
-from console.errors import InputError, run_program, start
+from console.errors import InputError, before_imports, run_program
 
 if __name__ == "__main__":
-    start()  # while packages load, Ctrl-C just ends
+    before_imports()
 
 import sys
 import time
@@ -63,7 +63,7 @@ def test(options: Namespace, weight: dict, device: torch.device) -> None:
     print(describe(data))
     images, indices = Images(data, device), data.splits["test"]
     correct = {}
-    for name in ("last", "kept"):
+    for name in ("last", "kept"):  # the kept ones last: their scores are written below
         scores = score_all(model_of(weight[name], device), images, indices, options.batch_size)
         correct[name] = int((scores.argmax(1) == images.targets[indices]).sum())
     rows = [

@@ -8,10 +8,10 @@ command goes on from it. SGD with momentum 0.9; no schedule, augmentation or wei
 The kept weights are those of the epoch with the lowest validation loss.
 """
 
-from console.errors import run_program, start
+from console.errors import before_imports, run_program
 
 if __name__ == "__main__":
-    start()  # while packages load, Ctrl-C just ends
+    before_imports()
 
 import time
 from argparse import Namespace
@@ -50,10 +50,10 @@ def main() -> int:
             if reason != NOT_TRAINED:
                 progress.say(f"training, because {reason or 'of --fresh'}")
             train(options, data, device, decisive, progress)
-    if processes.rank() == 0 and not options.no_pictures:
-        from report.figures import draw_curves  # here: matplotlib takes a second to import
+        if processes.rank() == 0 and not options.no_pictures:
+            from report.figures import draw_curves  # here: matplotlib takes a second to import
 
-        draw_curves(options.img_path)
+            draw_curves(options.img_path)
     return 0
 
 

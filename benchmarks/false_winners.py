@@ -7,19 +7,19 @@ what is finished is not trained again). Draws whole answers from them and prints
 rule of report/comparison.py names a setting that is the base, and the settings that differ.
 """
 
-import argparse
 import random
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean, stdev
 
-from measure import print_machine
+from measure import parser, print_machine
 from replicas import is_base, read_replicas, train_replicas
 
 from report.comparison import compare_with_base
 
 SEEDS = (1, 3, 6)  # of every setting; the base has at least BASE_SEEDS
 BASE_SEEDS = 6
-NOISIER = 5  # times the base's scatter, of one setting
+SCATTER = 5  # times the base's scatter, of one setting
 REAL = {  # against the base
     "learning rate 0.001": "Change_learning_rate/0_001",
     "learning rate 0.1": "Change_learning_rate/0_1",
@@ -44,8 +44,8 @@ def without_difference(base: list[float], others: int, noisier: bool) -> Replica
     """Replicas of an answer in which every setting is the base, one of them perhaps noisier."""
     replicas = {"base": base} | {str(number): base for number in range(others)}
     if noisier:
-        middle = sum(base) / len(base)
-        replicas["0"] = [middle + NOISIER * (share - middle) for share in base]
+        middle = fmean(base)
+        replicas["0"] = [middle + SCATTER * (share - middle) for share in base]
     return replicas
 
 
@@ -68,7 +68,7 @@ def print_false(base: list[float], others: int, draws: int) -> None:
     answers = draw(without_difference(base, others, False), draws)
     print_rates("some setting named, all equal the base", answers, bool)
     answers = draw(without_difference(base, others, True), draws)
-    beside = f"beside one that scatters {NOISIER} times as much"
+    beside = f"beside one that scatters {SCATTER} times as much"
     print_rates(f"some setting named {beside}", answers, lambda names: names - {"0"})
     print_rates("that noisier one named", answers, lambda names: "0" in names)
 
@@ -77,7 +77,7 @@ def print_real(replicas: Replicas, draws: int) -> None:
     """How many answers name settings that differ: trained ones, and the base's replicas moved."""
     base = replicas["base"]
     for name, key in REAL.items():
-        what = f"{name} ({100 * (mean(replicas[key]) - mean(base)):+.1f} points) named"
+        what = f"{name} ({100 * (fmean(replicas[key]) - fmean(base)):+.1f} points) named"
         print_rates(what, draw(replicas, draws), lambda names, key=key: key in names)
     # A moved copy takes the place of a setting, so that as many are compared as ever.
     others = dict(list(replicas.items())[:-1])
@@ -93,19 +93,11 @@ def print_rates(what: str, answers: list[list[set[str]]], counts: Callable) -> N
     print(f"| {what} | {' | '.join(shown)} |", flush=True)
 
 
-def mean(shares: list[float]) -> float:
-    return sum(shares) / len(shares)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="shapes")
-    parser.add_argument("--image_size", type=int, default=32)
-    parser.add_argument("--out", type=Path, default=Path("replicas"))
-    parser.add_argument("--base_seeds", type=int, default=40)
-    parser.add_argument("--seeds", type=int, default=8)
-    parser.add_argument("--draws", type=int, default=4000)
-    options = parser.parse_args()
+    numbers = {"image_size": 32, "base_seeds": 40, "seeds": 8, "draws": 4000}
+    options_parser = parser(__doc__, "shapes", **numbers)
+    options_parser.add_argument("--out", type=Path, default=Path("replicas"))
+    options = options_parser.parse_args()
     out = options.out.resolve()
     train_replicas(options.data, options.image_size, out, options.base_seeds, options.seeds)
     results = read_replicas(out)
@@ -117,8 +109,7 @@ def main() -> None:
     print_machine()
     random.seed(0)
     base = replicas["base"]
-    deviation = (sum((share - mean(base)) ** 2 for share in base) / (len(base) - 1)) ** 0.5
-    print(f"the base: {100 * mean(base):.1f} ± {100 * deviation:.2f} %, {len(base)} replicas")
+    print(f"the base: {100 * fmean(base):.1f} ± {100 * stdev(base):.2f} %, {len(base)} replicas")
     print(f"{options.draws} whole answers each, {len(replicas) - 1} settings against the base\n")
     heads = [f"{seeds} seed{'s' * (seeds > 1)}" for seeds in SEEDS]
     print(f"| of answers | {' | '.join(heads)} |\n|---|{'---|' * len(SEEDS)}")

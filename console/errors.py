@@ -1,9 +1,11 @@
 """Errors in one line with an exit status: 2 for bad input, 1 for a run that failed.
 
 if __name__ == "__main__":
-    start()
-    import torch
-    ...
+    before_imports()
+
+import torch ...
+
+if __name__ == "__main__":
     run_program(main)
 """
 
@@ -28,11 +30,8 @@ class InputError(Exception):
     """Bad input or surroundings; the message says what is wrong, where, and what to do."""
 
 
-def start() -> None:
-    """While packages load, have Ctrl-C just end the program, and nothing looked through as garbage.
-
-    Of torch that would take 0.15 s.
-    """
+def before_imports() -> None:
+    """Until run_program, Ctrl-C just ends the program, and no garbage is looked for (0.15 s)."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.disable()
 

@@ -13,7 +13,7 @@ from console.errors import InputError
 Option = tuple[Callable | list[Callable], object, str]
 
 
-def reader(kind: type, fits: Callable, meaning: str) -> Callable[[str], object]:
+def reader(kind: Callable, fits: Callable, meaning: str) -> Callable[[str], object]:
     """A function that reads an option's text as a `kind` of value that `fits`."""
 
     def read(text: str) -> object:
@@ -36,7 +36,7 @@ def whole_number(least: int, most: int = 2**31 - 1) -> Callable[[str], object]:
 
 positive_float = reader(float, lambda value: 0 < value <= 3.4e38, "a finite number above 0")
 filled = reader(str, bool, "a name: it is empty")  # it comes from a variable that is not set
-path = reader(Path, lambda value: value.parts, "a path: it is empty")
+path = reader(lambda text: text and Path(text), bool, "a path: it is empty")
 
 SETTINGS: dict[str, Option] = {  # what a training is told, and a study may change
     "epochs": (whole_number(1), 20, "passes over the training images"),

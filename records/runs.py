@@ -15,7 +15,7 @@ from records.files import file_digest, read_csv, read_json
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Folders that change no number; images does not either, since its pixels have a digest.
-DECIDE_NOTHING = ("benchmarks", "console", "images", "records", "report", "studies", "tests")
+DECIDE_NOTHING = ("benchmarks", "console", "images", "report", "studies", "tests")
 HISTORY_COLUMNS = ("epoch", "train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
 TEST_FILES = ("acc.txt", "predictions.csv")
 RUN_FILES = ("history.csv", "log.txt", *TEST_FILES, "test.json", "train.json")  # records last
@@ -70,7 +70,7 @@ def versions() -> dict[str, str]:
 
 @functools.cache  # as they were when this program started: they may be edited meanwhile
 def sources(program: str) -> dict[str, str]:
-    """Digests of a program and of all in the project that it may import, a user's modules too."""
+    """Digests of all in the project that decides a program's result, a user's modules too."""
     skipped = {*DECIDE_NOTHING, "my_script.py", "train.py", "test.py"} - {program}
     paths = sorted([*PROJECT.glob("*.py"), *PROJECT.glob("*/*.py")])
     digests = {path.relative_to(PROJECT): file_digest(path) for path in paths}

@@ -135,7 +135,7 @@ def standard_error(sample: list[float], base: list[float], pool: Noise) -> tuple
 
 
 def named_from(noise: Noise, seeds: int, base_seeds: int, comparisons: int) -> float:
-    """The smallest difference of two measured means that is named in a study of this size."""
+    """The smallest difference of two measured means that is named, even alone, in such a study."""
     error = math.sqrt(noise.variance * (1 / seeds + 1 / base_seeds))
     return t_quantile(ALPHA / comparisons, noise.degrees) * error
 

@@ -182,7 +182,7 @@ def draw_answer(path: Path, studies: dict, rows: dict[tuple, Row], band: float) 
     """Every setting's difference from the base; `rows` is by Setting.key.
 
     `studies` are lists of settings by name, `band` is the difference, as a share, up to which
-    nothing is named.
+    nothing is named alone.
     """
     labels, by_place = [], {}
     for study, settings in studies.items():

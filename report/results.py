@@ -107,7 +107,7 @@ def csv_row(result: Result) -> dict:
         "last_valid_accuracy": result.history[-1, 4], "last_train_accuracy": result.history[-1, 3],
     }  # fmt: skip
     return {
-        "study": run.study, "setting": str(run.value).replace(".", "_"),
+        "study": run.study, "setting": run.name.split("/")[1],
         **{name: run.settings[name] for name in ("seed", *SETTINGS)},
         "diverged": train["diverged"], "kept_epoch": train["kept_epoch"],
         **{name: f"{share:.6f}" for name, share in shares.items()},

@@ -171,7 +171,7 @@ def try_out(options: Namespace, runs: list[Run]) -> str:
     program = [sys.executable, "-m", "training.trial", *arguments]
     ended = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True)
     if ended.returncode:
-        raise InputError(ended.stderr.rpartition("error: ")[2][-400:])  # else Python's own words
+        raise InputError(f"\n{ended.stderr}".rpartition("\nerror: ")[2][-400:])  # or Python's own
     return ended.stdout.split()[-1]
 
 

@@ -65,7 +65,7 @@ def test_settings_are_better_worse_or_not_told_apart_and_what_would_be_seen_is_t
     assert "Better than the base beyond noise: batch_size 16 (+19.0 points, +" in text
     assert "Worse than the base beyond noise: learning_rate 0.1 (−31.0 points, −" in text
     assert "Not told apart from the base: epochs 80, batch_size 64, learning_rate 0.001.\n" in text
-    seen = r"1 seed of .* named from (\S+) points on, and a true one of (\S+) points would be seen"
+    seen = r"1 seed of .* alone, from (\S+) points on, and a true one of (\S+) points would be seen"
     measured, true = map(float, re.search(seen, text).groups())
     assert 2 < measured < true < 6 and re.search(r"2 points would take --seeds \d+\.", text)
     assert "One seed cannot show that a setting scatters more than the base does" in text

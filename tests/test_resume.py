@@ -41,13 +41,14 @@ def train(call, original: Path):
 
 
 def test_reruns_and_more_epochs_give_the_same_bits(original, tmp_path, monkeypatch, train):
-    monkeypatch.chdir(tmp_path)
     grown, third, other = tmp_path / "grown", tmp_path / "third", tmp_path / "other"
+    (third / "r").mkdir(parents=True)
+    monkeypatch.chdir(third / "r")
     train(other, seed=1)
     assert digests(other) != digests(original)
     train(grown, epochs=2)
     checkpoint = grown / "w_checkpoint.pth"
-    assert "going on after epoch 2" in train(third, "--start_from", checkpoint)
+    assert "going on after epoch 2" in train(third, "--start_from", checkpoint, "--img_path", ".")
     assert "going on after epoch 2" in train(grown)
     assert digests(third) == digests(grown) == digests(original)
     assert f"{checkpoint}: it has 4 epochs, more than 2" in train(grown, epochs=2)
@@ -120,10 +121,10 @@ def test_a_finished_run_is_not_done_again_unless_fresh_but_drawn(trained, call):
     assert (trained / "w.pth").stat().st_mtime_ns != written
 
 
-def test_a_trainings_identity_holds_all_that_it_imports():
-    modules = ("__init__", "batches", "files", "optimizer", "processes", "trial")
-    names = {"train.py", "model.py", "losses.py", "dataset.py"}
-    assert set(runs.sources("train.py")) == names | {f"training/{name}.py" for name in modules}
+def test_a_trainings_identity_holds_all_that_decides_its_result():
+    paths = [path for room in ("training", "records") for path in (PROJECT / room).glob("*.py")]
+    rest = {str(path.relative_to(PROJECT)) for path in paths}
+    assert {*runs.sources("train.py")} == {*rest, "train.py", "model.py", "losses.py", "dataset.py"}
 
 
 def test_a_changed_helper_of_the_users_model_trains_again(photos, tmp_path):

@@ -50,7 +50,7 @@ def choose_device(name: str) -> torch.device:
 
 @contextlib.contextmanager
 def together(device: torch.device) -> Iterator[None]:
-    """Meet the other processes and part from them in the end; exit status 1 if one is not there."""
+    """Meet the other processes, and end with them: status 0, or 1 if one of them is lost."""
     if world_size() == 1:
         yield
         return
@@ -59,8 +59,8 @@ def together(device: torch.device) -> Iterator[None]:
         distributed.init_process_group(backend, device_id=bound)
         yield
         distributed.destroy_process_group()
-        if rank() > 0:
-            os._exit(0)  # gloo's threads outlive their group: while Python ends they may abort it
+        sys.stdout.flush()
+        os._exit(0)  # gloo's threads outlive their group: while Python ends they may abort it
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
