@@ -112,8 +112,8 @@ class Answer(NamedTuple):
     with no seed, `failed` has the keys; `rows` is by key. `size` is the noise, the seeds of the
     setting that has the fewest, those of the base, and the number of comparisons. `problem` says
     why the noise is not known; then, and where too few are finished, there are no rows. `best` has
-    the highest validation accuracy; the test images have no say. Up to an accuracy of `guess` a
-    training may have learned nothing.
+    the highest validation accuracy of those that learned; the test images have no say. Up to an
+    accuracy of `guess` a training may have learned nothing.
     """
 
     settings: list[Setting]
@@ -143,8 +143,8 @@ def make_answer(settings: list[Setting], guess: float) -> Answer:
         except ValueError as error:
             problem = str(error)
     valid = {key: fmean(run.valid_accuracy for run in each.results) for key, each in unique.items()}
-    best = unique[max(valid, key=valid.get)] if valid else None
-    return Answer(list(unique.values()), guess, failed, rows, size, problem, best)
+    best = max(valid, key=lambda key: (key not in failed, valid[key]), default=None)
+    return Answer(list(unique.values()), guess, failed, rows, size, problem, unique.get(best))
 
 
 # --- words -----------------------------------------------------------------------------------

@@ -27,12 +27,9 @@ from studies.plan import Run, Training
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 POLL_SECONDS = 0.05
 
-Step = tuple[Training, str]  # a training, and what to do for it: "train" or "test"
-Command = Callable[[Training, str], list[str]]  # the argument list of a step
 
-
-def steps_of(chain: list[Training]) -> Iterator[Step]:
-    """What is left to do in a chain; a failed training is not tested."""
+def steps_of(chain: list[Training]) -> Iterator[tuple[Training, str]]:
+    """What is left to do in a chain, "train" or "test"; a failed training is not tested."""
     for training in chain:
         if training.runs and training.why_train:
             yield training, "train"
@@ -40,7 +37,7 @@ def steps_of(chain: list[Training]) -> Iterator[Step]:
             yield training, "test"
 
 
-def shell_line(chain: list[Training], command_for: Command) -> str:
+def shell_line(chain: list[Training], command_for: Callable[[Training, str], list[str]]) -> str:
     """A chain's commands as one line for a POSIX shell; empty if nothing is to be done.
 
     As here, a failed training is not tested, and stops no other.
@@ -59,7 +56,7 @@ class Child:
 
     training: Training
     program: str
-    later: Iterator[Step]
+    later: Iterator[tuple[Training, str]]
     process: subprocess.Popen
     log: Path
 
@@ -75,7 +72,7 @@ class Child:
 class Children:
     """Chains of trainings under way."""
 
-    def __init__(self, chains: list[list[Training]], command_for: Command, jobs: int) -> None:
+    def __init__(self, chains: list[list[Training]], command_for: Callable, jobs: int) -> None:
         self.chains, self.command_for, self.jobs = chains, command_for, jobs
         self.running: list[Child] = []
         self.started = time.monotonic()
@@ -108,7 +105,7 @@ class Children:
                 child.process.wait()
             progress.clear()
 
-    def start_next(self, steps: Iterator[Step]) -> None:
+    def start_next(self, steps: Iterator[tuple[Training, str]]) -> None:
         """Start the next step of a chain, if there is one."""
         training, program = next(steps, (None, ""))
         if training is None:
@@ -163,7 +160,7 @@ def plain_device(name: str) -> str:
 def try_out(options: Namespace, runs: list[Run]) -> str:
     """Have torch try network, losses and device, in a program of its own; the device's name.
 
-    InputError with its error line if one of them will not do.
+    InputError with its error line if one of them will not do, or with Python's last one.
     """
     losses = dict.fromkeys(run.settings["loss_function"] for run in runs)
     smallest_batch = min(run.settings["batch_size"] for run in runs)
@@ -171,12 +168,13 @@ def try_out(options: Namespace, runs: list[Run]) -> str:
     program = [sys.executable, "-m", "training.trial", *arguments]
     ended = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True)
     if ended.returncode:
-        raise InputError(f"\n{ended.stderr}".rpartition("\nerror: ")[2][-400:])  # or Python's own
+        *before, last = ended.stderr.splitlines() or [f"{program[2]} ended: {ended.returncode}"]
+        place = [line.strip() for line in before if line.startswith('  File "')][-1:]
+        raise InputError(" in ".join([last.removeprefix("error: "), *place]))
     return ended.stdout.split()[-1]
 
 
 def default_jobs(device: str) -> int:
     """One training per core that this program may use; one at a time on a GPU."""
-    if device != "cpu":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return cores if device == "cpu" else 1

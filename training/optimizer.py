@@ -3,8 +3,8 @@
     optimizer = SGD(model.parameters(), learning_rate=0.01)
     loss.backward(); optimizer.step(); optimizer.zero_grad()
 
-Any optimiser of torch.optim can take its place in train.py. Its own SGD imports torch's compiler
-when first used, 1.6 s that every one of a sweep's trainings would wait.
+Adam and most others of torch.optim can take its place in train.py. torch's own SGD imports its
+compiler when first used, 1.6 s that every one of a sweep's trainings would wait.
 """
 
 from collections.abc import Iterable
