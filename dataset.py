@@ -92,7 +92,7 @@ def load_pictures(places: list[Path], weight: dict, skip_bad: bool) -> Data:
     InputError that names the bad ones, unless they are to be skipped and some are good.
     """
     paths = [path for place in places for path in pictures_in(place)]
-    decoded = [(str(path), decode_or_reason(path, weight["image_size"])) for path in paths]
+    decoded = [(path, decode_or_reason(path, weight["image_size"])) for path in paths]
     good = [(name, pixels) for name, pixels in decoded if not isinstance(pixels, str)]
     bad = [f"{name} ({reason})" for name, reason in decoded if isinstance(reason, str)]
     notes = left_out(bad, skip_bad and len(good) > 0)

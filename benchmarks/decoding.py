@@ -16,7 +16,7 @@ from images.cache import decode_into
 from images.sources import open_source
 
 
-def pillow_loop(paths: list[Path], image_size: int) -> np.ndarray:
+def pillow_loop(paths: list[str], image_size: int) -> np.ndarray:
     """Open and resize one after another."""
     images = []
     for path in paths:

@@ -32,9 +32,9 @@ print(time.perf_counter() - started)
 ROW = "{:>8} {:>6} {:>10} {:>10} {:>12} {:>14} {:>14}"
 
 
-def repeat(paths: list[Path], count: int, root: Path) -> None:
+def repeat(paths: list[str], count: int, root: Path) -> None:
     """Two class folders of `count` links to copies of the given images."""
-    copies = [Path(shutil.copy(path, root.with_name(f"{number}{path.suffix}")))
+    copies = [Path(shutil.copy(path, root.with_name(f"{number}{Path(path).suffix}")))
               for number, path in enumerate(paths)]  # fmt: skip
     for number in range(count):
         folder = root / ("cat", "dog")[number % 2]

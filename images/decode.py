@@ -1,6 +1,6 @@
 """Image files into pixels: every common kind, and what is wrong with the rest.
 
-pixels = decode_or_reason(Path("cat.jpg"), image_size=64)   # or, as text, why there are none
+pixels = decode_or_reason("cat.jpg", image_size=64)   # or, as text, why there are none
 """
 
 from pathlib import Path
@@ -13,17 +13,17 @@ from console.errors import InputError
 NAMED_FILES = 20  # bad files named in a message; the rest is a count
 
 
-def decode_or_reason(picture: Path | np.ndarray, image_size: int) -> np.ndarray | str:
+def decode_or_reason(picture: str | np.ndarray, image_size: int) -> np.ndarray | str:
     """Decode a file, or resize uint8 (H, W, 3): uint8 (image_size, image_size, 3).
 
     Where it cannot be decoded, what is wrong with it.
     """
     try:
-        read = Image.open if isinstance(picture, Path) else Image.fromarray
+        read = Image.open if isinstance(picture, str) else Image.fromarray
         with read(picture) as image:
             return decode(image, image_size)
     except UnidentifiedImageError:
-        return "not an image" if picture.stat().st_size else "empty file"
+        return "not an image" if Path(picture).stat().st_size else "empty file"
     except Exception as error:  # Pillow raises almost anything on broken files
         return str(error) or type(error).__name__
 

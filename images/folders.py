@@ -24,7 +24,7 @@ class Item(NamedTuple):
     name: str
     part: str
     target: int
-    image: Path | np.ndarray  # a file, or uint8 (H, W, 3)
+    image: str | np.ndarray  # a file, or uint8 (H, W, 3)
 
 
 class Source(NamedTuple):
@@ -50,13 +50,14 @@ def folder_source(folder: Path) -> Source:
         raise InputError(f"{folder} holds {' and '.join(parts)} only; {remedy}")
     roots = {part: folder / part for part in parts} or {"": folder}
     classes = class_names(list(roots.values()))
-    items = []
+    items, inside = [], len(str(folder / "_")) - 1
     for part, root in roots.items():
         for target, name in enumerate(classes):
             for path in image_files(root / name):
-                items.append(Item(as_text(path.relative_to(folder).as_posix()), part, target, path))
-    shown = tuple(map(as_text, classes))
-    return Source(str(folder.resolve()), shown, lambda: items, stamp_of(items))
+                shown = as_text(path[inside:].replace(os.sep, "/"))
+                items.append(Item(shown, part, target, path))
+    names = tuple(map(as_text, classes))
+    return Source(str(folder.resolve()), names, lambda: items, stamp_of(items))
 
 
 def as_text(name: str) -> str:
@@ -68,7 +69,7 @@ def stamp_of(items: list[Item]) -> str:
     """Digest of files' names, classes, sizes and times of change; OSError if one is missing."""
     stamps = []
     for name, part, target, path in items:
-        state = path.stat() if path.exists() else path.lstat()  # a link may lead nowhere
+        state = os.stat(path, follow_symlinks=os.path.exists(path))  # a link may lead nowhere
         stamps.append((name, part, target, state.st_size, state.st_mtime_ns))
     return digest_of(stamps)
 
@@ -90,21 +91,20 @@ def class_names(roots: list[Path]) -> list[str]:
     return first
 
 
-def image_files(root: Path) -> Iterator[Path]:
+def image_files(root: Path) -> Iterator[str]:
     """Walk a class folder, nested ones too, in a fixed order; hidden files are passed over.
 
     A folder that links lead to more than once, a loop of them for one, counts once.
     """
-    seen = set()
+    seen, endings = set(), tuple(ENDINGS.split())
     for folder, subfolders, names in os.walk(root, onerror=raise_error, followlinks=True):
         place = os.path.realpath(folder)
         subfolders[:] = [] if place in seen else sorted(subfolders)
         names = [] if place in seen else sorted(names)
         seen.add(place)
         for name in names:
-            path = Path(folder, name)
-            if path.suffix.lower() in ENDINGS.split() and not name.startswith("."):
-                yield path
+            if name.lower().endswith(endings) and not name.startswith("."):
+                yield os.path.join(folder, name)
 
 
 def raise_error(error: OSError) -> None:
@@ -112,9 +112,9 @@ def raise_error(error: OSError) -> None:
     raise error
 
 
-def pictures_in(path: Path) -> list[Path]:
+def pictures_in(path: Path) -> list[str]:
     """A picture itself, or all pictures in a folder; InputError if there are none."""
-    pictures = list(image_files(path)) if path.is_dir() else [path]
+    pictures = list(image_files(path)) if path.is_dir() else [str(path)]
     if not pictures or not path.exists():
         raise InputError(f"{path} is not there or holds no images; name pictures or their folder")
     return pictures

@@ -71,8 +71,8 @@ def pets_source() -> Source:
     for part, name in (("train", "trainval"), ("test", "test")):
         for line in (root / f"annotations/{name}.txt").read_text(encoding="utf-8").splitlines():
             image, _, species, _ = line.split()
-            file = root / f"images/{image}.jpg"
-            items.append(Item(file.name, part, int(species) - 1, file))
+            file = str(root / f"images/{image}.jpg")
+            items.append(Item(f"{image}.jpg", part, int(species) - 1, file))
     return Source("pets", CLASSES, lambda: items, stamp_of(items))
 
 

@@ -62,6 +62,7 @@ def call():  # call("train", ...) runs a program in this process, which saves th
         streams = []
         with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
             patch.setattr(sys, "argv", [f"{program}.py", *map(str, arguments)])
+            patch.setattr(os, "_exit", sys.exit)
             for name in ("stdout", "stderr"):
                 streams.append(io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True))
                 patch.setattr(sys, name, streams[-1])
@@ -81,7 +82,7 @@ def run_process(program: Path, *arguments: object, **options: object) -> Ended: 
 
 def run_fork(program: Path, *arguments: object, before: Callable = int) -> Ended:
     """Run a script, and `before` it, in a forked process: torch is there already."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+    with tempfile.TemporaryFile("w+", 1) as out, tempfile.TemporaryFile("w+", 1) as err:
         child = fork(program, arguments, out, err, before=before)
         child.join()
         return Ended(child.exitcode, *(file.seek(0) or file.read() for file in (out, err)))
@@ -121,7 +122,7 @@ def fork_children() -> None:  # the programs that this process would start
 
 class ForkedChild:  # what studies/children.py needs of subprocess.Popen
     def __init__(self, command: list[str], stdout: IO, **_: object) -> None:
-        text = io.TextIOWrapper(stdout, write_through=True)
+        text = io.TextIOWrapper(stdout, line_buffering=True)
         self.process, self.stdin = fork(Path(command[1]), command[2:], text, text), io.BytesIO()
         self.terminate, self.wait = self.process.terminate, self.process.join
 

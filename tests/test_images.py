@@ -93,7 +93,7 @@ def test_a_turned_jpeg_read_at_a_reduced_scale_is_close_to_the_upright_picture(t
     exif[0x0112] = 6  # to be turned clockwise
     smooth.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.jpg", exif=exif)
     full = np.asarray(smooth.resize((64, 64), Image.Resampling.BILINEAR)).astype(int)
-    assert np.abs(decode_or_reason(tmp_path / "turned.jpg", 64) - full).mean() < 3
+    assert np.abs(decode_or_reason(str(tmp_path / "turned.jpg"), 64) - full).mean() < 3
 
 
 def test_a_warm_cache_is_mapped_and_the_data_folder_stays_as_it_is(photos, monkeypatch):

@@ -59,8 +59,6 @@ def together(device: torch.device) -> Iterator[None]:
         distributed.init_process_group(backend, device_id=bound)
         yield
         distributed.destroy_process_group()
-        sys.stdout.flush()
-        os._exit(0)  # gloo's threads outlive their group: while Python ends they may abort it
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
