@@ -30,7 +30,10 @@ def parser(
 
 def in_turn(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
     """Median of the seconds that each way gives, the ways taking turns."""
-    times = [[way() for way in ways.values()] for _ in range(rounds)]
+    times = []
+    for _ in range(rounds):
+        times.append([way() for way in ways.values()])
+        print("in turn:", ", ".join(f"{seconds:.1f}" for seconds in times[-1]), flush=True)
     return dict(zip(ways, map(statistics.median, zip(*times, strict=True)), strict=True))
 
 

@@ -3,7 +3,7 @@
     python benchmarks/whole_sweep.py --data FOLDER [--image_size 32] [--before FOLDER] [--rounds 1]
 
 FOLDER has train/ and test/. my_script.py is run for real, as it is, from nothing but decoded
-images, with sharing and all its processes; that of --before takes turns with it.
+images, with sharing and all its processes. The ways take turns.
 
 The report's way, one training for each setting of the studies, would take an hour: one epoch
 of each batch size is timed on a quarter of the images and multiplied by 4 and by the epochs
@@ -29,17 +29,19 @@ from studies.plan import all_runs
 EVERY = 4  # the report's way is timed on one image in so many
 
 
-def report_seconds(options: Namespace) -> float:
-    """Seconds of all trainings in the report's way, from epochs on a share of the images."""
-    data = load_data(options.data, options.image_size)
+def settings_of_all() -> list[dict]:
+    """The settings of every training in the report's way."""
     # The base's other seeds count here too: the studies hold it already with the first.
     others = range(1, BASE_SEEDS)
-    settings = [run.settings for run in all_runs(STUDIES, BASE, others, Path(), range(1))]
-    epochs = sum(run["epochs"] for run in settings)
-    print(f"the report's way: {len(settings)} trainings, {epochs} epochs")
+    return [run.settings for run in all_runs(STUDIES, BASE, others, Path(), range(1))]
+
+
+def report_seconds(options: Namespace) -> float:
+    """Seconds of all trainings in the report's way, from epochs on a share of the images."""
+    data, settings = load_data(options.data, options.image_size), settings_of_all()
     sizes = {run["batch_size"] for run in settings}
     ways = {size: tutorial.epoch_of(data, (8, 24, 48), size, EVERY) for size in sizes}
-    seconds = alternate(ways, rounds=1)
+    seconds = alternate(ways, rounds=3)
     return EVERY * sum(run["epochs"] * seconds[run["batch_size"]] for run in settings)
 
 
@@ -71,15 +73,18 @@ def main() -> None:
     options_parser.add_argument("--before", type=Path, help="another checkout of the project")
     options = options_parser.parse_args()
     print_machine()
+    epochs = [run["epochs"] for run in settings_of_all()]
+    print(f"the report's way: {len(epochs)} trainings, {sum(epochs)} epochs")
     projects = {"my_script.py": PROJECT}
     if options.before:
         projects = {"my_script.py of --before": options.before.resolve(), **projects}
     for name, project in projects.items():
         print(f"{name}: {plan_of(project, options)}")
-    slow = {f"the report's way, {torch.get_num_threads()} threads": report_seconds(options)}
-    ways = {name: partial(sweep_seconds, project, options) for name, project in projects.items()}
+    reports_way = f"the report's way, {torch.get_num_threads()} threads"
+    ways = {reports_way: partial(report_seconds, options)}
+    ways |= {name: partial(sweep_seconds, project, options) for name, project in projects.items()}
     title = "the whole sweep; the report's way by extrapolation"
-    print_ratios(title, slow | in_turn(ways, options.rounds))
+    print_ratios(title, in_turn(ways, options.rounds))
 
 
 if __name__ == "__main__":

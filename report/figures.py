@@ -14,6 +14,7 @@ from statistics import median
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure  # not pyplot: it takes longer to import and keeps figures
 from matplotlib.ticker import MaxNLocator
 
@@ -23,7 +24,8 @@ from report.comparison import Row, mean_of, points
 from report.results import Setting
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#333333"
-styled = matplotlib.rc_context(fname=Path(__file__).with_suffix(".mplstyle"))
+STYLE = Path(__file__).with_suffix(".mplstyle")
+styled = matplotlib.rc_context(matplotlib.rc_params_from_file(STYLE, use_default_template=False))
 PICTURES = {"Training_accuracy": (3, 4, "accuracy"), "Loss_curve": (1, 2, "loss")}
 FAR_OUT = 2.0  # times the usual interval: what is beyond would press the others flat
 
@@ -33,7 +35,8 @@ Histories = Sequence[Sequence]  # of each seed: rows of HISTORY_COLUMNS
 def save(axes: Axes, path: Path) -> None:
     """Write the figure of these axes as a PNG without the time, whole or not at all."""
     with replacing(path) as temporary:
-        axes.figure.savefig(temporary, format="png", metadata={"Software": None})
+        # savefig would draw everything twice where there is a layout to find.
+        FigureCanvasAgg(axes.figure).print_png(temporary, metadata={"Software": None})
 
 
 def is_older(picture: Path, source: Path) -> bool:
