@@ -59,13 +59,12 @@ def call():  # call("train", ...) runs a program in this process, which saves th
     from records import runs
 
     def run(program: str, *arguments: object) -> Ended:
-        streams = []
+        streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
         with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
             patch.setattr(sys, "argv", [f"{program}.py", *map(str, arguments)])
             patch.setattr(os, "_exit", sys.exit)
-            for name in ("stdout", "stderr"):
-                streams.append(io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True))
-                patch.setattr(sys, name, streams[-1])
+            patch.setattr(sys, "stdout", streams[0])
+            patch.setattr(sys, "stderr", streams[1])
             for name in ("sources", "versions"):  # cached, by a new process anew
                 patch.setattr(runs, name, functools.cache(getattr(runs, name).__wrapped__))
             runpy.run_path(str(PROJECT / f"{program}.py"), run_name="__main__")
