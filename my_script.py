@@ -65,7 +65,6 @@ def main() -> int:
     if plain_device(options.device) and any(each.epochs_to_do for each in trainings):
         try_out(options, asked_for)
     jobs = options.jobs or default_jobs(device)
-    chains.sort(key=lambda chain: chain[0].settings["batch_size"])  # small ones take longer
     chains.sort(key=lambda chain: -sum(each.epochs_to_do for each in chain))  # to end together
     screen = sys.stderr if options.dry_run else sys.stdout
     print(describe(data), f"results: {options.out / 'result'}", sep="\n", file=screen)

@@ -33,7 +33,7 @@ def in_turn(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, floa
     times = []
     for _ in range(rounds):
         times.append([way() for way in ways.values()])
-        print("in turn:", ", ".join(f"{seconds:.1f}" for seconds in times[-1]), flush=True)
+        print("in turn:", ", ".join(f"{seconds:.2f}" for seconds in times[-1]), flush=True)
     return dict(zip(ways, map(statistics.median, zip(*times, strict=True)), strict=True))
 
 

@@ -24,8 +24,7 @@ from report.comparison import Row, mean_of, points
 from report.results import Setting
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#333333"
-STYLE = Path(__file__).with_suffix(".mplstyle")
-styled = matplotlib.rc_context(matplotlib.rc_params_from_file(STYLE, use_default_template=False))
+styled = matplotlib.rc_context(fname=Path(__file__).with_suffix(".mplstyle"))
 PICTURES = {"Training_accuracy": (3, 4, "accuracy"), "Loss_curve": (1, 2, "loss")}
 FAR_OUT = 2.0  # times the usual interval: what is beyond would press the others flat
 

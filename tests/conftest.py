@@ -26,7 +26,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 ROOMS = ("console", "records", "images", "training", "studies", "report")
 sys.path.insert(0, str(PROJECT))
 WITH_GPU = dict(os.environ)  # of processes that are to see a GPU: the tests fork, CUDA does not
-os.environ |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+os.environ |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""}
 CACHE = tempfile.TemporaryDirectory()  # not the user's; deleted at the end
 os.environ["XDG_CACHE_HOME"] = CACHE.name
 Ended = namedtuple("Ended", "status out err")  # how a program ended
@@ -62,7 +62,6 @@ def call():  # call("train", ...) runs a program in this process, which saves th
         streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
         with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
             patch.setattr(sys, "argv", [f"{program}.py", *map(str, arguments)])
-            patch.setattr(os, "_exit", sys.exit)
             patch.setattr(sys, "stdout", streams[0])
             patch.setattr(sys, "stderr", streams[1])
             for name in ("sources", "versions"):  # cached, by a new process anew
@@ -81,7 +80,7 @@ def run_process(program: Path, *arguments: object, **options: object) -> Ended: 
 
 def run_fork(program: Path, *arguments: object, before: Callable = int) -> Ended:
     """Run a script, and `before` it, in a forked process: torch is there already."""
-    with tempfile.TemporaryFile("w+", 1) as out, tempfile.TemporaryFile("w+", 1) as err:
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         child = fork(program, arguments, out, err, before=before)
         child.join()
         return Ended(child.exitcode, *(file.seek(0) or file.read() for file in (out, err)))
@@ -121,7 +120,7 @@ def fork_children() -> None:  # the programs that this process would start
 
 class ForkedChild:  # what studies/children.py needs of subprocess.Popen
     def __init__(self, command: list[str], stdout: IO, **_: object) -> None:
-        text = io.TextIOWrapper(stdout, line_buffering=True)
+        text = io.TextIOWrapper(stdout, write_through=True)
         self.process, self.stdin = fork(Path(command[1]), command[2:], text, text), io.BytesIO()
         self.terminate, self.wait = self.process.terminate, self.process.join
 

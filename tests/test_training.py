@@ -113,13 +113,14 @@ def test_programs_work_from_any_folder_with_awkward_paths_and_without_pictures(t
     for number, name in enumerate(("train/$cat;", "train/狗 'dog'", "test/$cat;", "test/狗 'dog'")):
         fill(root / "photos" / name, 6, first=100 * number)
     elsewhere.mkdir()
-    options = {"cwd": elsewhere, "env": {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}}
+    env = os.environ | {"PYTHONPROFILEIMPORTTIME": "1", "CNN_STDIN_IS_PARENT": "1"}  # as a sweep
+    options = {"cwd": elsewhere, "env": env, "stdin": os.pipe()[0]}
     arguments = train_arguments(root / "photos", root, epochs=1)
     trained = run_process(TRAIN, *arguments, "--no_pictures", **options)
-    line = r"epoch 1 of 1  train_loss \d\.\d+  valid_loss .*train_accuracy .* left\n"
-    assert re.search(line, trained.out), trained.err
+    assert re.search(r"epoch 1 of 1  train_loss \d\.\d+  .*train_accuracy .* left\n", trained.out)
     tested = run_process(TEST, *arguments_for_test(root), "--no_pictures", **options)
-    assert "Test accuracy:" in tested.out, tested.err
+    failed = run_process(TEST, *arguments_for_test(root), "--img_path", TEST, **options)
+    assert "Test accuracy:" in tested.out and failed.status == 2 and failed.out.startswith("images")
     for ended in (trained, tested):
         assert ended.status == 0 and not re.search("\x1b|\r", ended.out + ended.err)
         assert "| torch\n" in ended.err and not re.search(r"\| +matplotlib\n", ended.err)

@@ -50,7 +50,7 @@ def choose_device(name: str) -> torch.device:
 
 @contextlib.contextmanager
 def together(device: torch.device) -> Iterator[None]:
-    """Meet the other processes, and end with them: status 0, or 1 if one of them is lost."""
+    """Meet the other processes, and part from them; exit status 1 if one of them is lost."""
     if world_size() == 1:
         yield
         return
