@@ -29,7 +29,7 @@ def parser(
 
 
 def in_turn(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Median of the seconds that each way gives, the ways taking turns."""
+    """Median of the seconds that each way gives, the ways taking turns; prints every round."""
     times = []
     for _ in range(rounds):
         times.append([way() for way in ways.values()])
