@@ -142,9 +142,19 @@ def make_answer(settings: list[Setting], guess: float) -> Answer:
             size = noise, min(seeds), base_seeds, len(rows)
         except ValueError as error:
             problem = str(error)
-    valid = {key: fmean(run.valid_accuracy for run in each.results) for key, each in unique.items()}
-    best = max(valid, key=lambda key: (key not in failed, valid[key]), default=None)
-    return Answer(list(unique.values()), guess, failed, rows, size, problem, unique.get(best))
+    best = setting_to_use(list(unique.values()), failed)
+    return Answer(list(unique.values()), guess, failed, rows, size, problem, best)
+
+
+def setting_to_use(settings: list[Setting], failed: list[tuple]) -> Setting | None:
+    """The setting with the highest validation accuracy, of those that learned if there are any."""
+    learned = [setting for setting in settings if setting.key not in failed]
+    return max(learned or settings, key=worth, default=None)
+
+
+def worth(setting: Setting) -> float:
+    """Mean validation accuracy; a seed that kept no weights counts as always wrong."""
+    return fmean(result.valid_accuracy or 0.0 for result in setting.results)
 
 
 # --- words -----------------------------------------------------------------------------------

@@ -3,9 +3,11 @@
 settings = settings_of(read_results(runs, identity_of, data.digest))
 """
 
+import math
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +23,7 @@ class Result(NamedTuple):
     """A finished run: its records train.json and test.json, its history, float (epochs, 5).
 
     Then shares: test accuracy of the kept and of the last weights, validation accuracy at the
-    kept epoch, 0 if none could be kept.
+    kept epoch; None if no epoch's weights could be kept.
     """
 
     run: Run
@@ -30,7 +32,7 @@ class Result(NamedTuple):
     history: np.ndarray
     accuracy: float
     last_accuracy: float
-    valid_accuracy: float
+    valid_accuracy: float | None
 
 
 class Setting(NamedTuple):
@@ -51,6 +53,12 @@ class Setting(NamedTuple):
         return [result.accuracy for result in self.results]
 
     @property
+    def valid_accuracy(self) -> float | None:
+        """Mean validation accuracy of the kept weights; None if no seed kept any."""
+        kept = [each.valid_accuracy for each in self.results if each.valid_accuracy is not None]
+        return fmean(kept) if kept else None
+
+    @property
     def diverged(self) -> list[Result]:
         return [result for result in self.results if result.train["diverged"]]
 
@@ -58,9 +66,16 @@ class Setting(NamedTuple):
 def read_result(run: Run) -> Result:
     """Read a finished run; OSError or KeyError if it is none."""
     train, test = (read_json(run.result / f"{name}.json") for name in ("train", "test"))
-    history, kept = np.array(read_history(run.result)), train["kept_epoch"]
-    shares = (test[name] / test["test_images"] for name in ("correct", "last_correct"))
-    return Result(run, train, test, history, *shares, history[kept - 1, 4] if kept else 0.0)
+    history = np.array(read_history(run.result))
+    accuracy = test["correct"] / test["test_images"]
+    last_accuracy = test["last_correct"] / test["test_images"]
+    valid_accuracy = valid_accuracy_at(train["kept_epoch"], history)
+    return Result(run, train, test, history, accuracy, last_accuracy, valid_accuracy)
+
+
+def valid_accuracy_at(epoch: int, history: np.ndarray) -> float | None:
+    """Validation accuracy after an epoch, from 1; None for 0, the initial weights."""
+    return float(history[epoch - 1, 4]) if epoch else None
 
 
 def read_results(runs: list[Run], identity_of: Callable, images: str) -> list[Result]:
@@ -103,7 +118,7 @@ def csv_row(result: Result) -> dict:
     shares = {
         "test_accuracy": result.accuracy, "test_low": low, "test_high": high,
         "last_test_accuracy": result.last_accuracy,
-        "valid_accuracy": result.valid_accuracy if train["kept_epoch"] else float("nan"),
+        "valid_accuracy": math.nan if result.valid_accuracy is None else result.valid_accuracy,
         "last_valid_accuracy": result.history[-1, 4], "last_train_accuracy": result.history[-1, 3],
     }  # fmt: skip
     return {

@@ -16,7 +16,7 @@ from dataset import load_data
 from records.files import read_csv, write_csv, write_text
 from records.runs import HISTORY_COLUMNS, kept_epoch
 from report import figures, findings, page
-from report.results import Result, settings_of
+from report.results import Result, settings_of, valid_accuracy_at
 from studies.plan import BASE_STUDY, all_runs
 
 BASE = {"epochs": 20, "batch_size": 32, "learning_rate": 0.01, "loss_function": "CrossEntropyLoss"}
@@ -37,7 +37,8 @@ def made(run, accuracy=0.75, losses=(0.7, 0.6, *[0.5] * 18), train=0.8, valid=0.
     history = np.column_stack([np.broadcast_to(column, len(losses)) for column in columns])
     kept, diverged = kept_epoch(history.tolist()), not np.isfinite(losses[-1])
     train = RECORD | {"kept_epoch": kept, "diverged": diverged, "epochs": len(losses)}
-    return Result(run, train, RECORD, history, accuracy, accuracy, history[kept - 1, 4])
+    valid_accuracy = valid_accuracy_at(kept, history)
+    return Result(run, train, RECORD, history, accuracy, accuracy, valid_accuracy)
 
 
 def make(changes={}, base=SIX, seeds=1, studies=STUDIES) -> tuple:  # noqa: B006
@@ -219,10 +220,11 @@ def report(tmp_path_factory):
 
     def write(done=5, open_runs=0, failed=()) -> str:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(page, "read_results", lambda *_: results[:done])
+            patch.setattr(page, "read_results", lambda *_: write.results[:done])
             page.write_report(folder / "out", runs, data, None, open_runs, failed)
         return (folder / "out/result/report.html").read_text(encoding="utf-8")
 
+    write.results = results
     write.results_csv = folder / "out/result/results.csv"
     return write
 
@@ -241,6 +243,12 @@ def test_the_page_is_one_file_without_foreign_markup_and_reloads_while_runs_are_
     text = report(done=4, failed=["Change_batch_size/<i>"])
     assert 'http-equiv="refresh"' not in text and "4 of all 5 runs are done" in text
     assert "failed: Change_batch_size/&lt;i&gt;" in text
+
+
+def test_a_validation_accuracy_of_0_is_shown_and_takes_no_page_down(report, monkeypatch):
+    wrong = [result._replace(valid_accuracy=0.0) for result in report.results]
+    monkeypatch.setattr(report, "results", wrong)
+    assert "valid 0.0%" in report()
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
