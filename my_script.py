@@ -24,6 +24,7 @@ from console.options import parse, path, reader, whole_number
 from console.progress import Progress, duration
 from dataset import describe, load_data
 from images.sources import fill_data_defaults
+from records.files import remove_abandoned
 from records.runs import PROJECT, identity
 from report.page import write_report
 from studies import plan
@@ -74,6 +75,7 @@ def main() -> int:
         lines = [shell_line(chain, command_for) for chain in chains]
         print("\n".join(filter(None, lines)))
         return 0
+    remove_abandoned(plan.folders_of(options.out, runs + first))
     report = partial(write_report, options.out, runs, data, identity_of)
     return run_all(Children(chains, command_for, jobs), trainings, report)
 

@@ -6,16 +6,19 @@ with replacing(Path("result/acc.txt")) as temporary:
 
 import contextlib
 import csv
-import errno
-import glob
+import fcntl
 import hashlib
 import io
 import json
 import os
 import platform
+import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
+
+from console.errors import InputError
 
 UNFINISHED = ".unfinished"  # ending of temporary files
 STALE_SECONDS = 600  # no write takes this long: an older temporary file was left by a kill
@@ -25,18 +28,13 @@ STALE_SECONDS = 600  # no write takes this long: an older temporary file was lef
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write; it becomes `path` if the block ends well.
 
-    A kill at any moment leaves the old file or the new one, and a temporary file that a later
-    writer removes. Two writers do not meet: each has its own. OSError (with `path` in it) if the
-    place cannot be written.
+    A kill at any moment leaves the old file or the new one, and a temporary file that
+    remove_abandoned takes away. Two writers do not meet: each has its own. InputError if anything
+    but a file is there already, OSError (with `path` in it) if the place cannot be written.
     """
+    refuse_to_replace(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    for rest in path.parent.glob(f".{glob.escape(path.name)}.*{UNFINISHED}"):
-        with contextlib.suppress(OSError):
-            if time.time() - rest.stat().st_mtime > STALE_SECONDS:
-                rest.unlink()
-    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}{UNFINISHED}")
+    temporary, held_open = open_temporary(path)
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -48,6 +46,57 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        held_open.close()
+
+
+def refuse_to_replace(path: Path) -> None:
+    """InputError if what stands at a path is anything but a file, which alone is ever replaced."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; a file belongs there: name another place")
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        kind = "a link" if path.is_symlink() else "a device, a pipe or a socket"
+        raise InputError(f"{path} is {kind}, which is never replaced; name another place")
+
+
+def open_temporary(path: Path) -> tuple[Path, BinaryIO]:
+    """Make a temporary file beside `path`: its path, and the lock on it, held while it is open."""
+    while True:
+        number = secrets.token_hex(4)
+        temporary = path.with_name(f".{path.name}.{platform.node()}.{number}{UNFINISHED}")
+        try:
+            file = temporary.open("xb")
+        except OSError as error:
+            error.filename = str(path)
+            raise
+        with contextlib.suppress(OSError):  # not every network disk has locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if temporary.exists():  # else another program took it for abandoned before it was locked
+            return temporary, file
+        file.close()
+
+
+def remove_abandoned(folders: Iterable[Path]) -> None:
+    """Remove what killed writers left in folders: temporary files that nobody has locked."""
+    for folder in folders:
+        for path in folder.glob(f".*{UNFINISHED}"):
+            with contextlib.suppress(OSError):  # another program may just have removed it
+                if is_abandoned(path):
+                    path.unlink()
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether the program that wrote a temporary file has ended."""
+    age = time.time() - path.stat().st_mtime
+    if f".{platform.node()}." not in path.name and age < STALE_SECONDS:
+        return False  # of another machine, whose locks may not be seen here
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # this disk has no locks
+            return age > STALE_SECONDS
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
@@ -90,8 +139,8 @@ def digest_of(value: bytes | object) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal; empty if it cannot be read."""
+    """SHA-256 of a file in hexadecimal; empty if it is none or cannot be read."""
     try:
-        return digest_of(path.read_bytes())
+        return digest_of(path.read_bytes()) if path.is_file() else ""  # a pipe has no end
     except OSError:
         return ""

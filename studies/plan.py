@@ -113,6 +113,15 @@ def all_runs(
     return runs
 
 
+def folders_of(out: Path, runs: list[Run]) -> list[Path]:
+    """Every folder that a sweep writes to."""
+    folders = {out / "result", out / "weights"}
+    for run in runs:
+        for place in (run.result, run.weight.parent):
+            folders |= {place, place.parent}
+    return sorted(folders)
+
+
 def make_plan(asked_for: list[Run], others: list[Run]) -> list[list[Training]]:
     """Chains of trainings: same settings but for the epochs, the shortest first.
 

@@ -4,9 +4,12 @@ import importlib.metadata
 import itertools
 import os
 import pkgutil
+import platform
 import random
 import shutil
 import signal
+import socket
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -16,8 +19,9 @@ import pytest
 from conftest import PROJECT, arguments_for_test, refused, run_fork, train_arguments
 from PIL import Image
 
+from console.errors import InputError
 from records import runs
-from records.files import file_digest, write_text
+from records.files import file_digest, remove_abandoned, replacing, write_text
 from records.runs import read_history
 
 TRAIN = PROJECT / "train.py"
@@ -198,10 +202,35 @@ def test_a_full_disk_gives_one_line_and_damages_nothing(original, tmp_path, call
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
-def test_a_write_removes_the_rests_of_killed_ones(tmp_path):
-    stale, recent, users = (tmp_path / f".f.{end}" for end in ("1.unfinished", "2.unfinished", "x"))
-    for path in (stale, recent, users):
+def test_what_killed_writers_left_is_removed_and_what_others_write_is_not(tmp_path):
+    users, foreign = tmp_path / ".f.x", tmp_path / ".f.elsewhere.1.unfinished"
+    killed = tmp_path / f".f.{platform.node()}.1.unfinished"
+    for path in (users, foreign, killed):
         path.write_bytes(b"rest")
-        os.utime(path, None if path == recent else (1, 1))
-    write_text(tmp_path / "f", "text")
-    assert set(tmp_path.iterdir()) == {tmp_path / "f", recent, users}, "recent: of another writer"
+    with replacing(tmp_path / "f") as temporary:
+        remove_abandoned([tmp_path, tmp_path / "missing"])
+        assert set(tmp_path.iterdir()) == {users, foreign, temporary}
+        temporary.write_bytes(b"whole")
+    os.utime(foreign, (1, 1))
+    remove_abandoned([tmp_path])
+    assert set(tmp_path.iterdir()) == {users, tmp_path / "f"}
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "socket", "link"])
+def test_only_files_are_ever_replaced(kind, tmp_path):
+    place = tmp_path / "place"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "link":
+        place.symlink_to("elsewhere")
+    elif kind == "socket":
+        socket.socket(socket.AF_UNIX).bind(str(place))
+    else:
+        try:
+            os.mknod(place, stat.S_IFCHR | 0o600, os.makedev(1, 3))  # null
+        except PermissionError:
+            pytest.skip("only root may make a device")
+    before = place.lstat()
+    with pytest.raises(InputError, match="which is never replaced; name another place"):
+        write_text(place, "text")
+    assert place.lstat() == before and list(tmp_path.iterdir()) == [place]

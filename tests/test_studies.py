@@ -1,5 +1,6 @@
 """The whole job on a few small settings: sharing, reuse, failures, kills, dry runs."""
 
+import platform
 import re
 import shutil
 import signal
@@ -206,9 +207,13 @@ def test_a_killed_sweep_ends_with_the_bits_of_an_uninterrupted_one(finished, tmp
     process.communicate(timeout=60)
     wait_for(lambda: not trainings_of(tmp_path))
     assert len(weights(tmp_path)) == 1, "killed in the middle"
+    left = tmp_path / "result" / RATES[0] / f".acc.txt.{platform.node()}.1.unfinished"
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_text("of a killed writer")
     ended = run_sweep(project, *arguments, "--out", tmp_path)
     assert ended.status == 0 and len(weights(tmp_path)) == 3, ended.out + ended.err
     assert weights(tmp_path).items() <= weights(project).items()
+    assert not list(tmp_path.rglob(".*"))
     for path in tmp_path.glob("result/*/*/*"):
         if path.name in ("history.csv", "predictions.csv", "acc.txt"):
             assert path.read_bytes() == (project / path.relative_to(tmp_path)).read_bytes()

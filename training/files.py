@@ -21,7 +21,14 @@ from torch import Tensor, nn
 from console.errors import InputError
 from console.progress import Progress
 from dataset import Data
-from records.files import file_digest, replacing, write_csv, write_json
+from records.files import (
+    file_digest,
+    refuse_to_replace,
+    remove_abandoned,
+    replacing,
+    write_csv,
+    write_json,
+)
 from records.runs import HISTORY_COLUMNS, checkpoint_path, is_finite, kept_epoch, what_changed
 from training.optimizer import Optimizer
 from training.processes import from_first, rank
@@ -67,7 +74,10 @@ def check_places(options: Namespace) -> None:
     for path in (options.weight_path, checkpoint_path(options.weight_path)):
         if path.is_dir():
             raise InputError(f"{path} is a folder; --weight_path takes a file")
-    for folder in (options.img_path, options.weight_path.parent):
+        refuse_to_replace(path)
+    folders = (options.img_path, options.weight_path.parent)
+    remove_abandoned(folders)
+    for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
 
