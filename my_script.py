@@ -113,7 +113,7 @@ def run_all(children: Children, trainings: list[plan.Training], report: Callable
     asked = [training for training in trainings if training.runs]
 
     def count_open() -> int:
-        return sum(len(training.runs) for training in asked if not training.finished)
+        return sum(len(training.runs) for training in asked if not training.is_finished)
 
     try:
         for training in asked:
@@ -126,7 +126,7 @@ def run_all(children: Children, trainings: list[plan.Training], report: Callable
                     how = f"{child.program}.py, exit status {child.process.returncode}"
                     failed[training.names] = f"FAILED {training.names}: {how}, log: {child.log}"
                     progress.say("\n    ".join([failed[training.names], *child.last_lines()]))
-                if training.finished:
+                if training.is_finished:
                     plan.deliver(training)
                     accuracy = (training.main_run.result / "acc.txt").read_text().splitlines()[0]
                     left = f"{count_open()} runs left{children.time_left()}"

@@ -26,7 +26,15 @@ from dataset import Data, describe, load_data
 from images.sources import fill_data_defaults
 from losses import Loss
 from model import CNN
-from records.runs import HISTORY_COLUMNS, NOT_TRAINED, identity, kept_epoch, why_not_trained
+from records.runs import (
+    DONE,
+    HISTORY_COLUMNS,
+    MISSING,
+    identity,
+    in_words,
+    kept_epoch,
+    training_status,
+)
 from training import files, processes
 from training.batches import Images, loss_and_accuracy, score_all, seed_of, shuffled_batches
 from training.optimizer import SGD, Optimizer
@@ -43,12 +51,14 @@ def main() -> int:
         settings = {name: getattr(options, name) for name in (*SETTINGS, "seed")}
         computed_on = (device.type, torch.get_num_threads(), processes.world_size())
         decisive = identity(settings, data.digest, *computed_on)
-        reason = why_not_trained(options.img_path, options.weight_path, decisive)
-        if processes.from_first(not reason and not options.fresh):
+        status = training_status(options.img_path, options.weight_path, decisive)
+        if processes.from_first(status == DONE and not options.fresh):
             progress.say(f"already trained, nothing to do: {options.weight_path}")
         else:
-            if reason != NOT_TRAINED:
-                progress.say(f"training, because {reason or 'of --fresh'}")
+            if status == DONE:
+                progress.say("training, because of --fresh")
+            elif status != MISSING:
+                progress.say(f"training, because {in_words(status, 'trained')}")
             train(options, data, device, decisive, progress)
         if processes.rank() == 0 and not options.no_pictures:
             from report.figures import draw_curves  # here: matplotlib takes a second to import

@@ -1,15 +1,20 @@
 """The record of one run: its files, what decides its result, whether it is finished.
 
-    why = why_not_trained(Path("result"), Path("weights/weight.pth"), identity)
+    status = training_status(Path("result"), Path("weights/weight.pth"), identity)
+    if status.stage is not Stage.DONE:
+        print(in_words(status, "trained"))
 
 A finished run may be used again only while its identity stays the same.
 """
 
+import enum
 import functools
 import importlib.metadata
 import math
+from collections.abc import Sequence
 from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from records.files import file_digest, read_csv, read_json
 
@@ -19,8 +24,6 @@ DECIDE_NOTHING = ("benchmarks", "console", "images", "report", "studies", "tests
 HISTORY_COLUMNS = ("epoch", "train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
 TEST_FILES = ("acc.txt", "predictions.csv")
 RUN_FILES = ("history.csv", "log.txt", *TEST_FILES, "test.json", "train.json")  # records last
-NOT_TRAINED = "not trained yet"
-INTERRUPTED = "history.csv is missing or that of another training"
 
 
 def checkpoint_path(weight: Path) -> Path:
@@ -77,35 +80,95 @@ def sources(program: str) -> dict[str, str]:
     return {str(path): text for path, text in digests.items() if path.parts[0] not in skipped}
 
 
-def what_changed(old: dict, new: dict, ignore: tuple[str, ...] = ()) -> str:
-    """Say in a few words in what two identities differ; empty if in nothing that counts."""
-    keys = [key for key in {**new, **old} if key not in ignore and old.get(key) != new.get(key)]
-    digests = {"images"} | {key for key in keys if key.endswith(".py")}
-    values = {key: f"was {old.get(key)}, is {new.get(key)}" for key in keys if key not in digests}
-    return ", ".join(f"{key} {values.get(key, 'changed since this run')}" for key in keys)
+class Change(NamedTuple):
+    """Something that decides a result and is no longer what it was; None where it is not there."""
+
+    name: str
+    old: object
+    new: object
+
+    def __str__(self) -> str:
+        if self.name == "images" or self.name.endswith(".py"):  # the values are digests
+            return f"{self.name} changed since this run"
+        return f"{self.name} was {self.old}, is {self.new}"
+
+
+def what_changed(old: dict, new: dict, ignore: tuple[str, ...] = ()) -> list[Change]:
+    """List in what two identities differ; empty if in nothing that counts."""
+    changes = []
+    for name in {**new, **old}:
+        change = Change(name, old.get(name), new.get(name))
+        if name not in ignore and change.old != change.new:
+            changes.append(change)
+    return changes
+
+
+def list_changes(changes: Sequence[Change]) -> str:
+    """Say in a few words what changed."""
+    return ", ".join(map(str, changes))
 
 
 # --- whether a run is finished ---------------------------------------------------------------
 
 
-def why_not_trained(result: Path, weight: Path, identity: dict) -> str:
-    """Say why a folder holds no finished training with this identity; empty if it does."""
+class Stage(enum.Enum):
+    """How far a training, or a test, has come in a run's folder."""
+
+    DONE = enum.auto()
+    MISSING = enum.auto()  # never done, or its record is lost
+    CHANGED = enum.auto()  # what decides its result is not what it was: Status.changes
+    INCOMPLETE = enum.auto()  # Status.files are not there, or not those that it wrote
+    OVERWRITTEN = enum.auto()  # another training was begun over it
+    INTERRUPTED = enum.auto()  # begun, and stopped after Status.epochs
+    TO_REPEAT = enum.auto()  # whatever is there, --fresh asks for it
+
+
+class Status(NamedTuple):
+    """How a training, or a test, stands in a run's folder, and what its stage is about."""
+
+    stage: Stage
+    changes: Sequence[Change] = ()
+    files: Sequence[str] = ()
+    epochs: int = 0
+
+
+DONE, MISSING = Status(Stage.DONE), Status(Stage.MISSING)
+
+
+def training_status(result: Path, weight: Path, identity: dict) -> Status:
+    """Whether a folder holds a finished training with this identity."""
     record = read_json(result / "train.json")
     if not record:
-        return NOT_TRAINED
-    if changed := what_changed(record.get("identity", {}), identity):
-        return changed
+        return MISSING
+    if changes := what_changed(record.get("identity", {}), identity):
+        return Status(Stage.CHANGED, changes=changes)
     if file_digest(weight) != record.get("weight_sha256"):
-        return f"{weight.name} is missing or changed since this run"
-    same = file_digest(result / "history.csv") == record.get("history_sha256")
-    return "" if same else INTERRUPTED
+        return Status(Stage.INCOMPLETE, files=[weight.name])
+    if file_digest(result / "history.csv") != record.get("history_sha256"):
+        return Status(Stage.OVERWRITTEN)
+    return DONE
 
 
-def why_not_tested(result: Path, weight: Path, images: str) -> str:
-    """Say why a folder holds no finished test of these weights; empty if it does."""
+def test_status(result: Path, weight: Path, images: str) -> Status:
+    """Whether a folder holds a finished test of these weights."""
     record = read_json(result / "test.json")
     if not record:
-        return "not tested yet"
-    missing = [f"{name} is missing" for name in TEST_FILES if not (result / name).is_file()]
-    changed = what_changed(record.get("identity", {}), test_identity(weight, images))
-    return changed or ", ".join(missing)
+        return MISSING
+    if changes := what_changed(record.get("identity", {}), test_identity(weight, images)):
+        return Status(Stage.CHANGED, changes=changes)
+    missing = [name for name in TEST_FILES if not (result / name).is_file()]
+    return Status(Stage.INCOMPLETE, files=missing) if missing else DONE
+
+
+def in_words(status: Status, done: str) -> str:
+    """Say why work is to be done; `done` is the word for it, "trained" or "tested"."""
+    words = {
+        Stage.DONE: f"{done} already",
+        Stage.MISSING: f"not {done} yet",
+        Stage.CHANGED: list_changes(status.changes),
+        Stage.INCOMPLETE: f"{', '.join(status.files)} is missing or changed since this run",
+        Stage.OVERWRITTEN: "history.csv is missing or that of another training",
+        Stage.INTERRUPTED: f"interrupted after epoch {status.epochs}",
+        Stage.TO_REPEAT: "asked for with --fresh",
+    }
+    return words[status.stage]

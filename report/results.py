@@ -14,7 +14,7 @@ import numpy as np
 
 from console.options import SETTINGS
 from records.files import read_json, write_csv
-from records.runs import read_history, why_not_tested, why_not_trained
+from records.runs import DONE, read_history, test_status, training_status
 from report.comparison import wilson
 from studies.plan import BASE_STUDY, Run, changed_by
 
@@ -86,8 +86,9 @@ def read_results(runs: list[Run], identity_of: Callable, images: str) -> list[Re
 
     def is_finished(run: Run) -> bool:
         places = (run.result, run.weight)
-        trained = not why_not_trained(*places, identity_of(run.settings))
-        return trained and not why_not_tested(*places, images)
+        if training_status(*places, identity_of(run.settings)) != DONE:
+            return False
+        return test_status(*places, images) == DONE
 
     return [read_result(run) for run in runs if is_finished(run)]
 

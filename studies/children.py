@@ -31,9 +31,11 @@ POLL_SECONDS = 0.05
 def steps_of(chain: list[Training]) -> Iterator[tuple[Training, str]]:
     """What is left to do in a chain, "train" or "test"; a failed training is not tested."""
     for training in chain:
-        if training.runs and training.why_train:
+        if not training.runs:
+            continue
+        if not training.is_trained:
             yield training, "train"
-        if training.runs and training.why_test and not training.why_train:
+        if training.is_trained and not training.is_finished:
             yield training, "test"
 
 
@@ -43,8 +45,10 @@ def shell_line(chain: list[Training], command_for: Callable[[Training, str], lis
     As here, a failed training is not tested, and stops no other.
     """
     threads, line = ["env", *(f"{name}={value}" for name, value in ONE_THREAD.items())], []
-    for training in (each for each in chain if each.runs and not each.finished):
-        programs = ("train", "test") if training.why_train else ("test",)
+    for training in chain:
+        if not training.runs or training.is_finished:
+            continue
+        programs = ("test",) if training.is_trained else ("train", "test")
         commands = [[*threads, *command_for(training, program)] for program in programs]
         line.append(" && ".join(map(shlex.join, commands)))
     return "; ".join(line)
@@ -93,10 +97,7 @@ class Children:
                 for child in [child for child in self.running if child.process.poll() is not None]:
                     self.running.remove(child)
                     child.process.stdin.close()
-                    if child.process.returncode == 0:
-                        setattr(child.training, f"why_{child.program}", "")
-                    else:
-                        child.training.epochs_to_do = 0  # none will be done in this call
+                    child.training.end(child.program, failed=child.process.returncode != 0)
                     self.start_next(child.later)
                     yield child
         finally:
@@ -127,7 +128,7 @@ class Children:
         """A guess from the time that epochs have taken so far; empty where there is none."""
         trainings = [training for chain in self.chains for training in chain]
         epochs = sum(training.epochs_to_do for training in trainings)
-        done = sum(training.epochs_to_do for training in trainings if not training.why_train)
+        done = sum(training.epochs_to_do for training in trainings if training.is_trained)
         left = (time.monotonic() - self.started) * (epochs - done) / max(done, 1)
         return f", about {duration(left)} left" if 0 < done < epochs else ""
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from console.errors import InputError
 from console.options import SETTINGS
-from records import runs as files
+from records import runs as records
 from records.files import file_digest, replacing
+from records.runs import DONE, MISSING, Stage, Status, in_words
 
 BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is noise
 
@@ -39,8 +40,8 @@ class Training:
     """One training and its test, asked for by one run or by several that share it.
 
     `main_run` is the run whose files it writes; the others get copies. `elsewhere` are runs whose
-    folders may hold the result without being asked for now. `why_train` and `why_test` say why
-    work is to be done, and are empty where the main_run's files are finished.
+    folders may hold the result without being asked for now. `trained` and `tested` say how the
+    main_run's files stand.
     """
 
     settings: dict
@@ -48,8 +49,8 @@ class Training:
     elsewhere: list[Run] = field(default_factory=list)
     main_run: Run | None = None
     shorter: "Training | None" = None
-    why_train: str = ""
-    why_test: str = ""
+    trained: Status = MISSING
+    tested: Status = MISSING
     epochs_to_do: int = 0
 
     @property
@@ -57,8 +58,21 @@ class Training:
         return ", ".join(run.name for run in self.runs)
 
     @property
-    def finished(self) -> bool:
-        return not self.why_train and not self.why_test
+    def is_trained(self) -> bool:
+        return self.trained == DONE
+
+    @property
+    def is_finished(self) -> bool:
+        return self.is_trained and self.tested == DONE
+
+    def end(self, program: str, failed: bool) -> None:
+        """Note that "train" or "test" has ended: no longer to be done, or not in this call."""
+        if failed:
+            self.epochs_to_do = 0
+        elif program == "train":
+            self.trained = DONE
+        else:
+            self.tested = DONE
 
 
 def check_studies(studies: dict[str, list], base: dict) -> None:
@@ -96,7 +110,7 @@ def run_of(out: Path, study: str, value: float | str, folder: str, settings: dic
     """A run of a study, with its places below a folder."""
     name = f"{study}/{folder}"
     weight = out / "weights" / name / "weight.pth"
-    places = out / "result" / name, weight, files.checkpoint_path(weight)
+    places = out / "result" / name, weight, records.checkpoint_path(weight)
     return Run(study, value, settings, name, *places)
 
 
@@ -145,34 +159,68 @@ def look_up(training: Training, identity: dict, images: str, fresh: bool) -> Non
     `identity` is what a finished training must have, `images` the digest that a finished test
     must have.
     """
-    places = training.runs + training.elsewhere
-    why = dict.fromkeys(places, "asked for with --fresh")
-    if not fresh:
-        why = {run: files.why_not_trained(run.result, run.weight, identity) for run in places}
-    tests = {run: files.why_not_tested(run.result, run.weight, images)
-             for run in places if not why[run]}  # fmt: skip
-    if tests:
-        training.main_run = min(tests, key=lambda run: bool(tests[run]))
-        training.why_test = tests[training.main_run]
+    statuses = {}
+    for run in training.runs + training.elsewhere:
+        statuses[run] = records.training_status(run.result, run.weight, identity)
+        if fresh:
+            statuses[run] = Status(Stage.TO_REPEAT)
+    finished = [run for run, status in statuses.items() if status == DONE]
+    if finished:
+        choose_tested(training, finished, images)
         return
-    begun = [run for run in places if not fresh and run.checkpoint.is_file()]
-    training.main_run = [*begun, *places][0]
-    changed = (reason for reason in why.values() if reason != files.NOT_TRAINED)
-    training.why_train, training.why_test = next(changed, files.NOT_TRAINED), "not tested yet"
+    choose_begun(training, list(statuses), fresh)
+    training.trained = first_reason(list(statuses.values()))
     if training.runs:  # else its checkpoint may serve a longer one, no more
-        training.epochs_to_do = training.settings["epochs"] - epochs_to_reuse(training)
+        note_epochs(training)
 
 
-def epochs_to_reuse(training: Training) -> int:
-    """Epochs that checkpoints of this training, interrupted, or of a shorter one hold."""
-    reached, shorter, is_begun = 0, training.shorter, training.main_run.checkpoint.is_file()
-    if is_begun and training.why_train in (files.NOT_TRAINED, files.INTERRUPTED):
+def choose_tested(training: Training, finished: list[Run], images: str) -> None:
+    """Of runs whose training is finished, use one whose test is finished too, if there is one."""
+    training.trained = DONE
+    tests = [records.test_status(run.result, run.weight, images) for run in finished]
+    best = tests.index(DONE) if DONE in tests else 0
+    training.main_run, training.tested = finished[best], tests[best]
+
+
+def choose_begun(training: Training, places: list[Run], fresh: bool) -> None:
+    """Train where a checkpoint is, if there is one, else for the first run that asks for it."""
+    begun = [run for run in places if not fresh and run.checkpoint.is_file()]
+    training.main_run = begun[0] if begun else places[0]
+
+
+def first_reason(statuses: list[Status]) -> Status:
+    """Why a training is done, of all places where it might be: the first that says something."""
+    for status in statuses:
+        if status != MISSING:
+            return status
+    return MISSING
+
+
+def note_epochs(training: Training) -> None:
+    """Work out how many epochs are to be done: those that no checkpoint holds."""
+    epochs, reached = training.settings["epochs"], 0
+    if training.trained.stage in (Stage.MISSING, Stage.OVERWRITTEN):
+        reached = epochs_begun(training.main_run)
+        if reached:
+            training.trained = Status(Stage.INTERRUPTED, epochs=reached)
+    if training.shorter and can_go_on_from(training.shorter):
+        reached = max(reached, training.shorter.settings["epochs"])
+    training.epochs_to_do = epochs - min(reached, epochs)
+
+
+def epochs_begun(run: Run) -> int:
+    """The epochs of an interrupted training, as its history tells."""
+    if run.checkpoint.is_file():
         with contextlib.suppress(OSError, ValueError):
-            reached = len(files.read_history(training.main_run.result))
-            training.why_train = f"interrupted after epoch {reached}"
-    if shorter and (shorter.runs if shorter.why_train else shorter.main_run.checkpoint.is_file()):
-        reached = max(reached, shorter.settings["epochs"])
-    return min(reached, training.settings["epochs"])
+            return len(records.read_history(run.result))
+    return 0
+
+
+def can_go_on_from(shorter: Training) -> bool:
+    """Whether there is, or will be, a checkpoint of a shorter training."""
+    if shorter.is_trained:
+        return shorter.main_run.checkpoint.is_file()
+    return bool(shorter.runs)
 
 
 def describe_plan(trainings: list[Training], runs: list[Run], jobs: int) -> str:
@@ -180,30 +228,33 @@ def describe_plan(trainings: list[Training], runs: list[Run], jobs: int) -> str:
     asked = [training for training in trainings if training.runs]
     lines = [f"  {training.names}: {describe_training(training)}" for training in asked]
     studies = sum(run.settings["epochs"] for run in runs if run.study != BASE_STUDY)
-    trained = sum(bool(training.why_train) for training in asked)
+    trainings_left = sum(not training.is_trained for training in asked)
     epochs = sum(training.epochs_to_do for training in asked)
-    tests = sum(not training.finished for training in asked)
-    left = f"{trained} trainings, {epochs} epochs, {tests} tests; {jobs} at once"
+    tests = sum(not training.is_finished for training in asked)
+    left = f"{trainings_left} trainings, {epochs} epochs, {tests} tests; {jobs} at once"
     total = f"the studies ask for {studies} epochs; to be done, with the base's seeds: {left}"
     return "\n".join(["settings:", *lines, total])
 
 
 def describe_training(training: Training) -> str:
     """Say of one training what is to be done and why."""
-    if training.finished:
+    if training.is_finished:
         return "done"
-    if not training.why_train:
-        return f"to test: {training.why_test}"
+    if training.is_trained:
+        return f"to test: {in_words(training.tested, 'tested')}"
     before = training.settings["epochs"] - training.epochs_to_do
     goes_on = f", goes on after epoch {before}" if before else ""
-    return f"to train {training.epochs_to_do} epochs{goes_on}: {training.why_train}"
+    why = in_words(training.trained, "trained")
+    return f"to train {training.epochs_to_do} epochs{goes_on}: {why}"
 
 
 def deliver(training: Training) -> None:
     """Copy a finished training's files to the other runs that share it, the records last."""
-    for run in training.runs if training.finished else ():
+    if not training.is_finished:
+        return
+    for run in training.runs:
         copies = {training.main_run.weight: run.weight}
-        copies |= {training.main_run.result / name: run.result / name for name in files.RUN_FILES}
+        copies |= {training.main_run.result / name: run.result / name for name in records.RUN_FILES}
         for source, target in copies.items():
             if source.is_file() and file_digest(source) != file_digest(target):
                 with replacing(target) as temporary:

@@ -132,8 +132,7 @@ def test_lines_of_a_dry_run_do_the_work_from_any_folder_under_gnu_parallel_too(f
 
 
 def test_a_line_of_a_dry_run_goes_on_after_a_failed_training_without_testing_it():
-    new = {"runs": ["asked for"], "why_train": "new", "why_test": "new"}
-    trainings = [Training({"status": status}, **new) for status in (1, 0)]
+    trainings = [Training({"status": status}, runs=["asked for"]) for status in (1, 0)]
     line = shell_line(
         trainings, lambda each, name: ["sh", "-c", f"echo {name}; exit {each.settings['status']}"]
     )

@@ -29,7 +29,14 @@ from records.files import (
     write_csv,
     write_json,
 )
-from records.runs import HISTORY_COLUMNS, checkpoint_path, is_finite, kept_epoch, what_changed
+from records.runs import (
+    HISTORY_COLUMNS,
+    checkpoint_path,
+    is_finite,
+    kept_epoch,
+    list_changes,
+    what_changed,
+)
 from training.optimizer import Optimizer
 from training.processes import from_first, rank
 
@@ -120,7 +127,8 @@ def usable_checkpoint(path: Path, identity: dict, progress: Progress) -> dict:
         progress.say(f"starting again: {error}")
         return {}
     # A checkpoint fits any number of epochs that it has not passed, and of processes.
-    changed = what_changed(checkpoint["identity"], identity, ignore=("epochs", "processes"))
+    changes = what_changed(checkpoint["identity"], identity, ignore=("epochs", "processes"))
+    changed = list_changes(changes)
     if checkpoint["epoch"] > identity["epochs"]:
         changed = f"it has {checkpoint['epoch']} epochs, more than {identity['epochs']}"
     if changed:
