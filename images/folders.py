@@ -66,11 +66,15 @@ def as_text(name: str) -> str:
 
 
 def stamp_of(items: list[Item]) -> str:
-    """Digest of files' names, classes, sizes and times of change; OSError if one is missing."""
+    """Digest of files' names, classes, sizes and times of change; OSError if one is missing.
+
+    tar and rsync set the time of the content (mtime); that of the entry (ctime) no tool sets.
+    """
     stamps = []
     for name, part, target, path in items:
         state = os.stat(path, follow_symlinks=os.path.exists(path))  # a link may lead nowhere
-        stamps.append((name, part, target, state.st_size, state.st_mtime_ns))
+        times = (state.st_mtime_ns, state.st_ctime_ns)
+        stamps.append((name, part, target, state.st_size, *times))
     return digest_of(stamps)
 
 

@@ -126,6 +126,17 @@ def test_the_digest_is_that_of_the_pixels(photos, monkeypatch):
     assert load(photos).digest != first
 
 
+def test_a_picture_replaced_by_one_of_the_same_size_and_time_is_noticed(photos):
+    picture, other = photos / "train" / "cat" / "0.bmp", photos / "other.bmp"
+    for seed, path in enumerate((picture, other)):
+        Image.fromarray(noise(seed)).save(path)
+        os.utime(path, (1, 1))
+    before = load(photos).digest
+    assert picture.stat().st_size == other.stat().st_size
+    shutil.copy2(other, picture)  # as tar and rsync -t leave it
+    assert picture.stat().st_mtime == 1 and load(photos).digest != before
+
+
 def test_two_processes_build_the_cache_at_once_a_damaged_one_again(photos, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     code = f"from dataset import load_data\nprint(load_data({str(photos)!r}, 16).digest)"
