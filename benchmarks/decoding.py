@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from measure import alternate, parser, print_machine, print_ratios
+from measure import parse, parser, print_machine, print_ratios, warmed_up
 from PIL import Image
 
 from images.cache import decode_into
@@ -26,7 +26,7 @@ def pillow_loop(paths: list[str], image_size: int) -> np.ndarray:
 
 
 def main() -> None:
-    options = parser(__doc__, image_size=64, rounds=3).parse_args()
+    options = parse(parser(__doc__, image_size=64, rounds=3), rounds=1)
     print_machine()
     items = open_source(options.data).items()
     paths = [item.image for item in items]
@@ -38,7 +38,7 @@ def main() -> None:
             ),
         }
         title = f"{len(paths)} images at {options.image_size} pixels"
-        print_ratios(title, alternate(ways, options.rounds))
+        print_ratios(title, warmed_up(ways, options.rounds))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean, stdev
 
-from measure import parser, print_machine
+from measure import parse, parser, print_machine
 from replicas import is_base, read_replicas, train_replicas
 
 from report.comparison import compare_with_base
@@ -97,7 +97,7 @@ def main() -> None:
     numbers = {"image_size": 32, "base_seeds": 40, "seeds": 8, "draws": 4000}
     options_parser = parser(__doc__, "shapes", **numbers)
     options_parser.add_argument("--out", type=Path, default=Path("replicas"))
-    options = options_parser.parse_args()
+    options = parse(options_parser, base_seeds=3, seeds=2, draws=50)
     out = options.out.resolve()
     train_replicas(options.data, options.image_size, out, options.base_seeds, options.seeds)
     results = read_replicas(out)

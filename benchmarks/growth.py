@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from measure import PROJECT, environment, parser, print_machine, train_command
+from measure import PROJECT, environment, parse, parser, print_machine, train_command
 
 from images.sources import open_source
 from records.files import read_json
@@ -92,7 +92,7 @@ def main() -> None:
     options_parser = parser(__doc__)
     options_parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10000, 100000])
     options_parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128])
-    options = options_parser.parse_args()
+    options = parse(options_parser)
     counts, sizes = options.counts, options.sizes
     print_machine()
     print("\ntimes are for one image: to read it; an epoch's (with validation), by training images")

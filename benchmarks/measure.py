@@ -1,13 +1,17 @@
 """What every benchmark here shares: the project on the path, fair timing, the machine's name.
 
-Timings drift, so two things are compared in one run, in turn, and ratios of medians count.
+Timings drift, so things are compared in one run, in turn, and ratios of medians count. Every
+benchmark has --smoke: the smallest run that shows that it works, on images made for it.
 """
 
 import argparse
+import atexit
 import os
 import platform
+import shutil
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import date
@@ -16,45 +20,97 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
+SMOKE_IMAGES = {"train": 20, "test": 8}  # of each class
+
+
+# --- options ---------------------------------------------------------------------------------
+
 
 def parser(
     description: str, data: str | None = None, **whole_numbers: int
 ) -> argparse.ArgumentParser:
     """The options of a benchmark by their defaults; without one, --data must be given."""
     options = argparse.ArgumentParser(description=description)
-    options.add_argument("--data", required=data is None, default=data)
+    options.add_argument("--data", default=data, help="images (default: %(default)s)")
     for name, default in whole_numbers.items():
         options.add_argument(f"--{name}", type=int, default=default)
+    options.add_argument(
+        "--smoke", action="store_true", help="the smallest run that shows it works"
+    )
     return options
+
+
+def parse(options_parser: argparse.ArgumentParser, **smallest: int) -> argparse.Namespace:
+    """Read the command line; with --smoke the numbers are the `smallest`, the images made here."""
+    options = options_parser.parse_args()
+    if options.smoke:
+        options.data = str(smoke_images())
+        for name, number in smallest.items():
+            setattr(options, name, number)
+    if options.data is None:
+        options_parser.error("--data names the folder of images to measure on")
+    return options
+
+
+def smoke_images() -> Path:
+    """A folder of small dark and light pictures, train/ and test/, removed at the end."""
+    import numpy as np
+    from PIL import Image
+
+    root = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    random = np.random.default_rng(0)
+    for part, count in SMOKE_IMAGES.items():
+        for name, brightness in (("dark", 60), ("light", 160)):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(brightness, brightness + 60, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return root
+
+
+# --- timing ----------------------------------------------------------------------------------
+
+
+def timed(way: Callable[[], object]) -> Callable[[], float]:
+    """A function that calls `way` and gives the seconds that it took."""
+
+    def seconds() -> float:
+        started = time.perf_counter()
+        way()
+        return time.perf_counter() - started
+
+    return seconds
 
 
 def in_turn(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
     """Median of the seconds that each way gives, the ways taking turns; prints every round."""
-    times = []
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
-        times.append([way() for way in ways.values()])
-        print("in turn:", ", ".join(f"{seconds:.2f}" for seconds in times[-1]), flush=True)
-    return dict(zip(ways, map(statistics.median, zip(*times, strict=True)), strict=True))
-
-
-def alternate(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Run every way once to warm up, then in turn; median seconds of each."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for round_number in range(rounds + 1):
         for name, way in ways.items():
-            started = time.perf_counter()
-            way()
-            if round_number:
-                times[name].append(time.perf_counter() - started)
-    return {name: statistics.median(seconds) for name, seconds in times.items()}
+            seconds[name].append(way())
+        last = [f"{of_way[-1]:.2f}" for of_way in seconds.values()]
+        print("in turn:", ", ".join(last), flush=True)
+    return {name: statistics.median(of_way) for name, of_way in seconds.items()}
+
+
+def warmed_up(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Call every way once, for caches and lazy set-up, then time them in turn."""
+    for way in ways.values():
+        way()
+    return in_turn({name: timed(way) for name, way in ways.items()}, rounds)
 
 
 def print_ratios(title: str, medians: dict[str, float], unit: str = "s") -> None:
     """Print medians, and how many times longer than the last way each takes."""
     print(f"\n{title}")
-    *_, reference = medians.values()
+    reference = list(medians.values())[-1]
     for name, seconds in medians.items():
         print(f"  {name:44} {seconds:8.3f} {unit}   {seconds / reference:6.2f} times the last")
+
+
+# --- programs and the machine ----------------------------------------------------------------
 
 
 def train_command(options: argparse.Namespace, out: Path, *more: str) -> list[str]:
@@ -65,11 +121,11 @@ def train_command(options: argparse.Namespace, out: Path, *more: str) -> list[st
     return [*command, "--img_path", str(out), "--weight_path", str(out / "w.pth"), *more]
 
 
-def environment(threads: int, **more: str) -> dict[str, str]:
+def environment(threads: int) -> dict[str, str]:
     """The environment of a child program with this many threads."""
     from studies.children import ONE_THREAD
 
-    return {**os.environ, **dict.fromkeys(ONE_THREAD, str(threads)), **more}
+    return {**os.environ, **dict.fromkeys(ONE_THREAD, str(threads))}
 
 
 def print_machine() -> None:
@@ -87,5 +143,7 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    names = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
+    for line in lines:
+        if line.startswith("model name"):
+            return line.split(":")[1].strip()
+    return platform.processor()

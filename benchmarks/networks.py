@@ -8,7 +8,7 @@ after 20, 40 and 80 epochs (of the last weights). Five minutes and more for each
 """
 
 import torch
-from measure import parser, print_machine
+from measure import parse, parser, print_machine
 from one_training import Ours, operations
 
 from dataset import load_data
@@ -47,7 +47,7 @@ def print_candidate(images: Images, candidate: tuple, learning_rate: float, epoc
 
 
 def main() -> None:
-    options = parser(__doc__, image_size=32, epochs=80).parse_args()
+    options = parse(parser(__doc__, image_size=32, epochs=80), epochs=1)
     torch.set_num_threads(1)
     images = Images(load_data(options.data, options.image_size), torch.device("cpu"))
     print_machine()

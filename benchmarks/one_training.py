@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 import tutorial
-from measure import alternate, parser, print_machine, print_ratios
+from measure import parse, parser, print_machine, print_ratios, warmed_up
 
 import train
 from dataset import Data, load_data
@@ -76,11 +76,11 @@ def print_epochs(data: Data, images: Images, rounds: int) -> None:
     """Seconds of an epoch beside the report's way, and of a checkpoint beside an epoch."""
     ours, cores = Ours(images, CNN()), torch.get_num_threads()
     ways = {"the report's way": tutorial.epoch_of(data, NETWORKS[0]), "train.py": ours.epoch}
-    print_ratios(f"an epoch, 8-24-48, {cores} threads", alternate(ways, rounds))
+    print_ratios(f"an epoch, 8-24-48, {cores} threads", warmed_up(ways, rounds))
     torch.set_num_threads(1)
     with TemporaryDirectory() as folder:
         ways = {"a checkpoint": partial(ours.save, Path(folder)), "train.py": ours.epoch}
-        print_ratios("an epoch, 8-24-48, 1 thread", alternate(ways, rounds))
+        print_ratios("an epoch, 8-24-48, 1 thread", warmed_up(ways, rounds))
     torch.set_num_threads(cores)
 
 
@@ -92,19 +92,18 @@ def print_rates(images: Images, image_size: int, rounds: int) -> None:
     for threads in (1, torch.get_num_threads()):
         torch.set_num_threads(threads)
         for channels in NETWORKS:
-            ways = {"training": Ours(images, CNN(channels)).train,
-                    "matrix product": partial(multiply, matrix)}  # fmt: skip
-            seconds, peak_seconds = alternate(ways, rounds).values()
-            rate = operations(channels, image_size) * count / seconds
-            peak = 3 * 2 * MATRIX**3 / peak_seconds
-            print(
-                f"  {'-'.join(map(str, channels)):10} {threads} threads  {seconds:6.2f} s  "
-                f"{rate / 1e9:6.1f} of {peak / 1e9:6.1f} GFLOP/s  {100 * rate / peak:3.0f}%"
-            )
+            ours = Ours(images, CNN(channels))
+            ways = {"training": ours.train, "matrix product": partial(multiply, matrix)}
+            medians = warmed_up(ways, rounds)
+            rate = operations(channels, image_size) * count / medians["training"]
+            peak = 3 * 2 * MATRIX**3 / medians["matrix product"]
+            shown = "-".join(map(str, channels))
+            print(f"  {shown:10} {threads} threads  {medians['training']:6.2f} s", end="  ")
+            print(f"{rate / 1e9:6.1f} of {peak / 1e9:6.1f} GFLOP/s  {100 * rate / peak:3.0f}%")
 
 
 def main() -> None:
-    options = parser(__doc__, image_size=32, rounds=3).parse_args()
+    options = parse(parser(__doc__, image_size=32, rounds=3), rounds=1)
     data = load_data(options.data, options.image_size)
     images = Images(data, torch.device("cpu"))
     print_machine()

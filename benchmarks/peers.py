@@ -19,7 +19,7 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from tempfile import TemporaryDirectory
 
-from measure import in_turn, parser, print_machine, print_ratios
+from measure import in_turn, parse, parser, print_machine, print_ratios
 
 from dataset import load_data  # what needs torch is imported where a way runs: Keras has none
 
@@ -117,8 +117,12 @@ def keras(data: str, image_size: int) -> Callable[[], object]:
     return lambda: model.fit(train, validation_data=valid, epochs=1, verbose=0)
 
 
-WAYS = {"the report's way": report, "Lightning": lightning, "Keras/TensorFlow": keras,
-        "train.py": ours}  # fmt: skip
+WAYS = {
+    "the report's way": report,
+    "Lightning": lightning,
+    "Keras/TensorFlow": keras,
+    "train.py": ours,
+}
 
 
 def serve(way: str, data: str, image_size: int) -> None:
@@ -171,20 +175,24 @@ def main() -> None:
     options_parser = parser(__doc__, image_size=32, rounds=3)
     options_parser.add_argument("--install", action="store_true", help="install Lightning, Keras")
     options_parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
-    options = options_parser.parse_args()
+    options = parse(options_parser, rounds=1)
     if options.way:
         serve(options.way, options.data, options.image_size)
         return
     print_machine()
     with TemporaryDirectory() as folder:
         programs = install(Path(folder)) if options.install else {}
-        children = {way: start(way, options, *programs.get(way, (sys.executable, {})))
-                    for way in WAYS}  # fmt: skip
-        answers = {way: child.stdout.readline().strip() for way, child in children.items()}
-        ways = {way: partial(ask, children[way]) for way in WAYS if answers[way] == READY}
+        children = {}
         for way in WAYS:
-            if way not in ways:
-                print(f"{way} is left out: {answers[way] or 'its program failed'}")
+            python, variables = programs.get(way, (sys.executable, {}))
+            children[way] = start(way, options, python, variables)
+        ways = {}
+        for way, child in children.items():
+            answer = child.stdout.readline().strip()
+            if answer == READY:
+                ways[way] = partial(ask, child)
+            else:
+                print(f"{way} is left out: {answer or 'its program failed'}")
         in_turn(ways, 1)  # warms up: caches, compilation
         medians = in_turn(ways, options.rounds)
         for child in children.values():

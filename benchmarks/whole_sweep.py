@@ -13,7 +13,6 @@ as nothing.
 
 import subprocess
 import sys
-import time
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,16 @@ from tempfile import TemporaryDirectory
 
 import torch
 import tutorial
-from measure import PROJECT, alternate, in_turn, parser, print_machine, print_ratios
+from measure import (
+    PROJECT,
+    in_turn,
+    parse,
+    parser,
+    print_machine,
+    print_ratios,
+    timed,
+    warmed_up,
+)
 
 from dataset import load_data
 from my_script import BASE, BASE_SEEDS, STUDIES
@@ -42,7 +50,7 @@ def report_seconds(options: Namespace) -> float:
     data, settings = load_data(options.data, options.image_size), settings_of_all()
     sizes = {run["batch_size"] for run in settings}
     ways = {size: tutorial.epoch_of(data, (8, 24, 48), size, EVERY) for size in sizes}
-    seconds = alternate(ways, TIMES)
+    seconds = warmed_up(ways, TIMES)
     return EVERY * sum(run["epochs"] * seconds[run["batch_size"]] for run in settings)
 
 
@@ -62,17 +70,10 @@ def plan_of(project: Path, options: Namespace) -> str:
     return run_script(project, options, "--dry_run").strip().split("\n")[-1]
 
 
-def sweep_seconds(project: Path, options: Namespace) -> float:
-    """Seconds of a checkout's my_script.py."""
-    started = time.perf_counter()
-    run_script(project, options)
-    return time.perf_counter() - started
-
-
 def main() -> None:
     options_parser = parser(__doc__, image_size=32, rounds=1)
     options_parser.add_argument("--before", type=Path, help="another checkout of the project")
-    options = options_parser.parse_args()
+    options = parse(options_parser)
     print_machine()
     epochs = [run["epochs"] for run in settings_of_all()]
     print(f"the report's way: {len(epochs)} trainings, {sum(epochs)} epochs")
@@ -82,7 +83,8 @@ def main() -> None:
     for name, project in projects.items():
         print(f"{name}: {plan_of(project, options)}")
     ways = {f"report's way, {torch.get_num_threads()} threads": partial(report_seconds, options)}
-    ways |= {name: partial(sweep_seconds, project, options) for name, project in projects.items()}
+    for name, project in projects.items():
+        ways[name] = timed(partial(run_script, project, options))
     title = "the whole sweep; the report's way by extrapolation"
     print_ratios(title, in_turn(ways, options.rounds))
 
