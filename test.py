@@ -28,7 +28,7 @@ from records.files import write_csv, write_json, write_text
 from records.runs import test_identity
 from training.batches import Images, score_all
 from training.files import load_weight
-from training.processes import choose_device
+from training.processes import choose_device, choose_threads
 
 COLUMNS = ("file", "true_class", "predicted_class", "probability")
 
@@ -37,6 +37,7 @@ def main() -> int:
     options = parse_options()
     weight = load_weight(options.weight_path, CNN())
     device = choose_device(options.device)
+    choose_threads(weight["image_size"])
     if options.predict:
         predict(options, weight, device)
     else:

@@ -44,6 +44,7 @@ from training.trial import known_loss, try_out
 def main() -> int:
     options = parse_options()
     device = processes.choose_device(options.device)
+    processes.choose_threads(options.image_size)
     with processes.together(device):
         progress = Progress(silent=processes.rank() > 0)
         data = load_data(*options.images)

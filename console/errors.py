@@ -17,6 +17,8 @@ import sys
 import threading
 from collections.abc import Callable
 
+from console.cores import wait_politely
+
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
 REMEDIES = {
     (errno.ENOSPC, errno.EDQUOT): "free some space and run the same command again",
@@ -31,7 +33,11 @@ class InputError(Exception):
 
 
 def before_imports() -> None:
-    """Until run_program, Ctrl-C just ends the program, and no garbage is looked for (0.15 s)."""
+    """Until run_program, Ctrl-C just ends the program, and no garbage is looked for (0.15 s).
+
+    Threads that packages start wait politely.
+    """
+    wait_politely()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.disable()
 

@@ -60,7 +60,9 @@ OPTIONS: dict[str, Option] = {
     "skip_bad_images": (bool, False, "leave unreadable image files out instead of stopping"),
     "image_size": (whole_number(16, 2048), None, "side in pixels to which images are brought, "
                    "from 16 (default: 64; 32 for shapes and cifar10)"),
-    "device": (filled, "auto", "auto (a CUDA GPU if there is one), cpu, cuda, cuda:1, mps"),
+    "device": (filled, "auto", "auto (a CUDA GPU if there is one), cpu, cuda, cuda:1, mps; a CPU's "
+               "threads: one below 64 pixels and in a sweep, else one for each 2,048 pixels of an "
+               "image, no more than there are cores; or what OMP_NUM_THREADS says"),
 }  # fmt: skip
 
 

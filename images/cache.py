@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from console.cores import usable_cores
 from console.progress import Progress
 from images.decode import decode_or_reason
 from images.folders import Item
@@ -70,7 +71,7 @@ def decode_into(path: Path, items: list[Item], image_size: int) -> tuple[list[It
     """
     good, bad, progress = [], [], Progress()
     decode = partial(decode_or_reason, image_size=image_size)
-    silence, pool = warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count())
+    silence, pool = warnings.catch_warnings(), ThreadPoolExecutor(usable_cores())
     with path.open("wb") as file, pool, silence:
         warnings.simplefilter("ignore")  # Pillow's: what it cannot read is listed
         for start in range(0, len(items), BLOCK):

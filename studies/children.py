@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from console.cores import usable_cores
 from console.errors import STDIN_IS_PARENT, InputError
 from console.progress import Progress, duration
 from images.sources import BUILT_IN
@@ -177,5 +178,4 @@ def try_out(options: Namespace, runs: list[Run]) -> str:
 
 def default_jobs(device: str) -> int:
     """One training per core that this program may use; one at a time on a GPU."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return cores if device == "cpu" else 1
+    return usable_cores() if device == "cpu" else 1

@@ -1,4 +1,4 @@
-"""Where one training computes: its device, and its processes, one or several under torchrun.
+"""Where one training computes: its device, its threads, and its processes, several under torchrun.
 
     torchrun --nproc_per_node=2 train.py --epochs 20
 
@@ -14,6 +14,7 @@ import torch
 import torch.distributed as distributed
 from torch import Tensor, nn
 
+from console.cores import threads_for
 from console.errors import InputError
 
 
@@ -46,6 +47,12 @@ def choose_device(name: str) -> torch.device:
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.allow_tf32 = False  # float32 as on a CPU
     return device
+
+
+def choose_threads(image_size: int) -> None:
+    """Compute on as many threads as the image size deserves, or as OMP_NUM_THREADS says."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(threads_for(image_size))
 
 
 @contextlib.contextmanager
