@@ -52,6 +52,7 @@ def main() -> int:
         settings = {name: getattr(options, name) for name in (*SETTINGS, "seed")}
         computed_on = (device.type, torch.get_num_threads(), processes.world_size())
         decisive = identity(settings, data.digest, *computed_on)
+        processes.check_same(decisive)
         status = training_status(options.img_path, options.weight_path, decisive)
         if processes.from_first(status == DONE and not options.fresh):
             progress.say(f"already trained, nothing to do: {options.weight_path}")

@@ -8,7 +8,18 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from conftest import copy_project, fork, run_fork, train_arguments, wait_for
+import pytest
+from conftest import (
+    PROJECT,
+    copy_project,
+    fork,
+    make_photos,
+    noise,
+    run_fork,
+    train_arguments,
+    wait_for,
+)
+from PIL import Image
 
 from records.runs import read_history
 
@@ -29,14 +40,15 @@ def test_two_processes_of_torchrun_find_the_losses_of_one(photos, tmp_path):
     np.testing.assert_allclose(two, one, rtol=1e-4)
 
 
-def start_two(program: Path, arguments: list, log: Path) -> list:
-    """Start a training on two forked processes, as torchrun does."""
+def start_two(program: Path, arguments: list, log: Path, second: list | None = None) -> list:
+    """Start a training on two forked processes, as torchrun does; `second` is the other's words."""
     with socket.create_server(("localhost", 0)) as server:
         port = str(server.getsockname()[1])
     places = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port}
     befores = [partial(os.environ.update, places, RANK=rank) for rank in "01"]
     with log.open("w") as out:
-        return [fork(program, arguments, out, out, before=before) for before in befores]
+        each = zip((arguments, second or arguments), befores, strict=True)
+        return [fork(program, words, out, out, before=before) for words, before in each]
 
 
 def test_batch_normalisation_runs_on_two_and_a_killed_training_goes_on(photos, tmp_path):
@@ -52,3 +64,15 @@ def test_batch_normalisation_runs_on_two_and_a_killed_training_goes_on(photos, t
     both = start_two(program, more, log)
     assert [process.join() or process.exitcode for process in both] == [0, 0], log.read_text()
     assert "going on after epoch" in log.read_text()
+
+
+@pytest.mark.parametrize("more", [0, 1])  # as many other images, or more of them
+def test_processes_that_see_other_images_end_before_the_first_step(more, photos, tmp_path):
+    others = make_photos(tmp_path / "others", train=10 + more)
+    Image.fromarray(noise(12345)).save(others / "train" / "cat" / "0.png")
+    log, words = tmp_path / "log", (train_arguments(each, tmp_path) for each in (photos, others))
+    both = start_two(PROJECT / "train.py", next(words), log, second=next(words))
+    assert [process.join(60) or process.exitcode for process in both] == [2, 2]
+    errors = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "(process 1: images); give every process the same" in errors[0]
+    assert not (tmp_path / "r").exists(), "nothing was trained"

@@ -15,7 +15,8 @@ import torch.distributed as distributed
 from torch import Tensor, nn
 
 from console.cores import threads_for
-from console.errors import InputError
+from console.errors import InputError, complain
+from records.runs import what_changed
 
 
 def world_size() -> int:
@@ -81,6 +82,27 @@ def from_first(value: object) -> object:
     box = [value]
     distributed.broadcast_object_list(box)
     return box[0]
+
+
+def check_same(identity: dict) -> None:
+    """End all processes, with one line, where one would train on something else than the first.
+
+    `identity` is what decides this process's result: settings, images, sources, versions.
+    """
+    if world_size() == 1:
+        return
+    changes = what_changed(from_first(identity), identity)
+    names = ", ".join(change.name for change in changes)
+    of_all: list[str] = [""] * world_size()
+    distributed.all_gather_object(of_all, names)
+    others = [f"process {number}: {names}" for number, names in enumerate(of_all) if names]
+    if not others:
+        return
+    if rank() == 0:
+        remedy = "give every process the same images and the same program"
+        complain(f"not the same as of process 0 ({'; '.join(others)}); {remedy}")
+    distributed.barrier()  # none ends, and has torchrun end the others, before that is said
+    sys.exit(2)
 
 
 def wrap(model: nn.Module) -> nn.Module:
