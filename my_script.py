@@ -27,7 +27,7 @@ from images.sources import fill_data_defaults
 from records.files import remove_abandoned
 from records.runs import PROJECT, identity
 from report.page import write_report
-from studies import plan
+from studies import plan, settings
 from studies.children import Children, command, default_jobs, plain_device, shell_line, try_out
 
 BASE = {
@@ -49,10 +49,10 @@ REPORT_SECONDS = 120  # while runs go on, the report is written no more often th
 
 def main() -> int:
     options = parse_options()
-    plan.check_studies(STUDIES, BASE)
+    settings.check_studies(STUDIES, BASE)
     data = load_data(*options.images)
     runs = all_runs(options.out, options.seeds)
-    asked_for = [run for run in runs if run.study in (plan.BASE_STUDY, *options.studies)]
+    asked_for = [run for run in runs if run.study in (settings.BASE_STUDY, *options.studies)]
     # One seed has folders without its number, several have them with it: look in both.
     elsewhere = all_runs(options.out, 2 if options.seeds == 1 else 1)
     first = [run for run in elsewhere if run.settings["seed"] == FIRST_SEED]
@@ -75,7 +75,7 @@ def main() -> int:
         lines = [shell_line(chain, command_for) for chain in chains]
         print("\n".join(filter(None, lines)))
         return 0
-    remove_abandoned(plan.folders_of(options.out, runs + first))
+    remove_abandoned(settings.folders_of(options.out, runs + first))
     report = partial(write_report, options.out, runs, data, identity_of)
     return run_all(Children(chains, command_for, jobs), trainings, report)
 
@@ -97,10 +97,10 @@ def parse_options() -> Namespace:
     return fill_data_defaults(options)
 
 
-def all_runs(out: Path, seeds: int) -> list[plan.Run]:
+def all_runs(out: Path, seeds: int) -> list[settings.Run]:
     """Every run of the studies with so many seeds, and of the base with at least BASE_SEEDS."""
     base_seeds = range(FIRST_SEED, FIRST_SEED + max(seeds, BASE_SEEDS))
-    return plan.all_runs(STUDIES, BASE, base_seeds, out, base_seeds[:seeds])
+    return settings.all_runs(STUDIES, BASE, base_seeds, out, base_seeds[:seeds])
 
 
 def run_all(children: Children, trainings: list[plan.Training], report: Callable) -> int:

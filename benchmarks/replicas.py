@@ -14,7 +14,7 @@ import measure  # noqa: F401 (puts the project on the path)
 import my_script
 from records.files import read_csv
 from report.results import Result, read_result
-from studies.plan import BASE_STUDY, run_of
+from studies.settings import BASE_STUDY, run_of
 
 FIRST_SEED = 200
 
@@ -34,7 +34,8 @@ def read_replicas(out: Path) -> dict[str, list[Result]]:
     for row in read_csv(out / "result" / "results.csv"):
         base = row["study"] == BASE_STUDY
         folder = row["result"].removeprefix(f"result/{row['study']}/")
-        run = run_of(out, row["study"], row["setting"], folder, {"seed": int(row["seed"])})
+        seed = {"seed": int(row["seed"])}
+        run = run_of(out, row["study"], folder, changed={}, settings=seed)
         name = "base" if base else f"{row['study']}/{row['setting']}"
         replicas.setdefault(name, []).append(read_result(run))
     return replicas

@@ -33,7 +33,7 @@ from measure import (
 
 from dataset import load_data
 from my_script import BASE, BASE_SEEDS, STUDIES
-from studies.plan import all_runs
+from studies.settings import all_runs
 
 EVERY, TIMES = 4, 3  # the report's way is timed on one image in four, three times
 

@@ -22,7 +22,7 @@ from report import figures
 from report.comparison import named_from
 from report.findings import Answer, best_guess, make_answer, sentences, templates
 from report.results import Result, Setting, read_results, settings_of, write_results_csv
-from studies.plan import BASE_STUDY, Run
+from studies.settings import BASE_STUDY, Run
 
 EXAMPLES = 12  # of each class on the sheet of examples
 MISTAKES = 24

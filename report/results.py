@@ -16,7 +16,7 @@ from console.options import SETTINGS
 from records.files import read_json, write_csv
 from records.runs import DONE, read_history, test_status, training_status
 from report.comparison import wilson
-from studies.plan import BASE_STUDY, Run, changed_by
+from studies.settings import BASE_STUDY, Run, folder_of
 
 
 class Result(NamedTuple):
@@ -96,9 +96,9 @@ def read_results(runs: list[Run], identity_of: Callable, images: str) -> list[Re
 def setting_of(result: Result) -> tuple:
     """Study, what it changes, label and key of the setting that a run belongs to."""
     run = result.run
-    label = "base" if run.study == BASE_STUDY else str(run.value)
+    label = "base" if run.study == BASE_STUDY else ", ".join(map(str, run.changed.values()))
     key = tuple(setting for setting in run.settings.items() if setting[0] != "seed")
-    return run.study, changed_by(run.study), label, key
+    return run.study, ", ".join(run.changed), label, key
 
 
 def settings_of(results: list[Result]) -> list[Setting]:
@@ -123,7 +123,7 @@ def csv_row(result: Result) -> dict:
         "last_valid_accuracy": result.history[-1, 4], "last_train_accuracy": result.history[-1, 3],
     }  # fmt: skip
     return {
-        "study": run.study, "setting": run.name.split("/")[1],
+        "study": run.study, "setting": folder_of(run.changed),
         **{name: run.settings[name] for name in ("seed", *SETTINGS)},
         "diverged": train["diverged"], "kept_epoch": train["kept_epoch"],
         **{name: f"{share:.6f}" for name, share in shares.items()},

@@ -22,7 +22,8 @@ from console.errors import STDIN_IS_PARENT, InputError
 from console.progress import Progress, duration
 from images.sources import BUILT_IN
 from records.runs import PROJECT
-from studies.plan import Run, Training
+from studies.plan import Training
+from studies.settings import Run
 
 # Two trainings of several threads each would wait for one another.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")

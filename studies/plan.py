@@ -1,4 +1,4 @@
-"""What the studies ask for, what is on disk already, and what is left to do.
+"""What is on disk already of the runs that are asked for, and what is left to do.
 
     chains = make_plan(all_runs(STUDIES, BASE, range(6), out, seeds=range(1)), others=[])
 
@@ -7,32 +7,13 @@ epochs form a chain, in which each goes on from the checkpoint of the one before
 """
 
 import contextlib
-import itertools
 import shutil
-from argparse import ArgumentTypeError
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from console.errors import InputError
-from console.options import SETTINGS
 from records import runs as records
 from records.files import file_digest, replacing
 from records.runs import DONE, MISSING, Stage, Status, in_words
-
-BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is noise
-
-
-@dataclass(frozen=True)
-class Run:
-    """One setting of a study with one seed: a row of the results, and where its files go."""
-
-    study: str
-    value: float | str
-    settings: dict = field(hash=False)
-    name: str
-    result: Path
-    weight: Path
-    checkpoint: Path
+from studies.settings import BASE_STUDY, Run
 
 
 @dataclass(eq=False)  # two trainings are the same only if they are one
@@ -73,67 +54,6 @@ class Training:
             self.trained = DONE
         else:
             self.tested = DONE
-
-
-def check_studies(studies: dict[str, list], base: dict) -> None:
-    """Refuse studies that cannot be run, before any is; InputError that says what is wrong."""
-    known = ", ".join(SETTINGS)
-    if base.keys() != SETTINGS.keys() or not studies:
-        raise InputError(f"my_script.py must name a study, and in BASE only {known}")
-    asked = [("BASE", *setting) for setting in base.items()]
-    for study, values in studies.items():
-        if changed_by(study) not in SETTINGS or not isinstance(values, list) or not values:
-            needed = f"Change_ with one of {known} and a list of values; for seeds there is --seeds"
-            raise InputError(f"{study!r} in my_script.py must be {needed}")
-        asked += [(study, changed_by(study), value) for value in values]
-    for index, (study, name, value) in enumerate(asked):
-        if not is_readable(name, value):
-            raise InputError(f"{value!r} of {study} in my_script.py cannot be {name}; see --help")
-        if (study, name, value) in asked[:index]:
-            raise InputError(f"{study} in my_script.py lists {value!r} twice; remove one")
-
-
-def changed_by(study: str) -> str:
-    """The setting that a study changes: Change_epochs -> epochs; empty for another name."""
-    return study.removeprefix("Change_") if study.startswith("Change_") else ""
-
-
-def is_readable(name: str, value: object) -> bool:
-    """Whether train.py would read a value from its command line as it is."""
-    try:
-        return SETTINGS[name][0](str(value)) == value
-    except ArgumentTypeError:
-        return False
-
-
-def run_of(out: Path, study: str, value: float | str, folder: str, settings: dict) -> Run:
-    """A run of a study, with its places below a folder."""
-    name = f"{study}/{folder}"
-    weight = out / "weights" / name / "weight.pth"
-    places = out / "result" / name, weight, records.checkpoint_path(weight)
-    return Run(study, value, settings, name, *places)
-
-
-def all_runs(
-    studies: dict[str, list], base: dict, base_seeds: range, out: Path, seeds: range
-) -> list[Run]:
-    """Every run that the studies ask for, those of the base setting first."""
-    runs = [run_of(out, BASE_STUDY, seed, seed, {**base, "seed": seed}) for seed in base_seeds]
-    for study, values in studies.items():
-        for value, seed in itertools.product(values, seeds):
-            settings = {**base, changed_by(study): value, "seed": seed}
-            folder = str(value).replace(".", "_") + f"/seed_{seed}" * (len(seeds) > 1)
-            runs.append(run_of(out, study, value, folder, settings))
-    return runs
-
-
-def folders_of(out: Path, runs: list[Run]) -> list[Path]:
-    """Every folder that a sweep writes to."""
-    folders = {out / "result", out / "weights"}
-    for run in runs:
-        for place in (run.result, run.weight.parent):
-            folders |= {place, place.parent}
-    return sorted(folders)
 
 
 def make_plan(asked_for: list[Run], others: list[Run]) -> list[list[Training]]:

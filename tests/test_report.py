@@ -17,7 +17,7 @@ from records.files import read_csv, write_csv, write_text
 from records.runs import HISTORY_COLUMNS, kept_epoch
 from report import figures, findings, page
 from report.results import Result, settings_of, valid_accuracy_at
-from studies.plan import BASE_STUDY, all_runs
+from studies.settings import BASE_STUDY, all_runs
 
 BASE = {"epochs": 20, "batch_size": 32, "learning_rate": 0.01, "loss_function": "CrossEntropyLoss"}
 SIZES, RATES = [16, 32, 64], [0.001, 0.01, 0.1]
@@ -45,7 +45,8 @@ def make(changes={}, base=SIX, seeds=1, studies=STUDIES) -> tuple:  # noqa: B006
     """Made-up settings by study, and their answer; `changes` are arguments of made() by value."""
     results = []
     for run in all_runs(studies, BASE, range(len(base)), Path("out"), range(seeds)):
-        names = ("base", f"seed {run.value}") if run.study == BASE_STUDY else (run.value,)
+        changed = tuple(run.changed.values())
+        names = ("base", f"seed {changed[0]}") if run.study == BASE_STUDY else changed
         change = {"shift": 0.0} | next((changes[name] for name in names if name in changes), {})
         accuracy = base[run.settings["seed"]] + change.pop("shift")
         results.append(made(run, accuracy, **change))

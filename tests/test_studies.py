@@ -17,7 +17,8 @@ import my_script
 from console.errors import InputError
 from records.files import file_digest, read_csv, read_json
 from studies.children import shell_line
-from studies.plan import Training, check_studies
+from studies.plan import Training
+from studies.settings import check_studies
 
 STUDIES = '{"Change_epochs": [2, 4], "Change_learning_rate": [0.001, 0.01]}'
 SMALL = small(STUDIES, epochs=2)
@@ -140,7 +141,7 @@ def test_a_line_of_a_dry_run_goes_on_after_a_failed_training_without_testing_it(
     assert ended.stdout.split() == ["train", "train", "test"]
 
 
-LISTED = "and a list of values; for seeds there is --seeds"
+LISTED = "for seeds there is --seeds"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,164 @@
+"""What the studies ask for: a run for every setting and seed, and the places of its files.
+
+    runs = all_runs(STUDIES, BASE, base_seeds=range(6), out=Path("out"), seeds=range(1))
+
+A study of one setting is "Change_epochs": [20, 40]. A study of several is a grid, every value of
+one with every value of the other: "Loss_by_rate": {"loss_function": [...], "learning_rate": [...]}.
+"""
+
+import itertools
+import re
+from argparse import ArgumentTypeError
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from console.errors import InputError
+from console.options import SETTINGS
+from records.runs import checkpoint_path
+
+BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is noise
+PREFIX = "Change_"  # of a study of one setting, before the setting's name
+
+Studies = dict[str, list | dict[str, list]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One setting of a study with one seed: a row of the results, and where its files go.
+
+    `changed` holds what its study changes, by the setting's name; `settings` all of them and the
+    seed.
+    """
+
+    study: str
+    changed: dict = field(hash=False)
+    settings: dict = field(hash=False)
+    name: str
+    result: Path
+    weight: Path
+    checkpoint: Path
+
+
+# --- the studies as they are written in my_script.py ------------------------------------------
+
+
+def changes_of(study: str, values: list | dict[str, list]) -> dict[str, list]:
+    """The values that a study gives to each setting that it changes, in its order."""
+    if isinstance(values, dict):
+        return values
+    return {study.removeprefix(PREFIX): values}
+
+
+def is_grid(values: list | dict[str, list]) -> bool:
+    """Whether a study changes several settings at once."""
+    return isinstance(values, dict)
+
+
+def check_studies(studies: Studies, base: dict) -> None:
+    """Refuse studies that cannot be run, before any is; InputError that says what is wrong."""
+    known = ", ".join(SETTINGS)
+    if base.keys() != SETTINGS.keys() or not studies:
+        raise InputError(f"my_script.py must name a study, and in BASE only {known}")
+    for name, value in base.items():
+        check_value("BASE", name, value)
+    for study, values in studies.items():
+        if is_grid(values):
+            check_grid(study, values)
+        elif not study.startswith(PREFIX) or not is_filled_list(values):
+            raise InputError(f"{study!r} in my_script.py must be {needed(known)}")
+        for name, of_setting in changes_of(study, values).items():
+            if name not in SETTINGS:
+                raise InputError(f"{study!r} in my_script.py must be {needed(known)}")
+            check_values(study, name, of_setting)
+
+
+def needed(known: str) -> str:
+    """What a study has to be."""
+    single = f"Change_ with one of {known} and a list of values"
+    return f"{single}, or a name and a dict of such lists; for seeds there is --seeds"
+
+
+def check_grid(study: str, changes: dict[str, list]) -> None:
+    """Refuse a study of several settings whose name or lists will not do."""
+    place = f"{study!r} in my_script.py"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", study) or study.startswith(PREFIX):
+        remedy = "name it with letters, digits and _, and not Change_: its name becomes a folder"
+        raise InputError(f"{place} changes several settings; {remedy}")
+    if len(changes) < 2:
+        remedy = 'write "Change_epochs": [20, 40] for a study of one setting'
+        raise InputError(f"{place} needs at least two settings; {remedy}")
+    for name, values in changes.items():
+        if not isinstance(values, list) or len(values) < 2:
+            remedy = f"give {name} a list of at least two values, or leave it to BASE"
+            raise InputError(f"{place} does not vary {name}; {remedy}")
+
+
+def is_filled_list(values: object) -> bool:
+    """Whether these are the values of a study of one setting."""
+    return isinstance(values, list) and len(values) > 0
+
+
+def check_values(study: str, name: str, values: list) -> None:
+    """Refuse values of a setting that cannot be used or stand there twice."""
+    for index, value in enumerate(values):
+        check_value(study, name, value)
+        if value in values[:index]:
+            raise InputError(f"{study} in my_script.py lists {value!r} twice; remove one")
+
+
+def check_value(study: str, name: str, value: object) -> None:
+    """Refuse a value that train.py would not read from its command line as it is."""
+    try:
+        same = SETTINGS[name][0](str(value)) == value
+    except ArgumentTypeError:
+        same = False
+    if not same:
+        raise InputError(f"{value!r} of {study} in my_script.py cannot be {name}; see --help")
+
+
+# --- the runs --------------------------------------------------------------------------------
+
+
+def all_runs(studies: Studies, base: dict, base_seeds: range, out: Path, seeds: range) -> list[Run]:
+    """Every run that the studies ask for, those of the base setting first."""
+    runs = []
+    for seed in base_seeds:
+        settings = {**base, "seed": seed}
+        runs.append(run_of(out, BASE_STUDY, str(seed), {"seed": seed}, settings))
+    for study, values in studies.items():
+        for changed in combinations(changes_of(study, values)):
+            for seed in seeds:
+                folder = folder_of(changed)
+                if len(seeds) > 1:
+                    folder = f"{folder}/seed_{seed}"
+                settings = {**base, **changed, "seed": seed}
+                runs.append(run_of(out, study, folder, changed, settings))
+    return runs
+
+
+def combinations(changes: dict[str, list]) -> list[dict]:
+    """Every value of each setting with every value of the others."""
+    products = itertools.product(*changes.values())
+    return [dict(zip(changes, values, strict=True)) for values in products]
+
+
+def folder_of(changed: dict) -> str:
+    """A setting's folder below that of its study: one level for each setting that it changes."""
+    return "/".join(str(value).replace(".", "_") for value in changed.values())
+
+
+def run_of(out: Path, study: str, folder: str, changed: dict, settings: dict) -> Run:
+    """A run of a study, with its places below a folder."""
+    name = f"{study}/{folder}"
+    weight = out / "weights" / name / "weight.pth"
+    result = out / "result" / name
+    return Run(study, changed, settings, name, result, weight, checkpoint_path(weight))
+
+
+def folders_of(out: Path, runs: list[Run]) -> list[Path]:
+    """Every folder that a sweep writes to."""
+    folders = {out / "result", out / "weights"}
+    for run in runs:
+        for place in (run.result, run.weight.parent):
+            folders |= {place, place.parent}
+    return sorted(folders)
