@@ -80,10 +80,18 @@ def open_cache(folder: Path, image_size: int) -> Data | None:
     if images is None:
         if was_there:  # it appears whole or not at all, so it has been damaged
             shutil.rmtree(folder, ignore_errors=True)
+            refuse_foreign(folder)
         return None
     targets = np.array(index.pop("targets"), dtype=np.int64)
     splits = {part: np.array(at, dtype=np.int64) for part, at in index.pop("splits").items()}
     return Data(images, targets, splits, **index)
+
+
+def refuse_foreign(folder: Path) -> None:
+    """InputError if a cache can neither be read nor removed, since another user made it."""
+    if folder.exists():
+        remedy = "have its owner make it readable, or name a folder of your own: XDG_CACHE_HOME"
+        raise InputError(f"{folder} (decoded images) cannot be read; {remedy}")
 
 
 def load_pictures(places: list[Path], weight: dict, skip_bad: bool) -> Data:

@@ -54,13 +54,15 @@ def building(folder: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):  # it may just have become a cache
             if time.time() - old.stat().st_mtime > ABANDONED_SECONDS:
                 shutil.rmtree(old)
-    work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    holder = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    work = holder / "decoded"  # readable as the user's other files are, which mkdtemp's are not
+    work.mkdir()
     try:
         yield work
         with contextlib.suppress(OSError):  # another program was faster
             work.rename(folder)
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(holder, ignore_errors=True)
 
 
 def decode_into(path: Path, items: list[Item], image_size: int) -> tuple[list[Item], list[str]]:

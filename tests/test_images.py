@@ -280,3 +280,25 @@ def test_cifar10_is_read_in_its_own_layout_and_a_missing_network_is_said(tmp_pat
     assert data.targets[data.names.index("test/00002")] == 1
     tested_cat = pixels[1].reshape(3, 32, 32).transpose(1, 2, 0)
     assert np.array_equal(data.images[data.names.index("test/00001")], tested_cat)
+
+
+def test_a_cache_that_can_neither_be_read_nor_removed_is_one_line(photos, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    load(photos)
+    [folder] = (tmp_path / "cache" / "cnn_experiments").iterdir()
+    (folder / "index.json").write_bytes(b"")
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # as for another user's
+    with pytest.raises(InputError, match="cannot be read; have its owner make it readable"):
+        load(photos)
+
+
+def test_a_cache_is_readable_for_all_whom_the_user_lets_read(photos, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    before = os.umask(0o027)
+    try:
+        load(photos)
+    finally:
+        os.umask(before)
+    [folder] = (tmp_path / "cache" / "cnn_experiments").iterdir()
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (folder, *folder.iterdir())}
+    assert modes == {folder.name: "0o750", "images": "0o640", "index.json": "0o640"}
