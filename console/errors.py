@@ -9,9 +9,11 @@ if __name__ == "__main__":
     run_program(main)
 """
 
+import ctypes
 import errno
 import gc
 import os
+import select
 import signal
 import sys
 import threading
@@ -20,6 +22,7 @@ from collections.abc import Callable
 from console.cores import wait_politely
 
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
+PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a parent's end sends
 REMEDIES = {
     (errno.ENOSPC, errno.EDQUOT): "free some space and run the same command again",
     (errno.EACCES, errno.EPERM, errno.EROFS): "change its permissions or name another place",
@@ -35,11 +38,14 @@ class InputError(Exception):
 def before_imports() -> None:
     """Until run_program, Ctrl-C just ends the program, and no garbage is looked for (0.15 s).
 
-    Threads that packages start wait politely.
+    Threads that packages start wait politely; a child ends with its parent from here on.
     """
     wait_politely()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.disable()
+    fill_closed_streams()
+    if os.environ.get(STDIN_IS_PARENT):
+        end_with_parent()
 
 
 def run_program(main: Callable[[], int]) -> None:
@@ -49,8 +55,6 @@ def run_program(main: Callable[[], int]) -> None:
     gc.enable()
     # Names of files may hold any bytes; what is printed is there however the program ends.
     sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
-    if os.environ.get(STDIN_IS_PARENT):
-        threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         status = main()
         sys.stdout.flush()
@@ -79,7 +83,27 @@ def complain(message: str) -> int:
     return 2
 
 
+def fill_closed_streams() -> None:
+    """Open standard streams that were closed (`>&-`), else the next file would get their number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w"))
+
+
 def end_with_parent() -> None:
+    """Have this program end when its parent does, which holds the other end of standard input."""
+    if sys.platform == "linux":
+        # The kernel does it at once; the thread below waits while torch is being loaded.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if select.select([0], [], [], 0)[0]:  # nothing is ever written to it: it was closed before
+        os._exit(1)
+    threading.Thread(target=wait_for_parents_end, daemon=True).start()
+
+
+def wait_for_parents_end() -> None:
     """Wait until the parent's end of the pipe on standard input closes, then end at once."""
     while os.read(0, 1):
         pass

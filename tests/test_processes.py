@@ -1,9 +1,11 @@
 """One training on several processes is the same experiment as on one."""
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -76,3 +78,42 @@ def test_processes_that_see_other_images_end_before_the_first_step(more, photos,
     errors = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and "(process 1: images); give every process the same" in errors[0]
     assert not (tmp_path / "r").exists(), "nothing was trained"
+
+
+CHILD = """
+from console.errors import before_imports
+before_imports()
+print(os.getpid(), flush=True)
+sum(range(10**9))  # some ten seconds: as a long import does, it lets no other thread of Python run
+"""
+PARENT = """
+import os, subprocess, sys
+child = [sys.executable, "-c", "import os" + sys.argv[1]]
+os.environ["CNN_STDIN_IS_PARENT"] = "1"
+subprocess.Popen(child, stdin=subprocess.PIPE).wait()
+"""
+
+
+def test_a_child_ends_with_its_parent_from_its_first_moment_on():
+    command = [sys.executable, "-c", PARENT, CHILD]
+    parent = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+    child = Path("/proc", parent.stdout.readline().strip())
+    parent.kill()
+    parent.communicate()
+    killed = time.monotonic()
+    wait_for(lambda: not child.exists() or not (child / "cmdline").read_bytes())
+    assert time.monotonic() - killed < 1
+
+
+PROGRAM = """
+from console.errors import *
+before_imports()
+run_program(lambda: print("text") or os.fstat(0).st_ino * 0)
+"""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_standard_stream_stops_nothing(closed):
+    line = shlex.join([sys.executable, "-c", PROGRAM])
+    ended = subprocess.run(["sh", "-c", f"{line} {closed}"], cwd=PROJECT, capture_output=True)
+    assert (ended.returncode, ended.stderr) == (0, b"")
