@@ -1,35 +1,36 @@
-"""Helpers of all tests: tiny image folders, and the programs called in or as a process."""
+"""Helpers of all tests: tiny image folders, and the programs called in this process."""
 
 import contextlib
 import functools
-import importlib
 import io
 import os
 import runpy
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections import namedtuple
-from collections.abc import Callable, Iterable
-from multiprocessing import Process, get_context
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import IO
 
 import numpy as np
 import pytest
+from forks import (  # noqa: F401 (tests take them from here)
+    PROJECT,
+    ROOMS,
+    Ended,
+    fork,
+    fork_children,
+    run_fork,
+    run_process,
+    run_sweep,
+)
 from PIL import Image
 
-PROJECT = Path(__file__).resolve().parent.parent
-ROOMS = ("console", "records", "images", "training", "studies", "report")
 sys.path.insert(0, str(PROJECT))
 WITH_GPU = dict(os.environ)  # of processes that are to see a GPU: the tests fork, CUDA does not
 os.environ |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""}
 CACHE = tempfile.TemporaryDirectory()  # not the user's; deleted at the end
 os.environ["XDG_CACHE_HOME"] = CACHE.name
-Ended = namedtuple("Ended", "status out err")  # how a program ended
 
 
 def noise(seed: int, size: int = 20) -> np.ndarray:  # a random picture for every seed
@@ -70,63 +71,6 @@ def call():  # call("train", ...) runs a program in this process, which saves th
         return Ended(ended.value.code, *(each.buffer.getvalue().decode() for each in streams))
 
     return run
-
-
-def run_process(program: Path, *arguments: object, **options: object) -> Ended:  # as a user does
-    command = [sys.executable, str(program), *map(str, arguments)]
-    ended = subprocess.run(command, timeout=120, capture_output=True, text=True, **options)
-    return Ended(ended.returncode, ended.stdout, ended.stderr)
-
-
-def run_fork(program: Path, *arguments: object, before: Callable = int) -> Ended:
-    """Run a script, and `before` it, in a forked process: torch is there already."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        child = fork(program, arguments, out, err, before=before)
-        child.join()
-        return Ended(child.exitcode, *(file.seek(0) or file.read() for file in (out, err)))
-
-
-def fork(program: Path, arguments: Iterable, *streams: IO, before: Callable = int) -> Process:
-    def run() -> None:  # with the project's modules imported anew
-        sys.stdout, sys.stderr = streams
-        for name in list(sys.modules):
-            if name.split(".")[0] in (*ROOMS, "model", "losses", "dataset"):
-                del sys.modules[name]
-        folder = program.parent.parent if program.parent.name in ROOMS else program.parent
-        sys.path[0], sys.argv = str(folder), [str(program), *map(str, arguments)]
-        before()
-        runpy.run_path(str(program), run_name="__main__")
-
-    for package in ("torch._dynamo", "torchvision.models", "matplotlib.figure"):
-        importlib.import_module(package)  # once for all forks
-    child = get_context("fork").Process(target=run)
-    child.start()
-    return child
-
-
-def run_sweep(project: Path, *arguments: object) -> Ended:  # its programs in forked processes too
-    return run_fork(project / "my_script.py", *arguments, before=fork_children)
-
-
-def fork_children() -> None:  # the programs that this process would start
-    from studies import children
-
-    def run(command: list[str], cwd: Path, **_: object) -> subprocess.CompletedProcess:
-        program = cwd / f"{command[2].replace('.', '/')}.py"  # of python -m
-        return subprocess.CompletedProcess(command, *run_fork(program, *command[3:]))
-
-    children.subprocess = SimpleNamespace(Popen=ForkedChild, run=run, PIPE=None, STDOUT=None)
-
-
-class ForkedChild:  # what studies/children.py needs of subprocess.Popen
-    def __init__(self, command: list[str], stdout: IO, **_: object) -> None:
-        text = io.TextIOWrapper(stdout, write_through=True)
-        self.process, self.stdin = fork(Path(command[1]), command[2:], text, text), io.BytesIO()
-        self.terminate, self.wait = self.process.terminate, self.process.join
-
-    def poll(self) -> int | None:
-        self.returncode = self.process.exitcode
-        return self.returncode
 
 
 def refused(ended: Ended) -> str:  # the line in which a program refused to go on

@@ -1,0 +1,128 @@
+"""The project's programs in forked processes of the tests: torch is imported there already.
+
+    ended = run_fork(PROJECT / "train.py", "--epochs", 2)
+    ended = run_sweep(project, "--data", photos)        # train.py and test.py are forked too
+
+Importing torch takes two seconds; a suite that starts a hundred programs would wait for it a
+hundred times. A fork runs the script as Python does: with the project's modules imported anew
+from the script's own folder, its own arguments and streams, its own exit status, and signals
+that reach it alone. What a fork shares with the tests is only what packages have imported. Tests
+in which the process itself is the point (kills, torchrun, GNU parallel) start real ones:
+run_process.
+"""
+
+import importlib
+import io
+import runpy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from multiprocessing import get_context
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import IO, NamedTuple
+
+PROJECT = Path(__file__).resolve().parent.parent
+ROOMS = ("console", "records", "images", "training", "studies", "report")
+PACKAGES = ("torch._dynamo", "torchvision.models", "matplotlib.figure")  # imported once for all
+
+
+class Ended(NamedTuple):
+    """How a program ended: exit status, standard output, standard error."""
+
+    status: int
+    out: str
+    err: str
+
+
+def run_process(program: Path, *arguments: object, **options: object) -> Ended:
+    """Run a script in a process of its own, as a user does."""
+    command = [sys.executable, str(program), *map(str, arguments)]
+    ended = subprocess.run(command, timeout=120, capture_output=True, text=True, **options)
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+def run_fork(
+    program: Path, *arguments: object, before: Callable[[], object] | None = None
+) -> Ended:
+    """Run a script in a forked process; `before` is called there first."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        child = fork(program, arguments, out, err, before)
+        child.join()
+        out.seek(0)
+        err.seek(0)
+        return Ended(child.exitcode, out.read(), err.read())
+
+
+def run_sweep(project: Path, *arguments: object) -> Ended:
+    """Run a project's my_script.py in a forked process, and what it starts in others."""
+    return run_fork(project / "my_script.py", *arguments, before=fork_children)
+
+
+def fork(
+    program: Path,
+    arguments: Iterable[object],
+    out: IO[str],
+    err: IO[str],
+    before: Callable[[], object] | None = None,
+) -> ForkProcess:
+    """Start a script in a forked process."""
+
+    def run() -> None:
+        sys.stdout, sys.stderr = out, err
+        forget_project()
+        sys.path[0] = str(folder_of(program))
+        sys.argv = [str(program), *map(str, arguments)]
+        if before:
+            before()
+        runpy.run_path(str(program), run_name="__main__")
+
+    for package in PACKAGES:
+        importlib.import_module(package)
+    child = get_context("fork").Process(target=run)
+    child.start()
+    return child
+
+
+def forget_project() -> None:
+    """Have the project's modules imported anew, from whichever copy the script belongs to."""
+    for name in list(sys.modules):
+        if name.split(".")[0] in (*ROOMS, "model", "losses", "dataset"):
+            del sys.modules[name]
+
+
+def folder_of(program: Path) -> Path:
+    """The folder of the project that a script or a room's module belongs to."""
+    if program.parent.name in ROOMS:
+        return program.parent.parent
+    return program.parent
+
+
+# --- the children of a forked sweep ----------------------------------------------------------
+
+
+def fork_children() -> None:
+    """In a forked sweep: have studies/children.py fork what it would start."""
+    from studies import children
+
+    def run(command: list[str], cwd: Path, **_: object) -> subprocess.CompletedProcess:
+        program = cwd / f"{command[2].replace('.', '/')}.py"  # of python -m
+        return subprocess.CompletedProcess(command, *run_fork(program, *command[3:]))
+
+    children.subprocess = SimpleNamespace(Popen=ForkedChild, run=run, PIPE=None, STDOUT=None)
+
+
+class ForkedChild:
+    """What studies/children.py needs of subprocess.Popen."""
+
+    def __init__(self, command: list[str], stdout: IO, **_: object) -> None:
+        text = io.TextIOWrapper(stdout, write_through=True)
+        self.process = fork(Path(command[1]), command[2:], text, text)
+        self.stdin = io.BytesIO()
+        self.terminate, self.wait = self.process.terminate, self.process.join
+
+    def poll(self) -> int | None:
+        self.returncode = self.process.exitcode
+        return self.returncode
