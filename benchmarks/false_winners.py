@@ -37,7 +37,7 @@ def answer(replicas: Replicas, seeds: int) -> set[str]:
         name: random.choices(shares, k=max(seeds, BASE_SEEDS) if name == "base" else seeds)
         for name, shares in replicas.items()
     }
-    return {name for name, row in compare_with_base(drawn, "base").items() if row.beyond_noise}
+    return {name for name, row in compare_with_base(drawn, "base").items() if row.named}
 
 
 def without_difference(base: list[float], others: int, noisier: bool) -> Replicas:

@@ -17,8 +17,8 @@ import numpy as np
 from replicas import is_base, read_replicas
 
 from report.comparison import Row, compare_with_base, pooled_noise, t_quantile
-from report.findings import best_guess, convergence, overfits, swing_of
-from report.results import Result, settings_of
+from report.results import Result
+from report.rules import LOST, Chance, End, convergence, overfits, swing_of
 
 EPOCHS, BATCH = "Change_epochs/", "Change_batch_size/"
 RATE, LOSS = "Change_learning_rate/", "Change_loss_function/"
@@ -69,7 +69,7 @@ def against(runs: Runs, reference: str, measure: Measure) -> dict[str, Row]:
 
 def verdict(rows: list[Row], sign: int) -> str:
     """Whether all differences have the claimed sign beyond noise, or one the other sign."""
-    signs = [row.beyond_noise * (1 if row.difference > 0 else -1) * sign for row in rows]
+    signs = [row.named * (1 if row.difference > 0 else -1) * sign for row in rows]
     if min(signs) > 0:
         return "confirmed"
     return "contradicted" if min(signs) < 0 else "not told apart"
@@ -96,7 +96,7 @@ def print_share(claim: str, truths: list[bool], words: str) -> None:
 
 def print_numbers(runs: Runs) -> None:
     """The original's accuracies: could its one run be one of ours, on other test images?"""
-    noise = pooled_noise([[test(run) for run in results] for results in runs.values()])
+    noise = pooled_noise([[test(run) for run in results] for results in runs.values()]).noise
     for name, key, reported in NUMBERS:
         accuracies = [test(result) for result in runs[key]]
         mean, images = fmean(accuracies), runs[key][0].test["test_images"]
@@ -118,7 +118,7 @@ def print_epochs(runs: Runs) -> None:
         results = runs[EPOCHS + number]
         rises = [100 * (run.history[-1, 2] / run.history[:, 2].min() - 1) for run in results]
         words = f"the loss ends {fmean(rises):.0f} % above its minimum"
-        truths = [overfits(*settings_of([result])) for result in results]
+        truths = [overfits(result) for result in results]
         print_share(f"{number} epochs overfit", truths, words)
     longer = ("base", [f"{EPOCHS}80"])
     print_order("80 epochs test better than 20 (kept)", runs, longer, 1, test)
@@ -137,9 +137,10 @@ def print_rates(runs: Runs) -> None:
     print_order("0.01 tests best (0.001; 0.1)", runs, ("base", [slow, fast]), -1, test)
     first = runs["base"][0].train
     images = round(first["train_images"] / 4)  # 20 % were held out of the training images
-    ends = [convergence(result, best_guess(0.5, images)) for result in runs[fast]]
-    words = ", ".join(f"{end} {count}×" for end, count in Counter(ends).items())
-    bad = [end in ("diverged", "did not learn", "unstable") for end in ends]
+    chance = Chance(0.5, images, 0.5, runs["base"][0].test["test_images"])
+    ends = [convergence(result, chance) for result in runs[fast]]
+    words = ", ".join(f"{end.value} {count}×" for end, count in Counter(ends).items())
+    bad = [end in (*LOST, End.UNSTABLE) for end in ends]
     print_share("0.1 oscillates and does not converge", bad, words)
 
 

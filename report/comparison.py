@@ -1,49 +1,67 @@
 """Every setting held against the base: what differs beyond the noise of training.
 
     rows = compare_with_base({"base": [0.75, 0.76], "0.1": [0.6]}, "base")
-    rows["0.1"].beyond_noise
+    rows["0.1"].verdict
 
 The base is fixed beforehand, so nothing is picked by looking. Only numbers come in: shares of
-test images that are right, one for each seed.
+test images that are right, one for each seed. docs/comparison.md says why the rule is as it is.
 """
 
-import bisect
 import functools
 import math
 from collections.abc import Iterable
-from statistics import fmean, median, stdev, variance
+from statistics import NormalDist, fmean, median, stdev, variance
 from typing import NamedTuple
 
-ALPHA = 0.05  # of all answers in which no setting differs, the share that names one
+BETTER, WORSE, ALIKE, OPEN = "better", "worse", "alike", "open"
+# How often an answer without any difference names one, at one look: with one seed of a setting,
+# and with each seed that is added. All looks together stay below 5 %.
+FIRST_LOOK, LATER_LOOK = 0.016, 0.01
+SMALL = 0.02  # settings that are known to be this close to the base are alike
 FAR = 3.0  # times the median scatter, or a third of it: such a setting is left out of the pool
-NOISIER = 1.5  # times the pooled variance: such a setting is judged by its own
-POWER = 0.8  # share of studies in which a difference "would be seen"
+NOISIER = 0.05  # p of an F test below which a setting is judged by its own variance
+ADDED = 2  # degrees of the pooled noise that are mixed into a setting's own variance
+POWER = 0.8  # share of studies in which a difference "would be found"
+NORMAL = NormalDist()
 
 
 class Row(NamedTuple):
-    """A setting against the base, in shares; `low` and `high` hold for all rows at once (95 %)."""
+    """A setting against the base, in shares.
 
+    `deviation` is that between seeds, None with a single one. `low` and `high` are the ends of
+    an interval of the difference that holds for all settings, and all numbers of seeds, at once.
+    """
+
+    mean: float
+    deviation: float | None
+    seeds: int
     difference: float
     low: float
     high: float
-    p: float
-    beyond_noise: bool
+    verdict: str
 
     @property
-    def verdict(self) -> str:
-        word = "better" if self.difference > 0 else "worse"
-        return word if self.beyond_noise else "not told apart"
+    def named(self) -> bool:
+        """Whether it differs from the base beyond noise."""
+        return self.verdict in (BETTER, WORSE)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it rests on one training: then its noise is lent by the others."""
+        return self.seeds == 1
 
 
-def points(difference: float) -> str:
-    """A difference of shares for a reader, in points: -0.012 -> −1.2."""
-    return f"{100 * difference:+.1f}".replace("-", "−")
+class Mean(NamedTuple):
+    """The mean of a setting over its seeds, with its 95 % interval, in shares.
 
+    `deviation` is None with a single seed, `low` and `high` are None where no noise is known.
+    """
 
-def mean_of(shares: list[float]) -> str:
-    """The mean over seeds for a reader, of several with their deviation: 75.6% ± 1.8."""
-    spread = f" ± {100 * stdev(shares):.1f}" if len(shares) > 1 else ""
-    return f"{fmean(shares):.1%}{spread}"
+    mean: float
+    deviation: float | None
+    seeds: int
+    low: float | None
+    high: float | None
 
 
 class Noise(NamedTuple):
@@ -53,43 +71,90 @@ class Noise(NamedTuple):
     degrees: int
 
 
-def compare_with_base(accuracies: dict[str, list[float]], base: str) -> dict[str, Row]:
-    """Test every setting against `base`, whose name is one of `accuracies`.
+class Pool(NamedTuple):
+    """The noise of all settings whose variance lies from `smallest` to `largest`."""
 
-    Differences of means by Student's t with the pooled variance (`noise_of`), p corrected over
-    all settings by Holm's method (1979, Scand. J. Stat. 6:65), intervals by Bonferroni's.
-    ValueError where the noise cannot be known: no setting has two seeds that differ.
+    noise: Noise
+    smallest: float
+    largest: float
+
+
+def points(difference: float) -> str:
+    """A difference of shares for a reader, in points: -0.012 -> −1.2."""
+    return f"{100 * difference:+.1f}".replace("-", "−")
+
+
+def mean_of(shares: list[float]) -> str:
+    """The mean over seeds for a reader, of several with their deviation: 75.6% ± 1.8."""
+    if len(shares) == 1:
+        return f"{shares[0]:.1%}"
+    return f"{fmean(shares):.1%} ± {100 * stdev(shares):.1f}"
+
+
+# --- the rule --------------------------------------------------------------------------------
+
+
+def compare_with_base(
+    accuracies: dict[str, list[float]], base: str, close: float = SMALL
+) -> dict[str, Row]:
+    """Hold every setting against `base`, whose name is one of `accuracies`.
+
+    Differences of means by Student's t (`standard_error`), corrected over all settings by
+    Bonferroni's method. A setting is better or worse where its interval leaves out zero, alike
+    where the interval lies within `close`, else open. ValueError where the noise cannot be
+    known: no setting has two seeds that differ.
     """
-    pool, tests = pooled_noise(accuracies.values()), {}
-    for name in accuracies.keys() - {base}:
-        difference = fmean(accuracies[name]) - fmean(accuracies[base])
-        error, degrees = standard_error(accuracies[name], accuracies[base], pool)
-        half = t_quantile(ALPHA / (len(accuracies) - 1), degrees) * error
-        tests[name] = t_test(difference / error, degrees), difference, half
-    rows, highest = {}, 0.0
-    for rank, name in enumerate(sorted(tests, key=tests.get)):
-        p, difference, half = tests[name]
-        highest = max(highest, min(1.0, (len(tests) - rank) * p))
-        rows[name] = as_row(difference, half, highest)
-    return {name: rows[name] for name in accuracies if name != base}
+    pool = pooled_noise(accuracies.values())
+    comparisons = len(accuracies) - 1
+    rows = {}
+    for name, sample in accuracies.items():
+        if name == base:
+            continue
+        difference = fmean(sample) - fmean(accuracies[base])
+        error, degrees = standard_error(sample, accuracies[base], pool)
+        half = t_quantile(share_of_look(len(sample)) / comparisons, degrees) * error
+        low, high = difference - half, difference + half
+        verdict = verdict_of(low, high, close)
+        mean, deviation, seeds = fmean(sample), deviation_of(sample), len(sample)
+        rows[name] = Row(mean, deviation, seeds, difference, low, high, verdict)
+    return rows
 
 
-def as_row(difference: float, half: float, p: float) -> Row:
-    """A row whose interval, clipped to possible differences, agrees with its corrected p.
+def share_of_look(seeds: int) -> float:
+    """The part of the 5 % that is spent on the look at a setting with so many seeds."""
+    return FIRST_LOOK if seeds == 1 else LATER_LOOK
 
-    Holm's test is a little sharper than Bonferroni's intervals: where it alone names a difference,
-    the interval ends at zero.
-    """
-    low, high = max(-1.0, difference - half), min(1.0, difference + half)
-    if p < ALPHA:
-        low, high = (max(0.0, low), high) if difference > 0 else (low, min(0.0, high))
-    return Row(difference, low, high, p, p < ALPHA)
+
+def verdict_of(low: float, high: float, close: float) -> str:
+    """What an interval of the difference from the base says."""
+    if low > 0:
+        return BETTER
+    if high < 0:
+        return WORSE
+    if -close <= low and high <= close:
+        return ALIKE
+    return OPEN
+
+
+def deviation_of(sample: list[float]) -> float | None:
+    """The standard deviation between seeds, if there are several."""
+    return stdev(sample) if len(sample) > 1 else None
+
+
+def mean_with_interval(sample: list[float], pool: Pool | None) -> Mean:
+    """The mean over seeds; its interval, from 0 to 1, is Student's t with the setting's noise."""
+    mean, low, high = fmean(sample), None, None
+    if pool:
+        noise = noise_of(sample, pool)
+        half = t_quantile(0.05, noise.degrees) * math.sqrt(noise.variance / len(sample))
+        low, high = max(0.0, mean - half), min(1.0, mean + half)
+    return Mean(mean, deviation_of(sample), len(sample), low, high)
 
 
 # --- noise -----------------------------------------------------------------------------------
 
 
-def pooled_noise(samples: Iterable[list[float]]) -> Noise:
+def pooled_noise(samples: Iterable[list[float]]) -> Pool:
     """The variance between seeds, pooled over all settings that have at least two.
 
     Left out are settings whose standard deviation is more than FAR times the median one or less
@@ -97,93 +162,198 @@ def pooled_noise(samples: Iterable[list[float]]) -> Noise:
     those that learned with none would narrow it. ValueError if there is no noise to be known.
     """
     noises = [Noise(variance(sample), len(sample) - 1) for sample in samples if len(sample) > 1]
-    scatters = [math.sqrt(noise.variance) for noise in noises]
-    if not any(scatters):
-        why = "the seeds of a setting do not differ" if noises else "no setting has two seeds"
-        raise ValueError(why)
-    middle = median(filter(None, scatters))
+    if not noises:
+        raise ValueError("no setting has two seeds")
+    scatters = [math.sqrt(noise.variance) for noise in noises if noise.variance]
+    if not scatters:
+        raise ValueError("the seeds of a setting do not differ")
+    middle = median(scatters)
     usual = [noise for noise in noises if 1 / FAR <= math.sqrt(noise.variance) / middle <= FAR]
     degrees = sum(noise.degrees for noise in usual)
-    return Noise(sum(noise.variance * noise.degrees for noise in usual) / degrees, degrees)
+    total = sum(noise.variance * noise.degrees for noise in usual)
+    variances = [noise.variance for noise in usual]
+    return Pool(Noise(total / degrees, degrees), min(variances), max(variances))
 
 
-def noise_of(sample: list[float], pool: Noise) -> Noise:
+def noise_of(sample: list[float], pool: Pool) -> Noise:
     """The noise by which a setting is judged: the pooled one, or its own if that is larger.
 
-    A setting that scatters more than the others must not profit from their variance.
+    A setting that scatters more than the others (F test) must not profit from their calm. Its
+    own variance, known from few seeds, is steadied by ADDED degrees of the pooled one.
     """
-    if len(sample) > 1 and variance(sample) > NOISIER * pool.variance:
-        return Noise(variance(sample), len(sample) - 1)
-    return pool
+    if len(sample) == 1:
+        return pool.noise
+    own, degrees = variance(sample), len(sample) - 1
+    others = noise_of_others(own, degrees, pool)
+    if f_test(own / others.variance, degrees, others.degrees) >= NOISIER:
+        return pool.noise
+    mixed = own * degrees + pool.noise.variance * ADDED
+    return Noise(mixed / (degrees + ADDED), degrees + ADDED)
 
 
-def standard_error(sample: list[float], base: list[float], pool: Noise) -> tuple[float, int]:
-    """Standard error of the difference of two means, and its degrees of freedom.
+def noise_of_others(own: float, degrees: int, pool: Pool) -> Noise:
+    """The pooled noise without a setting of this variance; with it, where it is the only one."""
+    is_pooled = pool.smallest <= own <= pool.largest
+    left = pool.noise.degrees - degrees
+    if not is_pooled or left == 0:
+        return pool.noise
+    return Noise((pool.noise.variance * pool.noise.degrees - own * degrees) / left, left)
+
+
+def standard_error(sample: list[float], base: list[float], pool: Pool) -> tuple[float, int]:
+    """Standard error of the difference of two means, and its degrees of freedom."""
+    one, other = noise_of(sample, pool), noise_of(base, pool)
+    return combined_error(one, len(sample), other, len(base), pool.noise)
+
+
+def combined_error(
+    one: Noise, seeds: int, other: Noise, other_seeds: int, pooled: Noise
+) -> tuple[float, int]:
+    """Standard error of a difference and its degrees.
 
     Two different variances: Welch (1938, Biometrika 29:350) and Satterthwaite, rounded down.
     """
-    one, other = noise_of(sample, pool), noise_of(base, pool)
-    first, second = one.variance / len(sample), other.variance / len(base)
-    degrees = pool.degrees
-    if one != pool or other != pool:
-        parts = first**2 / one.degrees + second**2 / other.degrees
-        degrees = max(1, math.floor((first + second) ** 2 / parts))
-    return math.sqrt(first + second), degrees
+    first, second = one.variance / seeds, other.variance / other_seeds
+    error = math.sqrt(first + second)
+    if one == other == pooled:
+        return error, pooled.degrees
+    parts = first**2 / one.degrees + second**2 / other.degrees
+    return error, max(1, math.floor((first + second) ** 2 / parts))
 
 
-# --- what could have been seen ---------------------------------------------------------------
+# --- what could have been found --------------------------------------------------------------
 
 
-def named_from(noise: Noise, seeds: int, base_seeds: int, comparisons: int) -> float:
-    """The smallest difference of two measured means that is named, even alone, in such a study."""
-    error = math.sqrt(noise.variance * (1 / seeds + 1 / base_seeds))
-    return t_quantile(ALPHA / comparisons, noise.degrees) * error
+class Case(NamedTuple):
+    """How a comparison may turn out to be judged: in which share of studies, from which limit on.
+
+    `limit` is the smallest difference that is named, both in pooled standard deviations.
+    """
+
+    share: float
+    limit: float
 
 
-def seen_from(noise: Noise, seeds: int, base_seeds: int, comparisons: int) -> float:
-    """The smallest true difference that is named in a share POWER of studies of this size."""
-    error = math.sqrt(noise.variance * (1 / seeds + 1 / base_seeds))
-    margin = t_quantile(2 * (1 - POWER), noise.degrees) * error
-    return named_from(noise, seeds, base_seeds, comparisons) + margin
+def found_from(noise: Noise, seeds: int, base_seeds: int, comparisons: int) -> float:
+    """The smallest true difference that is named in a share POWER of studies of this size.
+
+    `noise` is taken for the true one, known anew in each study with as many degrees.
+    """
+    error = math.sqrt(1 / seeds + 1 / base_seeds)
+    cases = cases_of(noise.degrees, seeds, base_seeds, comparisons)
+    low, high = 0.0, 3 * max(case.limit for case in cases) + 3 * error
+    for _ in range(30):
+        middle = (low + high) / 2
+        if chance_to_find(middle, error, cases, noise.degrees) < POWER:
+            low = middle
+        else:
+            high = middle
+    return high * math.sqrt(noise.variance)
 
 
-def seeds_to_see(difference: float, noise: Noise, base_seeds: int, comparisons: int) -> int:
-    """How many seeds of every setting, up to 1000, let a true difference of this size be seen."""
+def cases_of(degrees: int, seeds: int, base_seeds: int, comparisons: int) -> list[Case]:
+    """The ways to be judged of a setting that scatters as the others do.
 
-    def is_seen(seeds: int) -> bool:
-        base = max(seeds, base_seeds, 2)
-        planned = Noise(noise.variance, comparisons * (seeds - 1) + base - 1)
-        return seen_from(planned, seeds, base, comparisons) <= difference
+    With several seeds a share NOISIER of settings, and of bases, looks noisier by chance.
+    """
+    usual = Noise(1.0, degrees)
+    ways = [(1.0, usual, usual)]
+    if seeds > 1:
+        noisy, noisy_base = (
+            noisier_by_chance(seeds, degrees),
+            noisier_by_chance(base_seeds, degrees),
+        )
+        ways = [(1 - 2 * NOISIER, usual, usual)]
+        ways += [(NOISIER, noisy, usual), (NOISIER, usual, noisy_base)]
+    cases = []
+    for share, noise, base_noise in ways:
+        error, known = combined_error(noise, seeds, base_noise, base_seeds, usual)
+        quantile = t_quantile(share_of_look(seeds) / comparisons, known)
+        cases.append(Case(share, quantile * error))
+    return cases
 
-    return 1 + bisect.bisect_left(range(1, 1000), True, key=is_seen)
+
+def noisier_by_chance(seeds: int, degrees: int) -> Noise:
+    """The noise of a setting that just looks noisier than a pool of variance 1 does."""
+    own = f_quantile(NOISIER, seeds - 1, degrees - seeds + 1)
+    return Noise((own * (seeds - 1) + ADDED) / (seeds - 1 + ADDED), seeds - 1 + ADDED)
+
+
+def chance_to_find(difference: float, error: float, cases: list[Case], degrees: int) -> float:
+    """The chance that a true difference is named, both in pooled standard deviations.
+
+    The mean over what the pooled deviation, a chi variable, may turn out to be.
+    """
+    width = 5 / math.sqrt(2 * degrees)
+    scatters = [1 + width * step / 40 for step in range(-40, 61)]
+    total = found = 0.0
+    for scatter in scatters:
+        if scatter <= 0:
+            continue
+        weight = math.exp((degrees - 1) * math.log(scatter) - degrees * (scatter**2 - 1) / 2)
+        total += weight
+        for case in cases:
+            beyond = NORMAL.cdf((difference - case.limit * scatter) / error)
+            found += weight * case.share * beyond
+    return found / total
 
 
 # --- distributions ---------------------------------------------------------------------------
 
 
-def t_test(t: float, degrees: int) -> float:
-    """Two-sided p of Student's t.
-
-    Exact for whole degrees: finite sums (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
-    """
-    angle, odd = math.atan2(abs(t), math.sqrt(degrees)), degrees % 2
-    cosine = math.cos(angle)
-    term = total = cosine if odd else 1.0
-    for k in range(2 + odd, degrees - 1, 2):
-        term *= (k - 1) / k * cosine**2
-        total += term
-    inside = math.sin(angle) * (total if degrees > 1 else 0.0)
-    return max(0.0, 1 - (2 / math.pi * (angle + inside) if odd else inside))
+def f_test(ratio: float, first: int, second: int) -> float:
+    """The chance that a ratio of two equal variances, of so many degrees, exceeds this one."""
+    return beta_share(second / (second + first * ratio), second / 2, first / 2)
 
 
 @functools.cache
-def t_quantile(p: float, degrees: int) -> float:
-    """The t whose two-sided p is the one given, from 0 to 1: by bisection of its arc tangent."""
-    low, high = 0.0, math.pi / 2
-    for _ in range(60):
+def f_quantile(p: float, first: int, second: int) -> float:
+    """The ratio of variances that is exceeded with the chance p, by bisection."""
+    low, high = 0.0, 1.0
+    for _ in range(100):
         middle = (low + high) / 2
-        low, high = (middle, high) if t_test(math.tan(middle), degrees) > p else (low, middle)
-    return math.tan((low + high) / 2)
+        if beta_share(middle, second / 2, first / 2) < p:
+            low = middle
+        else:
+            high = middle
+    return second * (1 - high) / (first * high)
+
+
+def t_quantile(p: float, degrees: int) -> float:
+    """The t whose two-sided p is the one given: its square is a ratio of variances."""
+    return math.sqrt(f_quantile(p, 1, degrees))
+
+
+def beta_share(x: float, a: float, b: float) -> float:
+    """The regularised incomplete beta function, from 0 to 1.
+
+    A continued fraction (Abramowitz and Stegun 1964, 26.5.8), by the method of Lentz (1976,
+    Appl. Opt. 15:668).
+    """
+    if not 0 < x < 1:
+        return float(x >= 1)
+    if x > (a + 1) / (a + b + 2):  # there the fraction converges slowly
+        return 1 - beta_share(1 - x, b, a)
+    tiny = 1e-300
+    fraction, above, below = 1.0, 1.0, 0.0
+    for step in range(1, 500):
+        term = beta_term(step, x, a, b)
+        below = 1 / (1 + term * below or tiny)
+        above = 1 + term / above or tiny
+        fraction *= above * below
+        if abs(above * below - 1) < 1e-14:
+            break
+    log_front = a * math.log(x) + b * math.log1p(-x)
+    log_front += math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+    return math.exp(log_front) / (a * fraction)
+
+
+def beta_term(step: int, x: float, a: float, b: float) -> float:
+    """A numerator of the continued fraction, from step 1 on."""
+    half = step // 2
+    if step % 2 == 0:
+        return half * (b - half) * x / ((a + step - 1) * (a + step))
+    return -(a + half) * (a + b + half) * x / ((a + step - 1) * (a + step))
 
 
 def wilson(correct: float, count: int) -> tuple[float, float]:

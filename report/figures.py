@@ -180,11 +180,10 @@ def plot_accuracies(axes: Axes, settings: list[Setting]) -> None:
 
 
 @styled
-def draw_answer(path: Path, studies: dict, rows: dict[tuple, Row], band: float) -> None:
+def draw_answer(path: Path, studies: dict, rows: dict[tuple, Row]) -> None:
     """Every setting's difference from the base; `rows` is by Setting.key.
 
-    `studies` are lists of settings by name, `band` is the difference, as a share, up to which
-    nothing is named alone.
+    `studies` are lists of settings by name.
     """
     labels, by_place = [], {}
     for study, settings in studies.items():
@@ -192,7 +191,6 @@ def draw_answer(path: Path, studies: dict, rows: dict[tuple, Row], band: float) 
         by_place |= {place: rows.get(each.key) for place, each in enumerate(settings, len(labels))}
         labels += [setting.label for setting in settings]
     axes = Figure(figsize=(4.4, 0.7 + 0.235 * len(labels)), dpi=200).add_subplot()
-    axes.axvspan(-100 * band, 100 * band, color="0.9", zorder=0)
     plot_differences(axes, labels, by_place)
     axes.set_title("Test accuracy: points from the base", loc="right")
     save(axes, path)
@@ -201,8 +199,8 @@ def draw_answer(path: Path, studies: dict, rows: dict[tuple, Row], band: float) 
 def plot_differences(axes: Axes, labels: list[str], rows: dict[int, Row | None]) -> None:
     """Plot differences, by place from the top down: a mark, its interval, the number.
 
-    None is the base; a label without a row is a heading. Colour and a filled mark say: beyond
-    noise.
+    None is the base; a label without a row is a heading. Colour and a filled mark say: better or
+    worse; a square and a dashed interval: one training.
     """
     compared = [row for row in rows.values() if row]
     far = FAR_OUT * median(row.high - row.low for row in compared)
@@ -226,9 +224,12 @@ def plot_difference(axes: Axes, place: int, row: Row, limit: float) -> None:
     colour = {"better": BLUE, "worse": ORANGE}.get(row.verdict, GREY)
     value, low, high = (100 * share for share in (row.difference, row.low, row.high))
     at = np.clip(value, -0.97 * limit, 0.97 * limit)
-    mark = "o" if at == value else "<" if value < 0 else ">"
-    fill = colour if row.beyond_noise else "w"
-    axes.plot([low, high], [place, place], "-", color=colour, linewidth=1.8)
+    mark = "s" if row.is_single else "o"
+    if at != value:
+        mark = "<" if value < 0 else ">"
+    fill = colour if row.named else "w"
+    line = (0, (2, 1)) if row.is_single else "-"
+    axes.plot([low, high], [place, place], linestyle=line, color=colour, linewidth=1.8)
     axes.plot(at, place, mark, color=colour, markerfacecolor=fill, markersize=6)
     beside = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
     style = {"color": colour, "fontsize": 9, "ha": "right", "va": "center"}

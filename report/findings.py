@@ -1,190 +1,518 @@
-"""The rules by which runs are read, and the answer: every setting held against the base.
+"""The answer: every setting held against the base, and what is found, as kinds and plain values.
 
-    answer = make_answer(settings_of(results), best_guess(0.5, 2000))
-    sentences("answer.txt", answer=answer)
+    answer = make_answer(settings_of(results), chance)
+    say(answer_findings(answer))
 
-The sentences stand in the templates answer.txt and study.txt beside this file, one a line.
+Here is decided what is said; words.txt has a sentence for each kind.
 """
 
-import functools
-import math
-from collections import Counter
-from pathlib import Path
-from statistics import fmean, stdev
-from typing import NamedTuple
+import itertools
+from collections.abc import Callable
+from statistics import fmean
+from typing import Any, NamedTuple
 
-import jinja2
 import numpy as np
 
-from report import comparison
-from report.comparison import Noise, Row, points
+from report import rules
+from report.comparison import (
+    ALIKE,
+    BETTER,
+    OPEN,
+    POWER,
+    SMALL,
+    WORSE,
+    Mean,
+    Pool,
+    Row,
+    compare_with_base,
+    found_from,
+    mean_with_interval,
+    pooled_noise,
+)
 from report.results import Result, Setting
 
-OVERFIT_RISE = 0.10  # the validation loss rises by more than this share after its minimum ...
-OVERFIT_GAP = 0.05  # ... while training accuracy is more than this above validation accuracy
-UNSTABLE = 0.2  # of its range that the validation loss goes up and down between two epochs
-STILL_FALLING = 0.1  # fall of the validation loss over the last fifth, of its range, that counts
-SMALL = 0.02  # a difference of this size: how many seeds would show it?
-
-
-# --- rules -----------------------------------------------------------------------------------
-
-
-def swing_of(losses: np.ndarray) -> float:
-    """Mean absolute change of a curve from epoch to epoch; 0 for a single epoch."""
-    finite = losses[np.isfinite(losses)]
-    return float(np.abs(np.diff(finite)).mean()) if len(finite) > 1 else 0.0
-
-
-def up_and_down(losses: np.ndarray) -> float:
-    """Mean movement between epochs beyond the net change, as a share of the curve's range."""
-    net = abs(losses[-1] - losses[0]) / (len(losses) - 1)
-    return float((swing_of(losses) - net) / (np.ptp(losses) or np.inf))
-
-
-def swing(setting: Setting) -> float:
-    """Mean absolute change of the validation loss from epoch to epoch, over the seeds."""
-    return fmean(swing_of(result.history[:, 2]) for result in setting.results)
-
-
-def rise(setting: Setting) -> float:
-    """Share by which the validation loss at the end exceeds its minimum, over the seeds."""
-    losses = [result.history[:, 2] for result in setting.results]
-    return fmean(curve[-1] / (curve.min() or np.inf) - 1 for curve in losses)
-
-
-def gap(setting: Setting) -> float:
-    """Training accuracy above validation accuracy in the last epoch, over the seeds."""
-    return fmean(result.history[-1, 3] - result.history[-1, 4] for result in setting.results)
-
-
-def overfits(setting: Setting) -> bool:
-    """Whether the loss rose after its minimum and the accuracies came apart, in the mean.
-
-    A diverged training says nothing about it.
-    """
-    return not setting.diverged and rise(setting) > OVERFIT_RISE and gap(setting) > OVERFIT_GAP
-
-
-def best_guess(share: float, images: int) -> float:
-    """The accuracy that always guessing one class, of this share, exceeds 2.5 % of the time."""
-    return share + 1.96 * math.sqrt(share * (1 - share) / images)
-
-
-def convergence(result: Result, guess: float) -> str:
-    """How a training ended: diverged, did not learn, unstable, still improving, converged.
-
-    Up to an accuracy of `guess` it may have learned nothing.
-    """
-    losses, accuracies = result.history[:, 2], result.history[:, 4]
-    fifth = len(losses) // 5
-    if result.train["diverged"]:
-        return "diverged"
-    if accuracies.max() <= guess:
-        return "did not learn"
-    if not fifth:
-        return "too short to tell"
-    if accuracies[-fifth:].mean() <= guess or up_and_down(losses) > UNSTABLE:
-        return "unstable"
-    before, last = losses[-2 * fifth : -fifth].mean(), losses[-fifth:].mean()
-    return "still improving" if before - last > STILL_FALLING * np.ptp(losses) else "converged"
-
-
-def ends_of(setting: Setting, guess: float) -> dict[str, int]:
-    """How the trainings of a setting ended, and how many of them so."""
-    return Counter(convergence(result, guess) for result in setting.results)
-
-
-def updates(setting: Setting) -> int:
-    """How many steps a training of this setting took."""
-    first = setting.results[0]
-    batches = math.ceil(first.train["train_images"] / first.run.settings["batch_size"])
-    return batches * len(first.history)
-
-
-# --- the answer ------------------------------------------------------------------------------
+Rows = dict[tuple, Row]
 
 
 class Answer(NamedTuple):
     """Every setting against the base.
 
-    `settings` has those that several studies share once, the base first; of those that learned
-    with no seed, `failed` has the keys; `rows` is by key. `size` is the noise, the seeds of the
-    setting that has the fewest, those of the base, and the number of comparisons. `problem` says
-    why the noise is not known; then, and where too few are finished, there are no rows. `best` has
-    the highest validation accuracy of those that learned; the test images have no say. Up to an
-    accuracy of `guess` a training may have learned nothing.
+    `settings` has those that several studies share once, the base first if it is finished.
+    `rows` compares the kept weights in test accuracy, `last_rows` those of the last epoch,
+    `valid_rows` the kept ones on the validation images; all by Setting.key, empty where nothing
+    can be compared: `problem` says why, if it is the noise. `means` has every setting's test
+    accuracy. Of settings that learned with no seed, `failed` has the keys. `close` is the
+    difference up to which settings are alike. `use` is the setting to use.
     """
 
     settings: list[Setting]
-    guess: float
+    base: Setting | None
+    chance: rules.Chance
+    close: float
+    pool: Pool | None
+    rows: Rows
+    last_rows: Rows
+    valid_rows: Rows
+    means: dict[tuple, Mean]
+    last_means: dict[tuple, Mean]
     failed: list[tuple]
-    rows: dict[tuple, Row]
-    size: tuple[Noise, int, int, int] | None
     problem: str
-    best: Setting | None
+    use: Setting | None
 
 
-def make_answer(settings: list[Setting], guess: float) -> Answer:
+class Finding(NamedTuple):
+    """What is to be said: a kind, for which words.txt has a sentence, and its values.
+
+    `study` is the folder's name of the study that it is about, empty for the whole answer.
+    """
+
+    kind: str
+    values: dict[str, Any]
+    study: str = ""
+
+
+class Difference(NamedTuple):
+    """A setting that differs from the base: by how much, between which ends, by how many seeds."""
+
+    name: str
+    difference: float
+    low: float
+    high: float
+    seeds: int
+
+
+# --- the answer ------------------------------------------------------------------------------
+
+
+def make_answer(settings: list[Setting], chance: rules.Chance, close: float = SMALL) -> Answer:
     """Hold every setting against the base, which is the first if it is finished."""
+    unique = first_of_each(settings)
+    base = unique[0] if unique and unique[0].label == "base" else None
+    failed = [setting.key for setting in unique if rules.learned(setting, chance) == 0]
+    kept, last = values_of(unique, test_accuracy), values_of(unique, last_accuracy)
+    valid_rows = rows_of(values_of(unique, valid_accuracy), base, close)
+    pool, problem = known_noise(kept)
+    last_pool, _ = known_noise(last)
+    return Answer(
+        settings=unique,
+        base=base,
+        chance=chance,
+        close=close,
+        pool=pool,
+        rows=rows_of(kept, base, close),
+        last_rows=rows_of(last, base, close),
+        valid_rows=valid_rows,
+        means={key: mean_with_interval(sample, pool) for key, sample in kept.items()},
+        last_means={key: mean_with_interval(sample, last_pool) for key, sample in last.items()},
+        failed=failed,
+        problem=problem,
+        use=setting_to_use(unique, base, valid_rows, failed),
+    )
+
+
+def first_of_each(settings: list[Setting]) -> list[Setting]:
+    """The settings without those that an earlier study has too."""
     unique: dict[tuple, Setting] = {}
     for setting in settings:
         unique.setdefault(setting.key, setting)
-    lost = {"diverged", "did not learn"}
-    failed = [key for key, each in unique.items() if ends_of(each, guess).keys() <= lost]
-    rows, size, problem = {}, None, ""
-    if len(unique) > 1 and settings[0].label == "base":
-        accuracies = {key: setting.accuracies for key, setting in unique.items()}
-        try:
-            rows = comparison.compare_with_base(accuracies, settings[0].key)
-            base_seeds, *seeds = map(len, accuracies.values())
-            noise = comparison.pooled_noise(accuracies.values())
-            size = noise, min(seeds), base_seeds, len(rows)
-        except ValueError as error:
-            problem = str(error)
-    best = setting_to_use(list(unique.values()), failed)
-    return Answer(list(unique.values()), guess, failed, rows, size, problem, best)
+    return list(unique.values())
 
 
-def setting_to_use(settings: list[Setting], failed: list[tuple]) -> Setting | None:
-    """The setting with the highest validation accuracy, of those that learned if there are any."""
+def values_of(
+    settings: list[Setting], measure: Callable[[Result], float]
+) -> dict[tuple, list[float]]:
+    """A measure of every seed, by Setting.key."""
+    return {setting.key: [measure(result) for result in setting.results] for setting in settings}
+
+
+def test_accuracy(result: Result) -> float:
+    """Test accuracy of the kept weights."""
+    return result.accuracy
+
+
+def last_accuracy(result: Result) -> float:
+    """Test accuracy of the last epoch's weights."""
+    return result.last_accuracy
+
+
+def valid_accuracy(result: Result) -> float:
+    """Validation accuracy of the kept weights; a seed that kept none counts as always wrong."""
+    return result.valid_accuracy or 0.0
+
+
+def known_noise(samples: dict[tuple, list[float]]) -> tuple[Pool | None, str]:
+    """The pooled noise, or why it is not known."""
+    try:
+        return pooled_noise(samples.values()), ""
+    except ValueError as error:
+        return None, str(error)
+
+
+def rows_of(samples: dict[tuple, list[float]], base: Setting | None, close: float) -> Rows:
+    """Every setting against the base; empty where nothing can be compared.
+
+    The intervals are cut at differences that are possible.
+    """
+    if base is None or len(samples) < 2 or known_noise(samples)[0] is None:
+        return {}
+    rows = compare_with_base(samples, base.key, close)
+    for key, row in rows.items():
+        rows[key] = row._replace(low=max(-1.0, row.low), high=min(1.0, row.high))
+    return rows
+
+
+def setting_to_use(
+    settings: list[Setting], base: Setting | None, valid_rows: Rows, failed: list[tuple]
+) -> Setting | None:
+    """The base, unless another setting is better on the validation images beyond noise.
+
+    Of several that are, the best there; where the base did not learn, the best there of all that
+    did. The test images have no say. None where no setting learned.
+    """
     learned = [setting for setting in settings if setting.key not in failed]
-    return max(learned or settings, key=worth, default=None)
+    if base not in learned:
+        return max(learned, key=valid_mean, default=None)
+    better = []
+    for setting in learned:
+        row = valid_rows.get(setting.key)
+        if row and row.verdict == BETTER:
+            better.append(setting)
+    return max(better, key=valid_mean, default=base)
 
 
-def worth(setting: Setting) -> float:
-    """Mean validation accuracy; a seed that kept no weights counts as always wrong."""
-    return fmean(result.valid_accuracy or 0.0 for result in setting.results)
+def valid_mean(setting: Setting) -> float:
+    """Mean validation accuracy over the seeds."""
+    return fmean(valid_accuracy(result) for result in setting.results)
 
 
-# --- words -----------------------------------------------------------------------------------
+# --- what is found in all --------------------------------------------------------------------
 
 
-def sentences(template: str, **values: object) -> list[str]:
-    """Fill a template of sentences, one a line."""
-    lines = templates().get_template(template).render(values).splitlines()
-    return [line.strip() for line in lines if line.strip()]
+def answer_findings(answer: Answer) -> list[Finding]:
+    """The answer: first in one sentence, then what it rests on."""
+    if answer.base is None or len(answer.settings) < 2:
+        return [Finding("too_few", {})]
+    found = [headline(answer), base_finding(answer)]
+    if answer.problem:
+        found.append(Finding("no_noise", {"problem": answer.problem}))
+    for study in studies_of(answer.settings):
+        found += differences_in(study, answer.rows)
+    found += [*close_ones(answer.settings, answer), *single_ones(answer), *size_found(answer)]
+    found += [*use_finding(answer), *lost_ones(answer), *longest_one(answer)]
+    return found
 
 
-@functools.cache
-def templates() -> jinja2.Environment:
-    """Templates beside this file, with the rules, thresholds and words that they speak of."""
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    escape = jinja2.select_autoescape(["html"])  # the others hold sentences, no markup
-    trim = {"trim_blocks": True, "lstrip_blocks": True}
-    environment = jinja2.Environment(loader=loader, autoescape=escape, **trim)
-    filters = (fmean, stdev, percent, points, span, swing)
-    environment.filters |= {each.__name__: each for each in filters}
-    environment.globals |= {"rules": globals(), "comparison": comparison}
-    return environment
+def studies_of(settings: list[Setting]) -> list[list[Setting]]:
+    """The settings by study, in their order."""
+    studies: dict[str, list[Setting]] = {}
+    for setting in settings:
+        studies.setdefault(setting.study, []).append(setting)
+    return list(studies.values())
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """A share for a reader: 0.756 -> 75.6%."""
-    return f"{share:.{digits}%}"
+def words_of(name: str) -> str:
+    """What a study changes, for a reader: batch_size -> batch size; several are joined by "and"."""
+    return name.replace("_", " ").replace(", ", " and ")
 
 
-def span(epochs: list[int]) -> str:
-    """Name the epochs from the first to the last of several seeds."""
-    first, last = min(epochs), max(epochs)
-    return f"epoch {first}" if first == last else f"epochs {first} to {last}"
+def name_of(setting: Setting) -> str:
+    """What a setting is called where its study is not named: learning rate 0.1."""
+    if setting.label == "base":
+        return "the base"
+    changes = zip(setting.changed.split(", "), setting.label.split(", "), strict=True)
+    return ", ".join(f"{words_of(name)} {value}" for name, value in changes)
+
+
+def with_verdict(settings: list[Setting], rows: Rows, verdict: str) -> list[Setting]:
+    """Those of the settings that have this verdict."""
+    found = []
+    for setting in settings:
+        row = rows.get(setting.key)
+        if row and row.verdict == verdict:
+            found.append(setting)
+    return found
+
+
+def with_row(settings: list[Setting], rows: Rows) -> list[Setting]:
+    """Those of the settings that are compared."""
+    return [setting for setting in settings if setting.key in rows]
+
+
+def headline(answer: Answer) -> Finding:
+    """What differs, what does not, what to use, in one sentence."""
+    values: dict[str, Any] = {"compared": len(answer.settings) - 1, "known": bool(answer.rows)}
+    for verdict in (WORSE, BETTER, ALIKE, OPEN):
+        settings = with_verdict(answer.settings, answer.rows, verdict)
+        values[verdict] = grouped(settings)
+        values[f"{verdict}_count"] = len(settings)
+    values["use"] = name_of(answer.use) if answer.use else ""
+    values["keep_base"] = answer.use is answer.base
+    values["base_failed"] = answer.base.key in answer.failed
+    return Finding("headline", values)
+
+
+def grouped(settings: list[Setting]) -> list[tuple[str, list[str]]]:
+    """Settings for a reader, by what they change: (learning rate, [0.001, 0.1])."""
+    groups: dict[str, list[str]] = {}
+    for setting in settings:
+        groups.setdefault(words_of(setting.changed), []).append(setting.label)
+    return list(groups.items())
+
+
+def base_finding(answer: Answer) -> Finding:
+    """The base's settings and its mean."""
+    settings = [(words_of(name), value) for name, value in answer.base.key]
+    values = {"settings": settings, "mean": answer.means[answer.base.key]}
+    return Finding("base", values, answer.base.study)
+
+
+def differences_in(settings: list[Setting], rows: Rows) -> list[Finding]:
+    """What is better and what is worse than the base, in one study."""
+    found = []
+    for verdict in (BETTER, WORSE):
+        differing = []
+        for setting in with_verdict(settings, rows, verdict):
+            row = rows[setting.key]
+            ends = sorted((abs(row.low), abs(row.high)))
+            differing.append(Difference(setting.label, abs(row.difference), *ends, row.seeds))
+        if differing:
+            values = {"what": words_of(settings[0].changed), "items": differing}
+            found.append(Finding(verdict, values, settings[0].study))
+    return found
+
+
+def close_ones(settings: list[Setting], answer: Answer, study: str = "") -> list[Finding]:
+    """What is alike, and what cannot be told yet."""
+    found = []
+    alike = with_verdict(settings, answer.rows, ALIKE)
+    if alike:
+        values: dict[str, Any] = {"settings": grouped(alike), "close": answer.close}
+        found.append(Finding("alike", values, study))
+    unknown = with_verdict(settings, answer.rows, OPEN)
+    if unknown:
+        rows = [answer.rows[setting.key] for setting in unknown]
+        values = {
+            "settings": grouped(unknown),
+            "lowest": min(row.low for row in rows),
+            "highest": max(row.high for row in rows),
+        }
+        found.append(Finding("open", values, study))
+    return found
+
+
+def single_ones(answer: Answer) -> list[Finding]:
+    """Which of what was said rests on one training each."""
+    compared = with_row(answer.settings, answer.rows)
+    single = [setting for setting in compared if answer.rows[setting.key].is_single]
+    if not single:
+        return []
+    named = [setting for setting in single if answer.rows[setting.key].named]
+    values = {"settings": grouped(named), "all": len(single) == len(answer.rows)}
+    return [Finding("single", values)]
+
+
+def size_found(answer: Answer) -> list[Finding]:
+    """How large a difference these seeds find, where something is open."""
+    seeds = [len(setting.results) for setting in with_row(answer.settings, answer.rows)]
+    if not with_verdict(answer.settings, answer.rows, OPEN) or answer.pool is None:
+        return []
+    base_seeds = len(answer.base.results)
+    size = found_from(answer.pool.noise, min(seeds), base_seeds, len(seeds))
+    values = {"seeds": min(seeds), "base_seeds": base_seeds}
+    if size >= 1:
+        return [Finding("size_none", values)]
+    return [Finding("size", values | {"size": size, "share": POWER, "close": answer.close})]
+
+
+def use_finding(answer: Answer) -> list[Finding]:
+    """Which setting to use, and by what it was chosen."""
+    use = answer.use
+    if use is None:
+        return [Finding("use_none", {})]
+    mean = answer.means[use.key]
+    values = {"name": name_of(use), "valid": valid_mean(use), "mean": mean}
+    if use is answer.base:
+        better = with_verdict(answer.settings, answer.rows, BETTER)
+        values |= {"tested_better": grouped(better), "compared": bool(answer.valid_rows)}
+        return [Finding("use_base", values, use.study)]
+    if use.key in answer.valid_rows and answer.base.key not in answer.failed:
+        row = answer.rows[use.key]
+        values |= {"row": answer.valid_rows[use.key], "tested_better": row.verdict == BETTER}
+        return [Finding("use_better", values | {"of": len(answer.settings)}, use.study)]
+    return [Finding("use_without_base", values, use.study)]
+
+
+def lost_ones(answer: Answer) -> list[Finding]:
+    """Settings that learned with no seed, with some only, or lost what they had learned."""
+    found = []
+    lost = [setting for setting in answer.settings if setting.key in answer.failed]
+    if lost:
+        epochs = max(len(result.history) for setting in lost for result in setting.results)
+        values: dict[str, Any] = {"names": [name_of(setting) for setting in lost]}
+        values |= {"valid": answer.chance.valid_bound(epochs), "test": answer.chance.test_bound()}
+        found.append(Finding("lost", values))
+    partly, at_chance = [], []
+    for setting in answer.settings:
+        seeds, count = len(setting.results), rules.learned(setting, answer.chance)
+        if 0 < count < seeds:
+            partly.append((name_of(setting), count, seeds))
+        ended = sum(rules.ends_at_chance(each, answer.chance) for each in setting.results)
+        if count and 2 * ended > seeds:
+            at_chance.append((name_of(setting), ended, seeds))
+    if partly:
+        found.append(Finding("partly", {"items": partly}))
+    if at_chance:
+        found.append(Finding("ends_at_chance", {"items": at_chance}))
+    return found
+
+
+def longest_one(answer: Answer) -> list[Finding]:
+    """Whether training longest overfits, in most of its seeds."""
+    longest = max(answer.settings, key=lambda setting: dict(setting.key)["epochs"])
+    overfitting = [result for result in longest.results if rules.overfits(result)]
+    if 2 * len(overfitting) <= len(longest.results):
+        return []
+    values = {"name": name_of(longest), "count": len(overfitting), "seeds": len(longest.results)}
+    values["rise"] = fmean(rules.rise(result) for result in overfitting)
+    return [Finding("longest_overfits", values, longest.study)]
+
+
+# --- what one study found --------------------------------------------------------------------
+
+
+def study_findings(settings: list[Setting], answer: Answer) -> list[Finding]:
+    """What one study found: against the base, then what it is about."""
+    study = settings[0].study
+    found = differences_in(settings, answer.rows) + close_ones(settings, answer, study)
+    about: dict[str, Callable[[list[Setting], Answer], list[Finding]]] = {
+        "epochs": about_epochs,
+        "batch_size": about_batches,
+        "learning_rate": about_rates,
+        "loss_function": about_losses,
+    }
+    if settings[0].changed in about:
+        found += about[settings[0].changed](settings, answer)
+    return found
+
+
+def about_epochs(settings: list[Setting], answer: Answer) -> list[Finding]:
+    """Overfitting seed by seed, weights kept twice, and the last epoch's weights compared."""
+    study = settings[0].study
+    found = [overfitting_of(setting) for setting in settings]
+    for shorter, longer in itertools.pairwise(settings):
+        same, seeds = same_kept_weights(shorter, longer)
+        if same:
+            values = {"shorter": shorter.label, "longer": longer.label}
+            found.append(Finding("same_weights", values | {"count": same, "seeds": seeds}, study))
+    if with_row(settings, answer.last_rows):
+        found.append(last_epochs(settings, answer.last_rows))
+    limits = {"rise": rules.OVERFIT_RISE, "gap": rules.OVERFIT_GAP}
+    return [*found, Finding("overfits_rule", limits, study)]
+
+
+def last_epochs(settings: list[Setting], rows: Rows) -> Finding:
+    """The verdicts on the last epoch's weights."""
+    verdicts = []
+    for verdict in (BETTER, WORSE, ALIKE, OPEN):
+        labels = [setting.label for setting in with_verdict(settings, rows, verdict)]
+        if labels:
+            verdicts.append((labels, verdict))
+    return Finding("last_epochs", {"verdicts": verdicts}, settings[0].study)
+
+
+def overfitting_of(setting: Setting) -> Finding:
+    """In how many seeds a setting overfits, and what its curves did in the mean."""
+    values = {"label": setting.label, "seeds": len(setting.results)}
+    values["diverged"] = len(setting.diverged)
+    finite = [result for result in setting.results if not result.train["diverged"]]
+    if not finite:
+        return Finding("epochs_diverged", values, setting.study)
+    kept = [result.train["kept_epoch"] for result in finite]
+    values |= {
+        "first": min(kept),
+        "last": max(kept),
+        "rise": fmean(rules.rise(result) for result in finite),
+        "gap": fmean(rules.gap(result) for result in finite),
+        "count": sum(rules.overfits(result) for result in finite),
+        "last_accuracy": fmean(result.last_accuracy for result in setting.results),
+    }
+    return Finding("overfitting", values, setting.study)
+
+
+def same_kept_weights(shorter: Setting, longer: Setting) -> tuple[int, int]:
+    """In how many seeds two numbers of epochs kept the weights of the same epoch; of how many."""
+    by_seed = {result.run.settings["seed"]: result for result in longer.results}
+    same = seeds = 0
+    for result in shorter.results:
+        other = by_seed.get(result.run.settings["seed"])
+        if other is None:
+            continue
+        seeds += 1
+        epoch = result.train["kept_epoch"]
+        if epoch != other.train["kept_epoch"]:
+            continue
+        same += np.array_equal(result.history[:epoch], other.history[:epoch])
+    return same, seeds
+
+
+def about_batches(settings: list[Setting], answer: Answer) -> list[Finding]:
+    """How much the curves go up and down, and whether that is known to change with the size."""
+    study = settings[0].study
+    learned = [each for each in settings if each.key not in answer.failed and not each.diverged]
+    found = []
+    if learned:
+        items = []
+        for setting in learned:
+            swing = fmean(rules.valid_swing(result) for result in setting.results)
+            items.append((setting.label, swing, rules.updates(setting)))
+        found.append(Finding("swings", {"items": items}, study))
+    compared = swing_rows(learned, answer)
+    if compared:
+        found.append(swing_finding(learned, compared, answer))
+    return [*found, Finding("two_things", {}, study)]
+
+
+def swing_rows(settings: list[Setting], answer: Answer) -> Rows:
+    """The settings' swings against the base's, by the rule of all comparisons."""
+    base = answer.base
+    if base is None or base.key in answer.failed or base.diverged:
+        return {}
+    return rows_of(values_of(first_of_each([base, *settings]), rules.valid_swing), base, 0.0)
+
+
+def swing_finding(settings: list[Setting], rows: Rows, answer: Answer) -> Finding:
+    """Which sizes swing more or less than the base; a trend only if all do as it says."""
+    base_size = dict(answer.base.key)["batch_size"]
+    more, less = with_verdict(settings, rows, BETTER), with_verdict(settings, rows, WORSE)
+    smaller = [each for each in settings if dict(each.key)["batch_size"] < base_size]
+    larger = [each for each in settings if dict(each.key)["batch_size"] > base_size]
+    values = {
+        "base": base_size,
+        "more": [setting.label for setting in more],
+        "less": [setting.label for setting in less],
+        "open": [setting.label for setting in with_verdict(settings, rows, OPEN)],
+        "is_trend": bool(smaller and larger and more == smaller and less == larger),
+    }
+    return Finding("swing_order", values, settings[0].study)
+
+
+def about_rates(settings: list[Setting], answer: Answer) -> list[Finding]:
+    """How the trainings ended, counted."""
+    found = []
+    for setting in settings:
+        counts = rules.ends_of(setting, answer.chance)
+        ends = [(end.value, count) for end, count in counts.items()]
+        values = {"label": setting.label, "ends": ends, "seeds": len(setting.results)}
+        found.append(Finding("ends", values, setting.study))
+    epochs = max(len(result.history) for each in settings for result in each.results)
+    limits = {"unstable": rules.UNSTABLE, "falling": rules.STILL_FALLING}
+    limits |= {"valid": answer.chance.valid_bound(epochs), "test": answer.chance.test_bound()}
+    return [*found, Finding("ends_rule", limits, settings[0].study)]
+
+
+def about_losses(settings: list[Setting], answer: Answer) -> list[Finding]:
+    """What comparing losses at one learning rate holds fixed."""
+    rate = dict(settings[0].key)["learning_rate"]
+    labels = [setting.label for setting in settings]
+    halves = "SmoothL1Loss" in labels and "MSELoss" in labels
+    return [Finding("one_rate", {"rate": rate, "halves": halves}, settings[0].study)]

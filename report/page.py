@@ -19,9 +19,11 @@ from PIL import Image
 from dataset import Data
 from records.files import read_csv, write_text
 from report import figures
-from report.comparison import named_from
-from report.findings import Answer, best_guess, make_answer, sentences, templates
+from report.comparison import SMALL
+from report.findings import Answer, answer_findings, make_answer, study_findings
 from report.results import Result, Setting, read_results, settings_of, write_results_csv
+from report.rules import Chance
+from report.words import say, templates
 from studies.settings import BASE_STUDY, Run
 
 EXAMPLES = 12  # of each class on the sheet of examples
@@ -29,29 +31,45 @@ MISTAKES = 24
 
 
 def write_report(
-    out: Path, runs: list[Run], data: Data, identity_of: Callable, open_runs: int, failed: list[str]
+    out: Path,
+    runs: list[Run],
+    data: Data,
+    identity_of: Callable,
+    open_runs: int,
+    failed: list[str],
+    close: float = SMALL,
 ) -> list[str]:
     """Read what is finished; write results.csv, pictures and report.html; the answer's sentences.
 
-    `identity_of(settings)` is what a finished training must have, `failed` names failed runs.
+    `identity_of(settings)` is what a finished training must have, `failed` names failed runs;
+    settings known to be as `close` to the base, a share, are alike.
     """
     folder = out / "result"
     results = read_results(runs, identity_of, data.digest)
     write_results_csv(folder / "results.csv", results)
     settings = settings_of(results)
     studies = {study: list(group) for study, group in groupby(settings, lambda s: s.study)}
-    valid = np.bincount(data.targets[data.splits["valid"]])
-    answer = make_answer(settings, best_guess(valid.max() / valid.sum(), valid.sum()))
+    answer = make_answer(settings, chance_of(data), close)
     draw_all(folder, studies, answer, data.classes)
-    answered = sentences("answer.txt", answer=answer)
+    answered = say(answer_findings(answer))
     text = templates().get_template("page.html").render(
         folder=folder, runs=runs, results=results, data=data, open_runs=open_runs,
         failed_runs=failed, answer=answer, answered=answered, pictures=figures.PICTURES,
         base=studies.pop(BASE_STUDY, [None])[0], studies=studies, picture=picture, shlex=shlex,
-        examples=examples, mistakes=mistakes, sentences=sentences, bincount=np.bincount,
+        examples=examples, mistakes=mistakes, say=say,
+        study_findings=study_findings, bincount=np.bincount,
     )  # fmt: skip
     write_text(folder / "report.html", text)
     return [*answered, f"report: {folder / 'report.html'}"]
+
+
+def chance_of(data: Data) -> Chance:
+    """What guessing the larger class reaches on the validation and the test images."""
+    numbers: list[float] = []
+    for part in ("valid", "test"):
+        counts = np.bincount(data.targets[data.splits[part]], minlength=2)
+        numbers += [float(counts.max() / counts.sum()), int(counts.sum())]
+    return Chance(*numbers)
 
 
 def draw_all(folder: Path, studies: dict, answer: Answer, classes: list[str]) -> None:
@@ -62,7 +80,7 @@ def draw_all(folder: Path, studies: dict, answer: Answer, classes: list[str]) ->
         figures.draw_study(folder / study / "comparison.png", settings, answer.rows)
     if answer.rows:
         changes = {study: studies[study] for study in studies if study != BASE_STUDY}
-        figures.draw_answer(folder / "answer.png", changes, answer.rows, named_from(*answer.size))
+        figures.draw_answer(folder / "answer.png", changes, answer.rows)
 
 
 def draw_setting(setting: Setting, classes: list[str]) -> None:

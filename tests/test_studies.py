@@ -79,7 +79,7 @@ def test_a_sweep_leaves_every_file_trains_a_shared_one_once_and_says_what_it_doe
     assert re.search(rf"^{shared}  Test accuracy: \d+\.\d{{4}}%  \([12] runs left", said, re.M)
     assert len(re.findall(r"  Test accuracy: \d+\.\d{4}%  \(\d runs left", said)) == 3
     assert "\x1b" not in said and "\r" not in said
-    assert "The base setting (epochs 2, batch_size 32," in said, "the answer is printed too"
+    assert "The base (epochs 2, batch size 32," in said, "the answer is printed too"
 
 
 def test_sharing_and_going_on_give_the_bits_of_trainings_from_scratch(finished, tmp_path, call):

@@ -1,0 +1,91 @@
+"""Findings -> sentences, by the templates beside this file.
+
+    say(answer_findings(answer))
+
+words.txt has a sentence for each kind of finding. A name that a template does not know is an
+error, never another sentence.
+"""
+
+import functools
+from pathlib import Path
+from statistics import fmean, stdev
+
+import jinja2
+
+from report.comparison import points
+from report.findings import Finding
+
+NUMBERS = ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+
+
+def say(findings: list[Finding]) -> list[str]:
+    """A sentence, or a few, for each finding."""
+    return [sentence(finding) for finding in findings]
+
+
+def sentence(finding: Finding) -> str:
+    """Say one finding in the words of its kind."""
+    macro = getattr(words(), finding.kind)
+    return " ".join(macro(finding.values).split())
+
+
+@functools.cache
+def words() -> object:
+    """The macros of words.txt, by kind of finding."""
+    return templates().get_template("words.txt").module
+
+
+@functools.cache
+def templates() -> jinja2.Environment:
+    """The templates beside this file, with the ways to write numbers."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=jinja2.select_autoescape(["html"]),  # the others hold sentences, no markup
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for way in (fmean, stdev, percent, points, size, whole, number, listed, seeds_of, span):
+        environment.filters[way.__name__] = way
+    return environment
+
+
+# --- numbers and names -----------------------------------------------------------------------
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share for a reader: 0.756 -> 75.6%."""
+    return f"{share:.{digits}%}"
+
+
+def size(share: float, digits: int = 1) -> str:
+    """The size of a difference of shares, in points: 0.0123 -> 1.2."""
+    return f"{100 * share:.{digits}f}"
+
+
+def whole(share: float) -> str:
+    """A chosen size in points, as it was given: 0.02 -> 2, 0.005 -> 0.5."""
+    return f"{round(100 * share, 6):g}"
+
+
+def number(count: int) -> str:
+    """A count for a sentence: in words up to ten."""
+    return NUMBERS[count] if count < len(NUMBERS) else f"{count:,}"
+
+
+def listed(names: list[str]) -> str:
+    """Names for a sentence: 16, 64 and 128."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def seeds_of(count: int, seeds: int) -> str:
+    """In how many of its seeds something is so."""
+    if seeds == 1:
+        return "in its one seed" if count else "not in its one seed"
+    return f"in {count} of {seeds} seeds"
+
+
+def span(first: int, last: int) -> str:
+    """Name the epochs from the first to the last of several seeds."""
+    return f"epoch {first}" if first == last else f"epochs {first} to {last}"

@@ -1,0 +1,50 @@
+"""Made-up runs for tests of the report: results, settings, and the answer they give."""
+
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from records.runs import kept_epoch
+from report.findings import make_answer
+from report.results import Result, settings_of, valid_accuracy_at
+from report.rules import Chance
+from studies.settings import BASE_STUDY, all_runs
+
+CHANCE = Chance(0.5, 400, 0.5, 400)
+BASE = {"epochs": 20, "batch_size": 32, "learning_rate": 0.01, "loss_function": "CrossEntropyLoss"}
+SIZES, RATES = [16, 32, 64], [0.001, 0.01, 0.1]
+STUDIES = {"Change_epochs": [20, 80], "Change_batch_size": SIZES, "Change_learning_rate": RATES}
+SIX = [0.741, 0.752, 0.748, 0.763, 0.757, 0.744]  # test accuracies of six seeds
+DIVERGED = {"losses": [0.7, np.inf], "shift": -0.2}
+RECORD = {"train_images": 1000, "test_images": 10, "correct": 7, "finished": "today"}
+RECORD |= {"machine": "a machine", "command": ["python"], "seconds": 1.0, "weight_sha256": ""}
+RECORD |= {
+    "network": [["conv1", "3, 8", [8, 16, 16], 224]],
+    "identity": {"threads": 1, "device": "cpu"},
+}
+RECORD["identity"] |= {"torch version": "2", "numpy version": "2"}
+
+
+def made(run, accuracy=0.75, losses=(0.7, 0.6, *[0.5] * 18), train=0.8, valid=0.75) -> Result:
+    """A made-up result; its accuracies are the same in all epochs, or given for each."""
+    columns = np.arange(1, len(losses) + 1), losses, losses, train, valid
+    history = np.column_stack([np.broadcast_to(column, len(losses)) for column in columns])
+    kept, diverged = kept_epoch(history.tolist()), not np.isfinite(losses[-1])
+    train = RECORD | {"kept_epoch": kept, "diverged": diverged, "epochs": len(losses)}
+    valid_accuracy = valid_accuracy_at(kept, history)
+    return Result(run, train, RECORD, history, accuracy, accuracy, valid_accuracy)
+
+
+def make(changes={}, base=SIX, seeds=1, studies=STUDIES) -> tuple:  # noqa: B006
+    """Made-up settings by study, and their answer; `changes` are arguments of made() by value."""
+    results = []
+    for run in all_runs(studies, BASE, range(len(base)), Path("out"), range(seeds)):
+        changed = tuple(run.changed.values())
+        names = ("base", f"seed {changed[0]}") if run.study == BASE_STUDY else changed
+        change = {"shift": 0.0} | next((changes[name] for name in names if name in changes), {})
+        accuracy = base[run.settings["seed"]] + change.pop("shift")
+        results.append(made(run, accuracy, **change))
+    settings = settings_of(results)
+    by_study = {study: list(group) for study, group in groupby(settings, lambda each: each.study)}
+    return by_study, make_answer(settings, CHANCE)
