@@ -7,7 +7,7 @@ accuracies and result/report.html. What is finished is never done again: the sam
 goes on after a stop.
 """
 
-from console.errors import before_imports, run_program
+from console.errors import InputError, before_imports, run_program
 
 if __name__ == "__main__":
     before_imports()
@@ -20,15 +20,15 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from console.options import parse, path, reader, whole_number
+from console.options import filled, parse, path, reader, whole_number
 from console.progress import Progress, duration
 from dataset import describe, load_data
 from images.sources import fill_data_defaults
 from records.files import remove_abandoned
 from records.runs import PROJECT, identity
-from report.page import write_report
-from studies import plan, settings
-from studies.children import Children, command, default_jobs, plain_device, shell_line, try_out
+from studies import lines, plan, settings
+from studies.children import Children, command, default_jobs, plain_device, try_out
+from studies.lock import locked
 
 BASE = {
     "epochs": 20,
@@ -44,6 +44,7 @@ STUDIES = {  # Change_ and what it changes: to these values, the others being th
     "Change_learning_rate": [0.001, 0.01, 0.1],
     "Change_loss_function": ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"],
 }
+LOCK = ".lock"  # in result/: held while this program works there
 REPORT_SECONDS = 120  # while runs go on, the report is written no more often than this
 
 
@@ -52,32 +53,41 @@ def main() -> int:
     settings.check_studies(STUDIES, BASE)
     data = load_data(*options.images)
     runs = all_runs(options.out, options.seeds)
-    asked_for = [run for run in runs if run.study in (settings.BASE_STUDY, *options.studies)]
-    # One seed has folders without its number, several have them with it: look in both.
-    elsewhere = all_runs(options.out, 2 if options.seeds == 1 else 1)
-    first = [run for run in elsewhere if run.settings["seed"] == FIRST_SEED]
-    chains = plan.make_plan(asked_for, runs + first)
-    trainings = [training for chain in chains for training in chain]
-    device = plain_device(options.device) or try_out(options, asked_for)
+    studies = (settings.BASE_STUDY, *(options.studies or STUDIES))
+    asked_for = [run for run in runs if run.study in studies]
+    others = runs + runs_elsewhere(options)
+    chains = plan.make_plan(asked_for, others)
+    device = choose_device(options, asked_for)
     computed_on = {"device": device.split(":")[0], "threads": 1}
     identity_of = partial(identity, images=data.digest, **computed_on)
+    if options.line:
+        chains = [lines.find(options.line, chains, identity_of)]
+    trainings = [training for chain in chains for training in chain]
     for training in trainings:
         plan.look_up(training, identity_of(training.settings), data.digest, options.fresh)
-    if plain_device(options.device) and any(each.epochs_to_do for each in trainings):
-        try_out(options, asked_for)
-    jobs = options.jobs or default_jobs(device)
-    chains.sort(key=lambda chain: -sum(each.epochs_to_do for each in chain))  # to end together
+    children = Children(
+        chains=sorted(chains, key=plan.epochs_of, reverse=True),  # so that they end together
+        command_for=partial(command, options=options, device=device),
+        jobs=options.jobs or default_jobs(device),
+    )
+    if options.line:
+        return run_line(options, children)
+    report = partial(report_on, options.out, runs, data, identity_of)
+    if options.collect:
+        return collect(trainings, report)
+    if plan.epochs_of(trainings) and (device == "cpu" or options.dry_run):
+        try_out("cpu", options.image_size, asked_for)
     screen = sys.stderr if options.dry_run else sys.stdout
     print(describe(data), f"results: {options.out / 'result'}", sep="\n", file=screen)
-    print(plan.describe_plan(trainings, asked_for, jobs), file=screen, flush=True)
-    command_for = partial(command, options=options, device=device)
+    planned = plan.describe_plan(trainings, asked_for, children.jobs)
+    print(planned, file=screen, flush=True)
     if options.dry_run:
-        lines = [shell_line(chain, command_for) for chain in chains]
-        print("\n".join(filter(None, lines)))
+        for chain in filter(lines.is_left, children.chains):
+            print(lines.line_of(chain, identity_of, options, device))
         return 0
-    remove_abandoned(settings.folders_of(options.out, runs + first))
-    report = partial(write_report, options.out, runs, data, identity_of)
-    return run_all(Children(chains, command_for, jobs), trainings, report)
+    with locked(options.out / "result" / LOCK):
+        remove_abandoned(settings.folders_of(options.out, others))
+        return run_all(children, trainings, report)
 
 
 def parse_options() -> Namespace:
@@ -90,9 +100,16 @@ def parse_options() -> Namespace:
         out=(path, PROJECT, "where result/ and weights/ go; one folder per data set"),
         seeds=(whole_number(1), 1, f"seeds of every setting; the base has {BASE_SEEDS} or more"),
         jobs=(whole_number(1), None, "trainings at once (default: one per core; 1 on a GPU)"),
-        dry_run=(bool, False, "print the plan, and the commands alone on standard output"),
+        dry_run=(bool, False, "print the plan, and on standard output lines for a scheduler"),
+        line=(filled, None, "do the work of one line of --dry_run: what it printed here"),
+        collect=(
+            bool,
+            False,
+            "only report on what is there; status 1 if runs are missing",
+        ),
     )
-    options.studies = options.studies or list(STUDIES)
+    if options.dry_run + options.collect + bool(options.line) > 1:
+        raise InputError("--dry_run, --line and --collect exclude one another; name one of them")
     options.out = options.out.resolve()
     return fill_data_defaults(options)
 
@@ -101,6 +118,56 @@ def all_runs(out: Path, seeds: int) -> list[settings.Run]:
     """Every run of the studies with so many seeds, and of the base with at least BASE_SEEDS."""
     base_seeds = range(FIRST_SEED, FIRST_SEED + max(seeds, BASE_SEEDS))
     return settings.all_runs(STUDIES, BASE, base_seeds, out, base_seeds[:seeds])
+
+
+def runs_elsewhere(options: Namespace) -> list[settings.Run]:
+    """Runs of the first seed in the folders of calls with one seed, or with several.
+
+    One seed has folders without its number, several have them with it.
+    """
+    runs = all_runs(options.out, 2 if options.seeds == 1 else 1)
+    return [run for run in runs if run.settings["seed"] == FIRST_SEED]
+
+
+def choose_device(options: Namespace, runs: list[settings.Run]) -> str:
+    """The device to compute on; one that is named is taken at its word where nothing is trained.
+
+    InputError if it cannot be used, or the network or a loss cannot be on it.
+    """
+    elsewhere = options.dry_run or options.line or options.collect
+    if elsewhere and options.device != "auto":
+        return options.device
+    return plain_device(options.device) or try_out(options.device, options.image_size, runs)
+
+
+def report_on(*arguments: object) -> list[str]:
+    """Write the report; the answer's sentences."""
+    from report.page import write_report  # here: matplotlib takes a second to import
+
+    return write_report(*arguments)
+
+
+def collect(trainings: list[plan.Training], report: Callable) -> int:
+    """Copy what is finished to every run that shares it, report, and name what is missing."""
+    missing = []
+    for training in trainings:
+        plan.deliver(training)
+        if training.runs and not training.is_finished:
+            missing.append(f"MISSING {training.names}: {plan.describe_training(training)}")
+    print(*report(0, []), *missing, sep="\n")
+    return 1 if missing else 0
+
+
+def run_line(options: Namespace, children: Children) -> int:
+    """Do one line of a dry run: a chain of trainings and their tests, one after the other."""
+    [chain], folder = children.chains, options.out / "result"
+    for training in chain:
+        if training.runs:
+            print(f"{training.names}: {plan.describe_training(training)}")
+    if not lines.is_left(chain):
+        return 0
+    with locked(folder / LOCK, shared=True), locked(folder / f"{LOCK}-{options.line}"):
+        return run_all(children, chain, report=lambda *_: [])
 
 
 def run_all(children: Children, trainings: list[plan.Training], report: Callable) -> int:

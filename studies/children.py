@@ -7,12 +7,12 @@ Every child has one thread, writes to its run's log, and ends when this program 
 """
 
 import os
-import shlex
 import shutil
 import subprocess
 import sys
 import time
 from argparse import Namespace
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +29,10 @@ from studies.settings import Run
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 POLL_SECONDS = 0.05
 
+Steps = Iterator[tuple[Training, str]]
 
-def steps_of(chain: list[Training]) -> Iterator[tuple[Training, str]]:
+
+def steps_of(chain: list[Training]) -> Steps:
     """What is left to do in a chain, "train" or "test"; a failed training is not tested."""
     for training in chain:
         if not training.runs:
@@ -41,28 +43,13 @@ def steps_of(chain: list[Training]) -> Iterator[tuple[Training, str]]:
             yield training, "test"
 
 
-def shell_line(chain: list[Training], command_for: Callable[[Training, str], list[str]]) -> str:
-    """A chain's commands as one line for a POSIX shell; empty if nothing is to be done.
-
-    As here, a failed training is not tested, and stops no other.
-    """
-    threads, line = ["env", *(f"{name}={value}" for name, value in ONE_THREAD.items())], []
-    for training in chain:
-        if not training.runs or training.is_finished:
-            continue
-        programs = ("test",) if training.is_trained else ("train", "test")
-        commands = [[*threads, *command_for(training, program)] for program in programs]
-        line.append(" && ".join(map(shlex.join, commands)))
-    return "; ".join(line)
-
-
 @dataclass
 class Child:
     """A program that was started: one step of a chain, and the steps after it."""
 
     training: Training
     program: str
-    later: Iterator[tuple[Training, str]]
+    later: Steps
     process: subprocess.Popen
     log: Path
 
@@ -88,11 +75,10 @@ class Children:
 
         Whatever ends this call ends the children too.
         """
-        waiting = [steps_of(chain) for chain in self.chains]
+        waiting = deque(steps_of(chain) for chain in self.chains)
         try:
             while waiting or self.running:
-                while waiting and len(self.running) < self.jobs:
-                    self.start_next(waiting.pop(0))
+                self.fill(waiting)
                 if progress.in_place:
                     progress.show(" | ".join(map(str, self.running)) + self.time_left())
                 time.sleep(POLL_SECONDS)
@@ -101,6 +87,7 @@ class Children:
                     child.process.stdin.close()
                     child.training.end(child.program, failed=child.process.returncode != 0)
                     self.start_next(child.later)
+                    self.fill(waiting)  # before whoever reads this takes time to draw
                     yield child
         finally:
             for child in self.running:  # they can go on from their checkpoints
@@ -108,7 +95,12 @@ class Children:
                 child.process.wait()
             progress.clear()
 
-    def start_next(self, steps: Iterator[tuple[Training, str]]) -> None:
+    def fill(self, waiting: deque[Steps]) -> None:
+        """Start chains that wait until there are as many children as there may be."""
+        while waiting and len(self.running) < self.jobs:
+            self.start_next(waiting.popleft())
+
+    def start_next(self, steps: Steps) -> None:
         """Start the next step of a chain, if there is one."""
         training, program = next(steps, (None, ""))
         if training is None:
@@ -145,7 +137,8 @@ def command(training: Training, program: str, options: Namespace, device: str) -
     line = [sys.executable, PROJECT / f"{program}.py", "--data", data, "--device", device]
     line += ["--weight_path", run.weight, "--img_path", run.result]
     line += ["--skip_bad_images"] * options.skip_bad_images
-    line += ["--no_pictures"] * (not options.dry_run)  # my_script.py draws them
+    if not options.line:
+        line.append("--no_pictures")  # my_script.py draws them
     if program == "train":
         for name, value in {**training.settings, "image_size": options.image_size}.items():
             line += [f"--{name}", value]
@@ -160,14 +153,14 @@ def plain_device(name: str) -> str:
     return "cpu" if name == "cpu" or (name == "auto" and not shutil.which("nvidia-smi")) else ""
 
 
-def try_out(options: Namespace, runs: list[Run]) -> str:
+def try_out(device: str, image_size: int, runs: list[Run]) -> str:
     """Have torch try network, losses and device, in a program of its own; the device's name.
 
     InputError with its error line if one of them will not do, or with Python's last one.
     """
     losses = dict.fromkeys(run.settings["loss_function"] for run in runs)
     smallest_batch = min(run.settings["batch_size"] for run in runs)
-    arguments = [options.device, str(options.image_size), str(smallest_batch), *losses]
+    arguments = [device, str(image_size), str(smallest_batch), *losses]
     program = [sys.executable, "-m", "training.trial", *arguments]
     ended = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True)
     if ended.returncode:

@@ -62,15 +62,31 @@ def make_plan(asked_for: list[Run], others: list[Run]) -> list[list[Training]]:
     Of `others` that are not asked for, the files can be reused.
     """
     trainings: dict[tuple, Training] = {}
-    for run in asked_for + [run for run in others if run not in asked_for]:
-        training = trainings.setdefault(tuple(run.settings.values()), Training(run.settings))
-        (training.runs if run in asked_for else training.elsewhere).append(run)
+    asked = {run.result for run in asked_for}
+    for run in asked_for:
+        training_for(run, trainings).runs.append(run)
+    for run in others:
+        if run.result not in asked:
+            training_for(run, trainings).elsewhere.append(run)
     chains: dict[tuple, list[Training]] = {}
     for training in sorted(trainings.values(), key=lambda each: each.settings["epochs"]):
         chain = chains.setdefault(tuple({**training.settings, "epochs": 0}.values()), [])
         training.shorter = chain[-1] if chain else None
         chain.append(training)
     return list(chains.values())
+
+
+def training_for(run: Run, trainings: dict[tuple, Training]) -> Training:
+    """The training that a run asks for, a new one if no run has asked for it."""
+    key = tuple(run.settings.values())
+    if key not in trainings:
+        trainings[key] = Training(run.settings)
+    return trainings[key]
+
+
+def epochs_of(trainings: list[Training]) -> int:
+    """How many epochs of some trainings are to be done."""
+    return sum(training.epochs_to_do for training in trainings)
 
 
 def look_up(training: Training, identity: dict, images: str, fresh: bool) -> None:

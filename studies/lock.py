@@ -1,0 +1,76 @@
+"""Who works in a folder: a lock that a live process holds, and that no kill leaves behind.
+
+with locked(Path("result/.lock")):
+    ...
+
+The system takes it back when the process ends, however it ends. On a network disk its server
+does, which may learn of a machine's death minutes later; where a disk knows no locks, a line
+says so.
+"""
+
+import contextlib
+import errno
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from console.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None
+
+BUSY = (errno.EACCES, errno.EAGAIN)
+
+
+@contextlib.contextmanager
+def locked(path: Path, shared: bool = False) -> Iterator[None]:
+    """Hold a lock, alone or with others who share it.
+
+    InputError that names who holds it otherwise.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open_locked(path, shared) as file:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}")
+        file.flush()
+        try:
+            yield
+        finally:
+            if not shared:  # others may hold it still
+                path.unlink(missing_ok=True)
+
+
+def open_locked(path: Path, shared: bool) -> TextIO:
+    """Open a file and lock it; InputError if another process has done so."""
+    while True:
+        file = path.open("a+")
+        try:
+            lock(file, shared)
+        except OSError as error:
+            if error.errno in BUSY:
+                raise InputError(busy_message(file, path.parent)) from None
+            print(f"note: {path.parent} cannot be locked ({error.strerror})", file=sys.stderr)
+            return file
+        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+        file.close()  # its last holder has just removed it
+
+
+def lock(file: TextIO, shared: bool) -> None:
+    """Lock an open file at once; OSError if that cannot be."""
+    if fcntl is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    fcntl.lockf(file, kind | fcntl.LOCK_NB)
+
+
+def busy_message(file: TextIO, folder: Path) -> str:
+    """Say who works in a folder."""
+    file.seek(0)
+    holder = file.read() or "another process"
+    return f"{holder} is at work in {folder}; wait until it has ended, or stop it"
