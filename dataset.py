@@ -5,6 +5,8 @@ data = load_data("photos", image_size=64)
 data.images[data.splits["train"]]          # uint8 (n, 64, 64, 3)
 """
 
+import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +18,11 @@ from console.errors import InputError
 from images.cache import BLOCK, building, cache_folder, decode_into, open_images
 from images.decode import decode_or_reason, left_out
 from images.folders import ENDINGS, PARTS, Item, Source, pictures_in
-from images.sources import open_source
+from images.sources import BUILT_IN, open_source
 from records.files import digest_of, file_digest, read_json, write_json
 from records.runs import PROJECT
 
+HANDED = "CNN_DECODED_IMAGES"  # set for children, which then need not look at every file
 HELD_OUT = 0.2  # share of a class that becomes valid, and test where there is none
 SPLIT_SEED = 0  # one split for every run, so that runs are compared on the same images
 
@@ -30,7 +33,7 @@ class Data:
 
     `images` is uint8 (N, H, W, 3), `targets` int64 (N,), `splits` maps train, valid and test
     to int64 indices; `mean` and `std` are those of the training images' channels, of values
-    from 0 to 1. `digest` changes with any image, class or split.
+    from 0 to 1. `digest` changes with any image, class or split. `folder` is that of the cache.
     """
 
     images: np.ndarray
@@ -43,6 +46,7 @@ class Data:
     source: str = ""
     digest: str = ""
     warnings: list[str] | tuple[()] = ()
+    folder: Path | None = None
 
 
 def load_data(name: str, image_size: int, skip_bad_images: bool = False) -> Data:
@@ -51,16 +55,46 @@ def load_data(name: str, image_size: int, skip_bad_images: bool = False) -> Data
     InputError if the source is wrong, or images are broken and `skip_bad_images` is false;
     OSError if the cache cannot be written.
     """
+    handed = handed_folder(name, image_size, skip_bad_images)
+    if handed and (cached := open_cache(handed, image_size)):
+        return cached
     source = open_source(name)
-    code = [PROJECT / "dataset.py", *sorted((PROJECT / "images").glob("*.py"))]
-    decoding = [image_size, skip_bad_images, PIL.__version__, *map(file_digest, code)]
-    folder = cache_folder() / digest_of([source.name, source.stamp, *decoding])[:32]
+    folder = folder_for(source, image_size, skip_bad_images)
     try:
         cached = open_cache(folder, image_size)
         return cached or build_cache(folder, source, image_size, skip_bad_images)
     except OSError as error:
         error.filename = f"{folder.parent} (the cache of decoded images)"
         raise
+
+
+def folder_for(source: Source, image_size: int, skip_bad_images: bool) -> Path:
+    """Where a source's images lie decoded: another place whenever they or the decoding change."""
+    code = [PROJECT / "dataset.py", *sorted((PROJECT / "images").glob("*.py"))]
+    decoding = [image_size, skip_bad_images, PIL.__version__, *map(file_digest, code)]
+    return cache_folder() / digest_of([source.name, source.stamp, *decoding])[:32]
+
+
+def hand_over(data: Data, image_size: int, skip_bad_images: bool) -> dict[str, str]:
+    """What spares a child program the scan of the images: a variable of its environment."""
+    return {HANDED: json.dumps([data.source, image_size, skip_bad_images, str(data.folder)])}
+
+
+def handed_folder(name: str, image_size: int, skip_bad_images: bool) -> Path | None:
+    """Where the program that started this one found these images; None if it handed nothing."""
+    handed = json.loads(os.environ.get(HANDED, "[]"))
+    source = name if name in BUILT_IN else str(Path(name).resolve())
+    if handed[:3] != [source, image_size, skip_bad_images]:
+        return None
+    return Path(handed[3])
+
+
+def has_changed(data: Data, name: str, image_size: int, skip_bad_images: bool) -> bool:
+    """Whether a source holds other images than those that were loaded."""
+    try:
+        return folder_for(open_source(name), image_size, skip_bad_images) != data.folder
+    except (InputError, OSError):
+        return True
 
 
 def build_cache(folder: Path, source: Source, image_size: int, skip_bad_images: bool) -> Data:
@@ -84,7 +118,7 @@ def open_cache(folder: Path, image_size: int) -> Data | None:
         return None
     targets = np.array(index.pop("targets"), dtype=np.int64)
     splits = {part: np.array(at, dtype=np.int64) for part, at in index.pop("splits").items()}
-    return Data(images, targets, splits, **index)
+    return Data(images, targets, splits, folder=folder, **index)
 
 
 def refuse_foreign(folder: Path) -> None:

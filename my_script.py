@@ -22,7 +22,7 @@ from pathlib import Path
 
 from console.options import filled, parse, path, reader, whole_number
 from console.progress import Progress, duration
-from dataset import describe, load_data
+from dataset import describe, hand_over, has_changed, load_data
 from images.sources import fill_data_defaults
 from records.files import remove_abandoned
 from records.runs import PROJECT, identity
@@ -69,12 +69,14 @@ def main() -> int:
         chains=sorted(chains, key=plan.epochs_of, reverse=True),  # so that they end together
         command_for=partial(command, options=options, device=device),
         jobs=options.jobs or default_jobs(device),
+        environment=hand_over(data, options.image_size, options.skip_bad_images),
     )
     if options.line:
         return run_line(options, children)
     report = partial(report_on, options.out, runs, data, identity_of)
     if options.collect:
         return collect(trainings, report)
+    planned_work = any(map(lines.is_left, chains))
     if plan.epochs_of(trainings) and (device == "cpu" or options.dry_run):
         try_out("cpu", options.image_size, asked_for)
     screen = sys.stderr if options.dry_run else sys.stdout
@@ -87,7 +89,12 @@ def main() -> int:
         return 0
     with locked(options.out / "result" / LOCK):
         remove_abandoned(settings.folders_of(options.out, others))
-        return run_all(children, trainings, report)
+        status = run_all(children, trainings, report)
+    if planned_work and has_changed(data, *options.images):
+        kept = "the results are of those that were there when it started"
+        print(f"the images changed while this ran: {kept}; run it again for the new ones")
+        return 1
+    return status
 
 
 def parse_options() -> Namespace:
@@ -102,11 +109,7 @@ def parse_options() -> Namespace:
         jobs=(whole_number(1), None, "trainings at once (default: one per core; 1 on a GPU)"),
         dry_run=(bool, False, "print the plan, and on standard output lines for a scheduler"),
         line=(filled, None, "do the work of one line of --dry_run: what it printed here"),
-        collect=(
-            bool,
-            False,
-            "only report on what is there; status 1 if runs are missing",
-        ),
+        collect=(bool, False, "only report on what is there; status 1 if runs are missing"),
     )
     if options.dry_run + options.collect + bool(options.line) > 1:
         raise InputError("--dry_run, --line and --collect exclude one another; name one of them")

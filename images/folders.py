@@ -72,10 +72,18 @@ def stamp_of(items: list[Item]) -> str:
     """
     stamps = []
     for name, part, target, path in items:
-        state = os.stat(path, follow_symlinks=os.path.exists(path))  # a link may lead nowhere
+        state = state_of(path)
         times = (state.st_mtime_ns, state.st_ctime_ns)
         stamps.append((name, part, target, state.st_size, *times))
     return digest_of(stamps)
+
+
+def state_of(path: str) -> os.stat_result:
+    """Size and times of a file, in one call to the system; of a link that leads nowhere its own."""
+    try:
+        return os.stat(path)
+    except OSError:
+        return os.lstat(path)
 
 
 def class_names(roots: list[Path]) -> list[str]:

@@ -63,10 +63,17 @@ class Child:
 
 
 class Children:
-    """Chains of trainings under way."""
+    """Chains of trainings under way; `environment` is handed to every child."""
 
-    def __init__(self, chains: list[list[Training]], command_for: Callable, jobs: int) -> None:
+    def __init__(
+        self,
+        chains: list[list[Training]],
+        command_for: Callable,
+        jobs: int,
+        environment: dict[str, str],
+    ) -> None:
         self.chains, self.command_for, self.jobs = chains, command_for, jobs
+        self.environment = {**environment, **ONE_THREAD, STDIN_IS_PARENT: "1"}
         self.running: list[Child] = []
         self.started = time.monotonic()
 
@@ -113,7 +120,7 @@ class Children:
                 stdin=subprocess.PIPE,  # closes with this program, however that ends
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **ONE_THREAD, STDIN_IS_PARENT: "1"},
+                env={**os.environ, **self.environment},
                 start_new_session=True,  # Ctrl-C comes here alone, which then ends the children
             )
         self.running.append(Child(training, program, steps, process, log))

@@ -13,11 +13,13 @@ run_process.
 
 import importlib
 import io
+import os
 import runpy
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -117,9 +119,11 @@ def fork_children() -> None:
 class ForkedChild:
     """What studies/children.py needs of subprocess.Popen."""
 
-    def __init__(self, command: list[str], stdout: IO, **_: object) -> None:
+    def __init__(self, command: list[str], stdout: IO, env: dict[str, str], **_: object) -> None:
         text = io.TextIOWrapper(stdout, write_through=True)
-        self.process = fork(Path(command[1]), command[2:], text, text)
+        variables = {name: value for name, value in env.items() if name != "CNN_STDIN_IS_PARENT"}
+        before = partial(os.environ.update, variables)
+        self.process = fork(Path(command[1]), command[2:], text, text, before)
         self.stdin = io.BytesIO()
         self.terminate, self.wait = self.process.terminate, self.process.join
 

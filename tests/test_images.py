@@ -18,7 +18,7 @@ from conftest import PROJECT, arguments_for_test, fill, make_photos, noise, refu
 from PIL import Image
 
 from console.errors import InputError
-from dataset import Data, load_data
+from dataset import Data, hand_over, load_data
 from images import cache, decode, shapes, sources
 from images.decode import decode_or_reason
 
@@ -302,3 +302,27 @@ def test_a_cache_is_readable_for_all_whom_the_user_lets_read(photos, tmp_path, m
     [folder] = (tmp_path / "cache" / "cnn_experiments").iterdir()
     modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (folder, *folder.iterdir())}
     assert modes == {folder.name: "0o750", "images": "0o640", "index.json": "0o640"}
+
+
+def test_a_program_by_itself_asks_the_system_once_for_each_file(photos, monkeypatch):
+    load(photos)
+    asked, stat = [], os.stat
+    monkeypatch.setattr(os, "stat", lambda path, **more: asked.append(path) or stat(path, **more))
+    load(photos)
+    files = sorted(str(path) for path in asked if str(path).endswith(".png"))
+    assert files == sorted(map(str, photos.rglob("*.png")))
+
+
+def test_what_a_program_is_handed_spares_it_the_scan_of_just_those_images(photos, monkeypatch):
+    first = load(photos)
+    for name, value in hand_over(first, 16, False).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("dataset.open_source", Mock(side_effect=InputError("scanned")))
+    again = load(photos)
+    assert again.digest == first.digest and np.array_equal(again.images, first.images)
+    others = {"size": 20}, {"skip_bad_images": True}
+    for options in others:
+        with pytest.raises(InputError, match="scanned"):
+            load(photos, **options)
+    with pytest.raises(InputError, match="scanned"):
+        load(photos / "train")

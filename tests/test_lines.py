@@ -18,7 +18,7 @@ from conftest import (
     wait_for,
 )
 
-from records.files import file_digest
+from records.files import file_digest, read_csv, read_json
 
 STUDIES = '{"Change_epochs": [1, 2], "Change_batch_size": [4]}'
 EDITS = small(STUDIES)
@@ -175,3 +175,18 @@ def test_a_second_sweep_and_a_line_are_refused_while_one_runs_and_no_more_once_i
     script = project / "my_script.py"
     script.write_text(script.read_text().replace("[1, 100000]", "[1]"))
     assert run_sweep(project, *arguments).status == 0
+
+
+def test_images_changed_in_the_middle_of_a_sweep_leave_one_set_of_results_and_are_told(
+    original_sweep, tmp_path
+):
+    photos = shutil.copytree(original_sweep[1][1], tmp_path / "photos")
+    remove = f"    Path({str(photos / 'train/cat/0.png')!r}).unlink(missing_ok=True)\n"
+    start = "def main() -> int:\n"
+    edit = (start, f"from pathlib import Path\n{start}{remove}")
+    project = copy_project(tmp_path / "project", my_script=EDITS, train=[edit])
+    ended = run_sweep(project, "--data", photos, "--image_size", 16)
+    assert ended.status == 1 and "the images changed while this ran" in ended.out, ended.out
+    records = [read_json(path) for path in project.glob("result/**/train.json")]
+    assert len({record["identity"]["images"] for record in records}) == 1
+    assert len(read_csv(project / "result/results.csv")) == len(RUNS)
