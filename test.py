@@ -19,15 +19,15 @@ from argparse import Namespace
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from console.options import parse, path, whole_number
 from dataset import Data, describe, load_data, load_pictures
-from model import CNN
 from records.files import write_csv, write_json, write_text
 from records.runs import test_identity
 from training.batches import Images, score_all
-from training.files import load_weight
+from training.files import changed_sources, load_weight, model_of
+from training.network import memory_format_of
 from training.processes import choose_device, choose_threads
 
 COLUMNS = ("file", "true_class", "predicted_class", "probability")
@@ -35,9 +35,11 @@ COLUMNS = ("file", "true_class", "predicted_class", "probability")
 
 def main() -> int:
     options = parse_options()
-    weight = load_weight(options.weight_path, CNN())
+    weight = load_weight(options.weight_path)
     device = choose_device(options.device)
     choose_threads(weight["image_size"])
+    if changed := changed_sources(weight):
+        print(f"note: since {options.weight_path} was trained, {changed}", file=sys.stderr)
     if options.predict:
         predict(options, weight, device)
     else:
@@ -62,10 +64,12 @@ def test(options: Namespace, weight: dict, device: torch.device) -> None:
     started = time.monotonic()
     data = load_test_data(options, weight)
     print(describe(data))
-    images, indices = Images(data, device), data.splits["test"]
+    images = Images(data, device, memory_format_of(weight["network"]))
+    indices = data.splits["test"]
     correct = {}
     for name in ("last", "kept"):  # the kept ones last: their scores are written below
-        scores = score_all(model_of(weight[name], device), images, indices, options.batch_size)
+        model = model_of(weight, name, device)
+        scores = score_all(model, images, indices, options.batch_size)
         correct[name] = int((scores.argmax(1) == images.targets[indices]).sum())
     rows = [
         (data.names[index], data.classes[data.targets[index]], data.classes[predicted], f"{p:.6f}")
@@ -100,13 +104,6 @@ def load_test_data(options: Namespace, weight: dict) -> Data:
     return replace(data, mean=weight["mean"], std=weight["std"])
 
 
-def model_of(weights: dict[str, Tensor], device: torch.device) -> nn.Module:
-    """The CNN with these weights."""
-    model = CNN()
-    model.load_state_dict(weights)
-    return model.to(device, memory_format=torch.channels_last)
-
-
 def predictions(scores: Tensor) -> list[tuple[int, float]]:
     """Predicted class and its softmax probability for each row of scores, float (n, 2)."""
     probabilities, predicted = scores.softmax(1), scores.argmax(1)
@@ -117,7 +114,8 @@ def predictions(scores: Tensor) -> list[tuple[int, float]]:
 def predict(options: Namespace, weight: dict, device: torch.device) -> None:
     """Print class, probability and file for every picture named or found in a named folder."""
     data = load_pictures(options.predict, weight, options.skip_bad_images)
-    model, images = model_of(weight["kept"], device), Images(data, device)
+    model = model_of(weight, "kept", device)
+    images = Images(data, device, memory_format_of(weight["network"]))
     scores = score_all(model, images, data.splits["test"], options.batch_size)
     width = max(map(len, data.classes))
     for name, (predicted, probability) in zip(data.names, predictions(scores), strict=True):

@@ -13,19 +13,17 @@ from console.errors import before_imports, run_program
 if __name__ == "__main__":
     before_imports()
 
+import json
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
-from torch import nn
 
 from console.options import SETTINGS, parse, path
 from console.progress import Progress, duration
 from dataset import Data, describe, load_data
 from images.sources import fill_data_defaults
-from losses import Loss
-from model import CNN
 from records.runs import (
     DONE,
     HISTORY_COLUMNS,
@@ -36,15 +34,30 @@ from records.runs import (
     training_status,
 )
 from training import files, processes
-from training.batches import Images, loss_and_accuracy, score_all, seed_of, shuffled_batches
-from training.optimizer import SGD, Optimizer
-from training.trial import known_loss, try_out
+from training.batches import (
+    Images,
+    loss_and_accuracy,
+    score_all,
+    seed_all,
+    seed_of,
+    shuffled_batches,
+)
+from training.files import State
+from training.network import build_network, describe_network, loss_of, weights_of
+from training.optimizer import SGD
+from training.trial import Program, try_out
+
+# Whether a longer training goes on from the checkpoint of a shorter one; False where a result
+# depends on the number of epochs asked for, as under a cosine schedule.
+GOES_ON = True
 
 
 def main() -> int:
     options = parse_options()
     device = processes.choose_device(options.device)
     processes.choose_threads(options.image_size)
+    if options.try_out:
+        return try_settings(options, device)
     with processes.together(device):
         progress = Progress(silent=processes.rank() > 0)
         data = load_data(*options.images)
@@ -72,58 +85,65 @@ def main() -> int:
 def parse_options() -> Namespace:
     """Read the command line; InputError if it is wrong."""
     shorter = "checkpoint of a shorter training of these settings to go on from (default: none)"
+    tried = "settings, each in JSON, to try in a few steps that leave nothing (default: none)"
     options = parse(
         "Train the CNN once and leave its weights, history and curves.",
         *(*SETTINGS, "seed", "weight_path", "img_path", "data", "image_size"),
         *("skip_bad_images", "device", "fresh", "no_pictures"),
         start_from=(path, None, shorter),
+        try_out=([json.loads], None, tried),
     )
     return fill_data_defaults(options)
 
 
-def train(
-    options: Namespace, data: Data, device: torch.device, decisive: dict, progress: Progress
-) -> None:
-    """Train up to `epochs` epochs or until the loss diverges; `decisive` is the run's identity."""
-    images, loss_function = Images(data, device), known_loss(options.loss_function)
-    torch.manual_seed(seed_of(options.seed, 0))  # of the initial weights
-    model = CNN().to(device, memory_format=torch.channels_last)
-    layers = try_out(model, loss_function, options.image_size, options.batch_size)
-    files.check_places(options)
-    optimizer = SGD(model.parameters(), options.learning_rate, momentum=0.9)
-    state = files.State(model, optimizer, kept=files.weights_of(model))
-    files.resume(state, decisive, options, progress)
-    averaged_model = processes.wrap(model)  # the model itself, unless several processes train it
+def try_settings(options: Namespace, device: torch.device) -> int:
+    """Try out what a sweep is going to train; print the device."""
+    for settings in options.try_out:
+        values = {**vars(options), **settings}
+        try_out(Program(prepare, train_epochs, GOES_ON), Namespace(**values), device)
+    print(device)
+    return 0
 
+
+def prepare(options: Namespace, images: Images) -> State:
+    """A training before its first epoch.
+
+    What is put into the state by name is in every checkpoint; what is not is lost when a
+    training goes on.
+    """
+    network = describe_network(options, images.memory_format)
+    model = build_network(network, images.device)
+    loss_function = loss_of(options.loss_function, images.device)
+    optimizer = SGD(model.parameters(), options.learning_rate, momentum=0.9)
+    state = State(model, optimizer, loss_function)
+    return state
+
+
+def train_epochs(state: State, images: Images, options: Namespace) -> Iterator[int]:
+    """Train up to `epochs` epochs or until the loss diverges; a checkpoint is written at yield."""
     while state.epoch < options.epochs and not state.diverged:
         started, epoch = time.monotonic(), state.epoch + 1
-        torch.manual_seed(seed_of(options.seed, epoch, processes.rank()))  # of dropout
+        seed_all(options.seed, epoch, processes.rank())  # of dropout
         order = seed_of(options.seed, epoch)
         batches = shuffled_batches(images.splits["train"], options.batch_size, order)
-        trained = train_one_epoch(averaged_model, optimizer, loss_function, images, batches)
-        validated = validate(model, loss_function, images)
+        trained = train_one_epoch(state, images, batches)
+        validated = validate(state, images)
         state.history.append([epoch, trained[0], validated[0], trained[1], validated[1]])
         if kept_epoch(state.history) == epoch:
-            state.kept = files.weights_of(model)
+            state.kept = weights_of(state.model)
         state.seconds += time.monotonic() - started
-        if processes.rank() == 0:
-            files.write_checkpoint(state, decisive, options)
-            show_epoch(state, options.epochs, progress)
-
-    if processes.rank() == 0:
-        files.write_results(state, data, layers, decisive, options)
-    show_end(state, options, progress)
+        yield epoch
 
 
-def train_one_epoch(
-    model: nn.Module, optimizer: Optimizer, loss_function: Loss, images: Images, batches: Sequence
-) -> tuple[float, float]:
+def train_one_epoch(state: State, images: Images, batches: Sequence) -> tuple[float, float]:
     """Take one step for every batch of indices; mean loss and accuracy over the images."""
+    model = processes.wrap(state.model)  # itself, unless several processes train it
+    optimizer, loss_function = state.optimizer, state.loss_function
     model.train()
     scores = torch.empty_like(images.one_hot)
     shares = [processes.share_of(batch) for batch in batches]  # whole batches for one process
     for share, weight in shares:
-        outputs = model(images.inputs(share))
+        outputs = model(images.inputs(share)).float()
         loss = loss_function(outputs, images.one_hot[share])
         (loss * weight).backward()
         optimizer.step()
@@ -134,14 +154,35 @@ def train_one_epoch(
     return loss_and_accuracy(loss_function, scores[seen], images, seen)
 
 
-def validate(model: nn.Module, loss_function: Loss, images: Images) -> tuple[float, float]:
+def validate(state: State, images: Images) -> tuple[float, float]:
     """Mean loss and accuracy over the validation images, each counted once."""
-    processes.share_buffers(model)
+    processes.share_buffers(state.model)
     part = images.splits["valid"][processes.rank() :: processes.world_size()]
-    return loss_and_accuracy(loss_function, score_all(model, images, part), images, part)
+    scores = score_all(state.model, images, part)
+    return loss_and_accuracy(state.loss_function, scores, images, part)
 
 
-def show_epoch(state: files.State, epochs: int, progress: Progress) -> None:
+def train(
+    options: Namespace, data: Data, device: torch.device, decisive: dict, progress: Progress
+) -> None:
+    """Train, and leave a checkpoint after each epoch; `decisive` is the run's identity."""
+    trial = try_out(Program(prepare, train_epochs, GOES_ON), options, device)
+    for note in trial.notes:
+        progress.say(f"note: {note}")
+    images = Images(data, device, trial.memory_format)
+    files.check_places(options)
+    state = prepare(options, images)
+    files.resume(state, decisive, options, progress, GOES_ON)
+    for _ in train_epochs(state, images, options):
+        if processes.rank() == 0:
+            files.write_checkpoint(state, decisive, options)
+            show_epoch(state, options.epochs, progress)
+    if processes.rank() == 0:
+        files.write_results(state, images, data, trial.layers, decisive, options)
+    show_end(state, options, progress)
+
+
+def show_epoch(state: State, epochs: int, progress: Progress) -> None:
     """Show the last epoch: passing on a terminal, a line in a file."""
     left = duration(state.seconds / state.epoch * (epochs - state.epoch))
     _, *values = map("{} {:.4f}".format, HISTORY_COLUMNS, state.history[-1])
@@ -149,7 +190,7 @@ def show_epoch(state: files.State, epochs: int, progress: Progress) -> None:
     say(f"epoch {state.epoch} of {epochs}  {'  '.join(values)}  {left} left")
 
 
-def show_end(state: files.State, options: Namespace, progress: Progress) -> None:
+def show_end(state: State, options: Namespace, progress: Progress) -> None:
     """Say in one line how the training ended."""
     kept = kept_epoch(state.history)
     end = f"{'diverged at' if state.diverged else 'trained to'} epoch {state.epoch}"

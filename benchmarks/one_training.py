@@ -19,7 +19,7 @@ from dataset import Data, load_data
 from losses import LOSSES
 from model import CNN
 from training.batches import Images, seed_of, shuffled_batches
-from training.files import State, weights_of, write_checkpoint
+from training.files import State, write_checkpoint
 from training.optimizer import SGD
 
 NETWORKS = ((8, 24, 48), (16, 32, 64), (32, 64, 128))
@@ -31,18 +31,17 @@ class Ours:
 
     def __init__(self, images: Images, model: CNN, learning_rate: float = 0.01) -> None:
         self.images, self.model = images, model.to(memory_format=torch.channels_last)
-        self.optimizer = SGD(model.parameters(), learning_rate, momentum=0.9)
         self.loss_function = LOSSES["CrossEntropyLoss"]
+        optimizer = SGD(model.parameters(), learning_rate, momentum=0.9)
+        self.state = State(self.model, optimizer, self.loss_function)
 
     def train(self, epoch: int = 1) -> tuple[float, float]:
         torch.manual_seed(seed_of(0, epoch, 0))
         batches = shuffled_batches(self.images.splits["train"], 32, seed_of(0, epoch))
-        return train.train_one_epoch(
-            self.model, self.optimizer, self.loss_function, self.images, batches
-        )
+        return train.train_one_epoch(self.state, self.images, batches)
 
     def validate(self) -> tuple[float, float]:
-        return train.validate(self.model, self.loss_function, self.images)
+        return train.validate(self.state, self.images)
 
     def epoch(self) -> None:
         self.train()
@@ -50,8 +49,7 @@ class Ours:
 
     def save(self, folder: Path) -> None:
         """What an epoch leaves on disk: the checkpoint and the history."""
-        state = State(self.model, self.optimizer, weights_of(self.model))
-        write_checkpoint(state, {}, Namespace(weight_path=folder / "w.pth", img_path=folder))
+        write_checkpoint(self.state, {}, Namespace(weight_path=folder / "w.pth", img_path=folder))
 
 
 def operations(channels: tuple[int, ...], image_size: int, hidden: int = 64) -> float:

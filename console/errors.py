@@ -17,7 +17,9 @@ import select
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
+from types import TracebackType
 
 from console.cores import wait_politely
 
@@ -51,6 +53,7 @@ def before_imports() -> None:
 def run_program(main: Callable[[], int]) -> None:
     """Run a program's `main` and exit with its status: 2 after bad input, 130 after Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.excepthook = sys.__excepthook__
     gc.freeze()  # else Python looks through all of torch again, 0.2 s, before it ends
     gc.enable()
     # Names of files may hold any bytes; what is printed is there however the program ends.
@@ -75,6 +78,15 @@ def run_program(main: Callable[[], int]) -> None:
     if {STDIN_IS_PARENT, "RANK"} & os.environ.keys():  # a child, of a sweep or of torchrun
         os._exit(status)  # else Python takes torch apart, 0.1 s, and gloo's threads may abort it
     sys.exit(status)
+
+
+def end_importing(kind: type[BaseException], error: BaseException, trace: TracebackType) -> None:
+    """Say in one line which module cannot be imported, and end with the status for bad input."""
+    *_, place = traceback.extract_tb(trace)
+    where = f" ({place.filename}, line {place.lineno})"
+    if isinstance(error, SyntaxError):  # it tells its file and line
+        where = ""
+    os._exit(complain(f"{kind.__name__}: {error}{where}; mend it"))
 
 
 def complain(message: str) -> int:

@@ -6,6 +6,7 @@
 Every child has one thread, writes to its run's log, and ends when this program does.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -27,6 +28,7 @@ from studies.settings import Run
 
 # Two trainings of several threads each would wait for one another.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+NEVER_FAIL = ("epochs", "seed", "learning_rate", "batch_size")  # but for the smallest batch
 POLL_SECONDS = 0.05
 
 Steps = Iterator[tuple[Training, str]]
@@ -161,20 +163,28 @@ def plain_device(name: str) -> str:
 
 
 def try_out(device: str, image_size: int, runs: list[Run]) -> str:
-    """Have torch try network, losses and device, in a program of its own; the device's name.
+    """Have train.py try, in a program of its own, what is to be trained; the device's name.
 
-    InputError with its error line if one of them will not do, or with Python's last one.
+    InputError with its error line if something will not do, or with Python's last one.
     """
-    losses = dict.fromkeys(run.settings["loss_function"] for run in runs)
-    smallest_batch = min(run.settings["batch_size"] for run in runs)
-    arguments = [device, str(image_size), str(smallest_batch), *losses]
-    program = [sys.executable, "-m", "training.trial", *arguments]
-    ended = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True)
+    settings = [json.dumps(each) for each in settings_to_try(runs)]
+    program = [sys.executable, str(PROJECT / "train.py"), "--device", device]
+    program += ["--image_size", str(image_size), "--try_out", *settings]
+    ended = subprocess.run(program, capture_output=True, text=True)
     if ended.returncode:
-        *before, last = ended.stderr.splitlines() or [f"{program[2]} ended: {ended.returncode}"]
+        *before, last = ended.stderr.splitlines() or [f"train.py ended: {ended.returncode}"]
         place = [line.strip() for line in before if line.startswith('  File "')][-1:]
         raise InputError(" in ".join([last.removeprefix("error: "), *place]))
     return ended.stdout.split()[-1]
+
+
+def settings_to_try(runs: list[Run]) -> list[dict]:
+    """The settings that may fail each in its own way; of those alike that of the smallest batch."""
+    kinds: dict[str, dict] = {}
+    for run in sorted(runs, key=lambda run: run.settings["batch_size"]):
+        kind = {name: run.settings[name] for name in run.settings if name not in NEVER_FAIL}
+        kinds.setdefault(json.dumps(kind), run.settings)
+    return list(kinds.values())
 
 
 def default_jobs(device: str) -> int:

@@ -109,9 +109,8 @@ def fork_children() -> None:
     """In a forked sweep: have studies/children.py fork what it would start."""
     from studies import children
 
-    def run(command: list[str], cwd: Path, **_: object) -> subprocess.CompletedProcess:
-        program = cwd / f"{command[2].replace('.', '/')}.py"  # of python -m
-        return subprocess.CompletedProcess(command, *run_fork(program, *command[3:]))
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess:
+        return subprocess.CompletedProcess(command, *run_fork(Path(command[1]), *command[2:]))
 
     children.subprocess = SimpleNamespace(Popen=ForkedChild, run=run, PIPE=None, STDOUT=None)
 

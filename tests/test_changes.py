@@ -86,7 +86,6 @@ def test_another_optimiser_or_flipped_images_go_on(line, others, photos, tmp_pat
 def test_a_sixth_loss_and_a_sixth_thing_to_study_are_entries_and_their_use(photos, tmp_path):
     edits = {"losses": [("LOSSES: dict[str, Loss] = {", LOSS)]}
     edits |= {"console/options": [(SETTINGS, DROPOUT)]}
-    edits["train"] = [("model = CNN()", "model = CNN(dropout=options.dropout)")]
     text = '{"Change_loss_function": ["HingeLoss"], "Change_dropout": [0.2, 0.5]}'
     edits["my_script"] = [*small(text), ("BASE = {", 'BASE = {"dropout": 0.5, ')]
     project = copy_project(tmp_path / "project", **edits)
@@ -100,7 +99,11 @@ def test_a_sixth_loss_and_a_sixth_thing_to_study_are_entries_and_their_use(photo
 CANNOT = {
     "not two scores for each": ("model", "nn.Linear(hidden, 2)", "nn.Linear(hidden, 3)"),
     "CNN at --image_size 16, --batch_size ": ("model", "Block(3, first, 3,", "Block(3, first, 19,"),
-    "ValueError: so no;": ("losses", "return F.cross_entropy(", "raise ValueError('so\\nno') or ("),
+    "ValueError: so no (losses.py, line ": (
+        "losses",
+        "return F.cross_entropy(",
+        "raise ValueError('so\\nno') or (",
+    ),
 }
 
 

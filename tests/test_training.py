@@ -23,7 +23,7 @@ from model import CNN
 from records.files import file_digest, read_csv, read_json
 from records.runs import is_finite, read_history
 from training.batches import Images, shuffled_batches
-from training.files import load_weight
+from training.files import State, load_weight
 from training.optimizer import SGD
 
 TRAIN, TEST = PROJECT / "train.py", PROJECT / "test.py"
@@ -52,11 +52,11 @@ def test_a_training_and_its_test_leave_every_file_and_the_accuracy_of_the_predic
 
 def test_kept_weights_are_those_of_the_lowest_validation_loss(photos, tmp_path, call):
     call("train", *train_arguments(photos, tmp_path, epochs=8, learning_rate=0.05))
-    weight = load_weight(tmp_path / "w.pth", CNN())
+    weight = load_weight(tmp_path / "w.pth")
     kept = 1 + int(np.argmin([row[2] for row in read_history(tmp_path / "r")]))
     assert weight["kept_epoch"] == kept
     call("train", *train_arguments(photos, tmp_path / "b", epochs=kept, learning_rate=0.05))
-    last = load_weight(tmp_path / "b" / "w.pth", CNN())["last"]
+    last = load_weight(tmp_path / "b" / "w.pth")["last"]
     assert all(torch.equal(value, weight["kept"][name]) for name, value in last.items())
 
 
@@ -69,7 +69,8 @@ def test_epoch_numbers_are_means_over_normalised_images_not_over_batches(photos)
     assert (inputs.std((0, 2, 3)) - 1).abs().max() < 1e-2
     step, uneven = SGD(model.parameters(), learning_rate=0.0), indices.split(7)  # 7, 7 and 2
     train_one_epoch = runpy.run_path(str(TRAIN))["train_one_epoch"]
-    loss, accuracy = train_one_epoch(model, step, LOSSES["CrossEntropyLoss"], images, uneven)
+    state = State(model, step, LOSSES["CrossEntropyLoss"])
+    loss, accuracy = train_one_epoch(state, images, uneven)
     scores, targets = model(inputs).detach(), images.targets[indices].numpy()
     log_p = scores.double().log_softmax(1).numpy()
     assert loss == pytest.approx(-log_p[np.arange(len(indices)), targets].mean(), rel=1e-5)
@@ -100,7 +101,7 @@ def test_a_loss_that_is_no_longer_finite_ends_the_run_with_its_best_weights(phot
     record, history = read_json(tmp_path / "r" / "train.json"), read_history(tmp_path / "r")
     assert record["diverged"] and record["epochs"] == len(history) < 30
     assert not is_finite(history[-1])
-    kept = load_weight(tmp_path / "w.pth", CNN())["kept"]
+    kept = load_weight(tmp_path / "w.pth")["kept"]
     assert all(torch.isfinite(value).all() for value in kept.values())
     assert "Test accuracy" in call("test", *arguments_for_test(tmp_path)).out
     assert "already trained" in call("train", *train_arguments(photos, tmp_path, **settings)).out

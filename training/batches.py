@@ -6,6 +6,8 @@
 No worker processes, no files: a batch is a slice of one uint8 tensor.
 """
 
+import functools
+import random
 import warnings
 from collections.abc import Sequence
 
@@ -21,9 +23,19 @@ EVALUATION_PIXELS = 256 * 32 * 32  # scored at once: more gained nothing and tak
 
 
 class Images:
-    """A data set's images, targets and splits as tensors on one device."""
+    """A data set's images, targets and splits as tensors on one device.
 
-    def __init__(self, data: Data, device: torch.device) -> None:
+    A network gets them in `memory_format`: convolutions like channels_last, but `.view` in a
+    network may need contiguous_format.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        device: torch.device,
+        memory_format: torch.memory_format = torch.channels_last,
+    ) -> None:
+        self.device, self.memory_format = device, memory_format
         with warnings.catch_warnings():
             # Read-only on purpose: nothing writes to the decoded images.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
@@ -39,9 +51,10 @@ class Images:
         self.shift = shift.expand(self.images.shape[1:]).contiguous()
 
     def inputs(self, indices: Tensor) -> Tensor:
-        """Normalised float32 (n, 3, H, W) in channels_last memory, as convolutions like it."""
+        """Normalised float32 (n, 3, H, W) in the memory format."""
         pixels = self.images.index_select(0, indices).to(torch.float32)
-        return torch.addcmul(self.shift, pixels, self.scale).permute(0, 3, 1, 2)
+        normalised = torch.addcmul(self.shift, pixels, self.scale).permute(0, 3, 1, 2)
+        return normalised.contiguous(memory_format=self.memory_format)
 
 
 def shuffled_batches(indices: Tensor, batch_size: int, seed: int) -> Sequence[Tensor]:
@@ -64,6 +77,25 @@ def seed_of(seed: int, *key: int) -> int:
     return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1)[0])
 
 
+def seed_all(seed: int, *key: int) -> None:
+    """Seed the random numbers of torch, numpy and Python with one stream's seed.
+
+    numpy gets more words than torch: both would draw the same numbers from the same word.
+    """
+    if has_gpu():
+        torch.manual_seed(seed_of(seed, *key))
+    else:  # torch's own asks for every kind of GPU, and takes ten times as long
+        torch.default_generator.manual_seed(seed_of(seed, *key))
+    random.seed(seed_of(seed, *key))
+    np.random.seed(np.random.SeedSequence(seed, spawn_key=key).generate_state(4))
+
+
+@functools.cache
+def has_gpu() -> bool:
+    """Whether there is a GPU that torch may use."""
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
 @torch.inference_mode()
 def score_all(
     model: nn.Module, images: Images, indices: Tensor | np.ndarray, batch_size: int | None = None
@@ -76,6 +108,7 @@ def score_all(
     return torch.cat([model(images.inputs(batch)).float() for batch in batches])
 
 
+@torch.no_grad()  # a loss may have parameters of its own
 def loss_and_accuracy(
     loss_function: Loss, scores: Tensor, images: Images, indices: Tensor
 ) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """What a training reads and writes: checkpoints, weight files, and the record that completes it.
 
-    weight = load_weight(Path("weights/weight.pth"), CNN())
-    model.load_state_dict(weight["kept"])
+    weight = load_weight(Path("weights/weight.pth"))
+    model = model_of(weight, "kept", device)
 
 Tensors and plain values only, written whole, read with suspicion: `weights_only=True` refuses
 pickles that would execute something.
@@ -12,8 +12,9 @@ import platform
 import sys
 import tempfile
 from argparse import Namespace
-from dataclasses import dataclass, field
+from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from console.errors import InputError
 from console.progress import Progress
 from dataset import Data
+from losses import Loss
 from records.files import (
     file_digest,
     refuse_to_replace,
@@ -35,28 +37,39 @@ from records.runs import (
     is_finite,
     kept_epoch,
     list_changes,
+    sources,
     what_changed,
+)
+from training.batches import Images
+from training.network import (
+    build_network,
+    describe_network,
+    probe_scores,
+    weights_of,
 )
 from training.optimizer import Optimizer
 from training.processes import from_first, rank
 
 WEIGHT, CHECKPOINT = "CNN weight", "CNN checkpoint"
-VERSION = 1
+VERSION = 2
+CPU = torch.device("cpu")
+PLAIN = (bool, int, float, str, Tensor, list, tuple, dict, type(None))
 
 
-@dataclass
 class State:
     """A training between two epochs: all that is needed to go on with the same bits.
 
+    Every attribute is in the checkpoint by its name, also one that train.py adds: an object by
+    its state_dict, as of a schedule or an averaged model, a plain value or a tensor as it is.
     The random numbers of an epoch depend on the seed and the epoch's number alone, so these
     two are the random state. `history` holds one row of HISTORY_COLUMNS for each epoch.
     """
 
-    model: nn.Module
-    optimizer: Optimizer
-    kept: dict[str, Tensor]
-    history: list[list[float]] = field(default_factory=list)
-    seconds: float = 0.0
+    def __init__(self, model: nn.Module, optimizer: Optimizer, loss_function: Loss) -> None:
+        self.model, self.optimizer, self.loss_function = model, optimizer, loss_function
+        self.kept = weights_of(model)
+        self.history: list[list[float]] = []
+        self.seconds = 0.0
 
     @property
     def epoch(self) -> int:
@@ -67,10 +80,26 @@ class State:
         """Whether the last epoch's losses are NaN or infinite."""
         return bool(self.history) and not is_finite(self.history[-1])
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds; TypeError for what cannot stand in one."""
+        content = {}
+        for name, value in vars(self).items():
+            if hasattr(value, "state_dict"):
+                content[name] = value.state_dict()
+            elif isinstance(value, PLAIN):
+                content[name] = value
+            elif name != "loss_function":  # most losses are functions
+                raise TypeError(f"state.{name} has no state_dict and is no plain value")
+        return content
 
-def weights_of(model: nn.Module) -> dict[str, Tensor]:
-    """The model's weights and buffers, copied to the CPU."""
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    def load_state_dict(self, content: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        for name, value in content.items():
+            holder: Any = getattr(self, name, None)
+            if hasattr(holder, "load_state_dict"):
+                holder.load_state_dict(value)
+            else:
+                setattr(self, name, value)
 
 
 def check_places(options: Namespace) -> None:
@@ -94,31 +123,36 @@ def check_places(options: Namespace) -> None:
 
 def write_checkpoint(state: State, identity: dict, options: Namespace) -> None:
     """Write all that is needed to go on, and the history for those who watch."""
-    checkpoint = {
-        "identity": identity, "epoch": state.epoch, "weights": weights_of(state.model),
-        "optimizer": state.optimizer.state_dict(), "kept": state.kept,
-        "history": state.history, "seconds": state.seconds,
-    }  # fmt: skip
+    checkpoint = {"identity": identity, "epoch": state.epoch, "state": state.state_dict()}
     save(CHECKPOINT, checkpoint_path(options.weight_path), checkpoint)
     write_csv(options.img_path / "history.csv", HISTORY_COLUMNS, state.history)
 
 
-def resume(state: State, identity: dict, options: Namespace, progress: Progress) -> None:
-    """Bring a new training to where the furthest of the checkpoints that fit was written."""
+def resume(
+    state: State, identity: dict, options: Namespace, progress: Progress, goes_on: bool = True
+) -> None:
+    """Bring a new training to where the furthest of the checkpoints that fit was written.
+
+    Those of shorter trainings fit where the training `goes_on` from them.
+    """
     last = None if options.fresh else checkpoint_path(options.weight_path)
     paths = [path for path in (last, options.start_from) if path and rank() == 0]
-    usable = [usable_checkpoint(path, identity, progress) for path in paths]
+    ignored = ("epochs",) if goes_on else ()
+    usable = [usable_checkpoint(path, identity, ignored, progress) for path in paths]
     checkpoint = from_first(max(usable, key=lambda each: each.get("epoch", 0), default={}))
     if checkpoint:
-        state.model.load_state_dict(checkpoint["weights"])
-        state.optimizer.load_state_dict(checkpoint["optimizer"])
-        state.kept, state.history = checkpoint["kept"], checkpoint["history"]
-        state.seconds = checkpoint["seconds"]
+        state.load_state_dict(checkpoint["state"])
         progress.say(f"going on after epoch {state.epoch}")
 
 
-def usable_checkpoint(path: Path, identity: dict, progress: Progress) -> dict:
-    """Read a checkpoint; empty if there is none, or, after saying why, if it does not fit."""
+def usable_checkpoint(
+    path: Path, identity: dict, ignored: tuple[str, ...], progress: Progress
+) -> dict:
+    """Read a checkpoint; empty if there is none, or, after saying why, if it does not fit.
+
+    It fits where the identities agree in all but what is `ignored`: all its epochs were trained
+    with the same processes, threads and device.
+    """
     if not path.exists():
         return {}
     try:
@@ -126,10 +160,8 @@ def usable_checkpoint(path: Path, identity: dict, progress: Progress) -> dict:
     except InputError as error:
         progress.say(f"starting again: {error}")
         return {}
-    # A checkpoint fits any number of epochs that it has not passed, and of processes.
-    changes = what_changed(checkpoint["identity"], identity, ignore=("epochs", "processes"))
-    changed = list_changes(changes)
-    if checkpoint["epoch"] > identity["epochs"]:
+    changed = list_changes(what_changed(checkpoint["identity"], identity, ignore=ignored))
+    if not changed and checkpoint["epoch"] > identity["epochs"]:
         changed = f"it has {checkpoint['epoch']} epochs, more than {identity['epochs']}"
     if changed:
         progress.say(f"not going on from {path}: {changed}")
@@ -140,7 +172,7 @@ def usable_checkpoint(path: Path, identity: dict, progress: Progress) -> dict:
 
 
 def write_results(
-    state: State, data: Data, layers: list[list], identity: dict, options: Namespace
+    state: State, images: Images, data: Data, layers: list[list], identity: dict, options: Namespace
 ) -> None:
     """Write history and weights, and last the record that makes the run complete."""
     kept, history = kept_epoch(state.history), options.img_path / "history.csv"
@@ -149,7 +181,10 @@ def write_results(
         "epochs": state.epoch, "image_size": options.image_size, "classes": list(data.classes),
         "mean": data.mean, "std": data.std, "data": data.source,
         "skip_bad_images": options.skip_bad_images, "loss_function": options.loss_function,
+        "network": describe_network(options, images.memory_format), "sources": network_sources(),
     }  # fmt: skip
+    rebuilt = model_of(weight, "kept", images.device)
+    weight["scores"] = probe_scores(rebuilt, weight["network"], images.device).tolist()
     save(WEIGHT, options.weight_path, weight)
     write_csv(history, HISTORY_COLUMNS, state.history)  # its last epochs may be another run's
     record = {
@@ -169,10 +204,33 @@ def save(kind: str, path: Path, values: dict) -> None:
     """Write a weight file or checkpoint; the same values give the same bytes."""
     # By way of memory: given a path, torch.save puts the file's name into the bytes, and where
     # a disk is full it raises RuntimeError.
-    buffer = io.BytesIO()
-    torch.save({"kind": kind, "version": VERSION, **values}, buffer)
+    buffer = to_bytes({"kind": kind, "version": VERSION, **values})
     with replacing(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
+
+
+def to_bytes(values: dict) -> io.BytesIO:
+    """Tensors and plain values as the bytes of a file; the same values give the same bytes."""
+    buffer = io.BytesIO()
+    torch.save(with_shared_texts(values), buffer)
+    buffer.seek(0)
+    return buffer
+
+
+def from_bytes(buffer: io.BytesIO) -> dict:
+    """What was made to bytes, on the CPU; code in it is refused, never run."""
+    return torch.load(buffer, map_location="cpu", weights_only=True)
+
+
+def with_shared_texts(values: Any) -> Any:
+    """A copy of nested values in which equal texts are one object, as pickle notices."""
+    if isinstance(values, str):
+        return sys.intern(values)
+    if type(values) in (dict, OrderedDict):
+        return {with_shared_texts(key): with_shared_texts(each) for key, each in values.items()}
+    if type(values) in (list, tuple):
+        return type(values)(with_shared_texts(each) for each in values)
+    return values
 
 
 def load(kind: str, path: Path) -> dict:
@@ -191,14 +249,47 @@ def load(kind: str, path: Path) -> dict:
     return values
 
 
-def load_weight(path: Path, model: nn.Module) -> dict:
-    """Read a weight file; InputError if it is broken or belongs to another model."""
+def load_weight(path: Path) -> dict:
+    """Read a weight file; InputError if it is broken, or model.py builds another network."""
     weight = load(WEIGHT, path)
     try:
-        for name in ("last", "kept"):
-            model.load_state_dict(weight[name])
         torch.tensor([weight["image_size"], *weight["mean"], *weight["std"]], dtype=torch.float)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        model_of(weight, "last", CPU)
+        scores = probe_scores(model_of(weight, "kept", CPU), weight["network"], CPU)
+        expected = torch.tensor(weight["scores"])
+        other = not nearly_equal(scores, expected)
+    except Exception as error:  # whatever plain values can do to model.py's constructor
         why = f"damaged or of another model than model.py's ({str(error).strip().splitlines()[-1]})"
         raise InputError(f"{path} is {why}; train again, or name another file") from None
+    if other:
+        changed = changed_sources(weight) or "model.py"
+        why = f"of another network than model.py's: its weights give other scores now ({changed})"
+        raise InputError(
+            f"{path} is {why}; bring back the code it was trained with, or train again"
+        )
     return weight
+
+
+def nearly_equal(scores: Tensor, expected: Tensor) -> bool:
+    """Whether scores are equal but for the rounding of another device, 1 % of the largest."""
+    tolerance = 0.01 * float(expected.abs().max())
+    return torch.allclose(scores, expected, rtol=0, atol=tolerance, equal_nan=True)
+
+
+def model_of(weight: dict, name: str, device: torch.device) -> nn.Module:
+    """The network of a weight file with its "kept" or "last" weights."""
+    model = build_network(weight["network"], device)
+    model.load_state_dict(weight[name])
+    return model
+
+
+def network_sources() -> dict[str, str]:
+    """Digests of model.py and of the user's modules beside it."""
+    others = ("train.py", "losses.py", "dataset.py")
+    digests = sources("train.py")
+    return {name: digests[name] for name in digests if "/" not in name and name not in others}
+
+
+def changed_sources(weight: dict) -> str:
+    """What has changed in the network's code since a weight file was written; empty if nothing."""
+    return list_changes(what_changed(weight["sources"], network_sources()))

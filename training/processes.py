@@ -6,6 +6,7 @@ Alone, every function here does nothing or returns what it is given.
 """
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -105,8 +106,9 @@ def check_same(identity: dict) -> None:
     sys.exit(2)
 
 
+@functools.lru_cache(maxsize=1)
 def wrap(model: nn.Module) -> nn.Module:
-    """Make backward() average gradients over all processes."""
+    """Make backward() average gradients over all processes; once for a model."""
     return nn.parallel.DistributedDataParallel(model) if world_size() > 1 else model
 
 

@@ -1,81 +1,343 @@
-"""One small step before a training: do network and loss do what is asked of them?
+"""A small training before the training: do network, loss and step do what is asked of them?
 
-    layers = try_out(CNN(), LOSSES["MSELoss"], image_size=64, batch_size=32)
-    python -m training.trial auto 64 32 L1Loss MSELoss
+    trial = try_out(Program(prepare, train_epochs, goes_on=True), options, device)
 
-As a program it answers my_script.py, which does not import torch: it prints the device.
+It runs train.py's own functions on a few images of noise and writes nothing. It tells of code
+that fails, of a loss that teaches nothing, of state that no checkpoint holds, of random numbers
+that no seed decides, and of results that depend on the number of epochs asked for.
 """
 
-import contextlib
-import copy
-import sys
-from collections.abc import Iterator
+from argparse import Namespace
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
-from console.errors import InputError, run_program
-from losses import LOSSES, Loss, one_hot
-from model import CNN
-from training.processes import choose_device
+from console.errors import InputError
+from console.options import SETTINGS
+from dataset import Data
+from training.batches import Images
+from training.files import State, from_bytes, model_of, to_bytes
+from training.network import BrokenCode, blaming, describe_network, probe_scores, weights_of
+from training.processes import world_size
 
-
-def main() -> int:
-    device_name, image_size, batch_size, *losses = sys.argv[1:]
-    device = choose_device(device_name)
-    for name in losses:
-        try_out(CNN().to(device), known_loss(name), int(image_size), int(batch_size))
-    print(device)
-    return 0
-
-
-def known_loss(name: str) -> Loss:
-    """The loss of a name; InputError if losses.py has none."""
-    if name not in LOSSES:
-        choices = ", ".join(LOSSES)
-        raise InputError(f"--loss_function: invalid choice: {name!r} (losses.py has {choices})")
-    return LOSSES[name]
+EPOCHS = 2  # that each small training has
+FAR = 1000  # epochs that a longer one is asked for; it too ends after EPOCHS
+TOLERANCE = 1e-3  # of a GPU, on which some gradients have no repeatable last digits
 
 
-def try_out(model: nn.Module, loss_function: Loss, image_size: int, batch_size: int) -> list[list]:
-    """Score two black images, and learn from them in a copy: the model keeps its weights.
+class Program(NamedTuple):
+    """What train.py does, and whether its longer trainings go on from shorter ones."""
 
-    Gives the layers that have parameters: name, form, output shape of one image, parameter
-    count. InputError if the network takes no such images or gives no two scores for each, or
-    the loss is nothing to learn from.
+    prepare: Callable[[Namespace, Images], State]
+    train_epochs: Callable[[State, Images, Namespace], Iterator[int]]
+    goes_on: bool
+
+
+class Trial(NamedTuple):
+    """What a trial found: layers (name, form, output shape, parameters), memory format, notes."""
+
+    layers: list[list]
+    memory_format: torch.memory_format
+    notes: list[str]
+
+
+def try_out(program: Program, options: Namespace, device: torch.device) -> Trial:
+    """Train a little; InputError that says what will not do, and where.
+
+    A network that fails with images in channels_last memory, as `.view` does, gets them in
+    contiguous memory.
     """
-    layers: list[list] = []
+    try:
+        return try_in(torch.channels_last, program, options, device)
+    except BrokenCode as error:
+        trial = try_in(torch.contiguous_format, program, options, device)
+        trial.notes.append(f"images lie in contiguous memory, because in channels_last {error}")
+        return trial
 
-    def note(layer: nn.Module, _: tuple, output: Tensor) -> None:
+
+def try_in(
+    memory_format: torch.memory_format, program: Program, options: Namespace, device: torch.device
+) -> Trial:
+    """Try out with images in one memory format."""
+    images = Images(noise(options), device, memory_format)
+    far = Namespace(**{**vars(options), "epochs": FAR})
+    near = Namespace(**{**vars(options), "epochs": EPOCHS})
+    layers = check_step(program, far, images)
+    whole = Training(program, far, images)
+    before = values_outside(whole.state.model)
+    checkpoint = whole.train_one_epoch_and_save()
+    whole.train_on()
+    changed = changed_values(before, values_outside(whole.state.model))
+    check_state_holds_all(whole)
+    check_going_on(whole, checkpoint, changed)
+    check_rebuilding(whole, changed)
+    if program.goes_on:
+        check_length(whole, near)
+    notes = []
+    if changed:
+        notes.append(f"{', '.join(changed)} of model.py's CNN: changed by training, kept nowhere")
+    return Trial(layers, memory_format, notes)
+
+
+def noise(options: Namespace) -> Data:
+    """A few random images of both classes, as many as a batch needs."""
+    train, valid = 2, max(2, world_size())
+    size = options.image_size
+    count = train + valid
+    images = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    splits = {"train": np.arange(train), "valid": np.arange(train, count)}
+    names = [str(number) for number in range(count)]
+    return Data(images, np.arange(count) % 2, splits, ["0", "1"], names, [0.5] * 3, [0.29] * 3)
+
+
+class Training:
+    """A training of the trial."""
+
+    def __init__(self, program: Program, options: Namespace, images: Images) -> None:
+        self.program, self.options, self.images = program, options, images
+        self.state = prepare(program, options, images)
+        self.epochs: Iterator[int] | None = None
+
+    def train_on(self) -> None:
+        """Train an epoch more, unless the training has diverged."""
+        with blaming(step_text(self.options)):
+            if self.epochs is None:
+                self.epochs = self.program.train_epochs(self.state, self.images, self.options)
+            next(self.epochs, None)
+
+    def train_one_epoch_and_save(self) -> dict[str, Any]:
+        """The checkpoint after an epoch, as it would be read from a file."""
+        self.train_on()
+        with blaming("a checkpoint of what train.py puts into its state"):
+            return from_bytes(to_bytes(self.state.state_dict()))
+
+    def train_both(self) -> None:
+        """Train all epochs of a small training."""
+        for _ in range(EPOCHS):
+            self.train_on()
+
+    def differences(self, other: "Training") -> list[str]:
+        """What is not the same in the two states, by name."""
+        ours, theirs = self.state.state_dict(), other.state.state_dict()
+        names = [name for name in {**ours, **theirs} if name != "seconds"]
+        tolerance = 0.0 if self.images.device.type == "cpu" else TOLERANCE
+        return [name for name in names if not same(ours.get(name), theirs.get(name), tolerance)]
+
+
+def prepare(program: Program, options: Namespace, images: Images) -> State:
+    """train.py's prepare; InputError if it fails."""
+    with blaming(step_text(options)):
+        return program.prepare(options, images)
+
+
+def step_text(options: Namespace) -> str:
+    """What is tried out, for a message."""
+    return f"a step of train.py at {settings_text(options)}"
+
+
+def settings_text(options: Namespace) -> str:
+    """The settings that a failure may depend on, as options."""
+    names = [name for name in SETTINGS if name not in ("epochs", "learning_rate")]
+    values = vars(options)
+    return ", ".join(f"--{name} {values[name]}" for name in ("image_size", *names))
+
+
+# --- one step --------------------------------------------------------------------------------
+
+
+def check_step(program: Program, options: Namespace, images: Images) -> list[list]:
+    """Take network and loss through a step, one after the other; the network's layers."""
+    state = prepare(program, options, images)
+    check_parameters(state)
+    part = images.splits["train"][: options.batch_size]
+    with blaming(f"model.py's CNN at {settings_text(options)}"):
+        layers = layers_of(state.model, images)
+        inputs = images.inputs(part)
+        scores = scores_or_error(state.model.train()(inputs), len(part), "in training")
+    name = f"{options.loss_function} of losses.py"
+    with blaming(name):
+        loss = state.loss_function(scores.float(), images.one_hot[part])
+        if not isinstance(loss, Tensor) or loss.shape != ():
+            shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+            raise ValueError(f"it gives {shape}, not one number, a tensor of shape ()")
+        if loss.requires_grad:
+            loss.backward()
+    gradients = [each.grad for each in state.model.parameters() if each.grad is not None]
+    if not any(gradient.count_nonzero() for gradient in gradients):
+        why = "no gradient of it reaches a weight of the network"
+        raise InputError(f"{name} teaches nothing: {why}; mend it, or the last layer of model.py")
+    return layers
+
+
+def check_parameters(state: State) -> None:
+    """InputError if the network has no weights, or the optimiser trains none, or not the loss's."""
+    network = {id(each) for each in state.model.parameters() if each.requires_grad}
+    groups = state.optimizer.param_groups
+    trained = {id(each) for group in groups for each in group["params"]}
+    if not network:
+        raise InputError("model.py's CNN has no weights that can be trained; give it a layer")
+    if not network & trained:
+        raise InputError("train.py's optimizer has none of the network's weights; give it them all")
+    if isinstance(state.loss_function, nn.Module):
+        loss = {id(each) for each in state.loss_function.parameters() if each.requires_grad}
+        if not loss <= trained:
+            remedy = "give them to it in train.py, or make them buffers"
+            raise InputError(f"the loss has weights that the optimizer does not train; {remedy}")
+
+
+def scores_or_error(scores: object, count: int, when: str) -> Tensor:
+    """The scores of a network; ValueError if they are not two for each of `count` images."""
+    if not isinstance(scores, Tensor):
+        raise ValueError(f"{when} it gives a {type(scores).__name__}, not a tensor of scores")
+    if tuple(scores.shape) != (count, 2) or not scores.is_floating_point():
+        shape = f"{str(scores.dtype).removeprefix('torch.')} {tuple(scores.shape)}"
+        raise ValueError(f"{when} it gives {shape}, not two scores for each of {count} images")
+    return scores
+
+
+@torch.no_grad()
+def layers_of(model: nn.Module, images: Images) -> list[list]:
+    """The layers that have parameters: name, form, output shape of one image, parameter count."""
+    layers: list[list] = []
+    names = {layer: name for name, layer in model.named_modules() if layer._parameters}
+
+    def note(layer: nn.Module, _: tuple, output: object) -> None:
         count = sum(values.numel() for values in layer.parameters(recurse=False))
         form = f"{type(layer).__name__}({layer.extra_repr()})"
         shape = list(output.shape[1:]) if isinstance(output, Tensor) else []
         layers.append([names[layer] or "CNN", form, shape, count])
 
-    names = {layer: name for name, layer in model.named_modules() if layer._parameters}
     hooks = [layer.register_forward_hook(note) for layer in names]
-    images = torch.zeros(2, 3, image_size, image_size, device=next(model.parameters()).device)
-    with blaming(f"model.py's CNN at --image_size {image_size}, --batch_size {batch_size}"):
-        with torch.no_grad():
-            scores = model.eval()(images)  # also gives lazy layers their shapes
-        for hook in hooks:
-            hook.remove()
-        if tuple(scores.shape) != (2, 2):
-            raise ValueError(f"it gives {tuple(scores.shape)}, not two scores for each")
-        scores = copy.deepcopy(model).train()(images[:batch_size])
-    with blaming(f"{getattr(loss_function, '__name__', loss_function)} of losses.py"):
-        loss_function(scores, one_hot(torch.arange(len(scores)).to(scores.device))).backward()
+    one = images.splits["valid"][:1]
+    scores_or_error(model.eval()(images.inputs(one)), 1, "in testing")
+    for hook in hooks:
+        hook.remove()
     return layers
 
 
-@contextlib.contextmanager
-def blaming(part: str) -> Iterator[None]:
-    """Turn whatever a part of the user's own raises into an InputError that names the part."""
-    try:
-        yield
-    except Exception as error:
-        raise InputError(f"{part} fails: {type(error).__name__}: {error}; mend it") from None
+# --- a training that goes on -----------------------------------------------------------------
 
 
-if __name__ == "__main__":
-    run_program(main)
+def check_state_holds_all(training: Training) -> None:
+    """InputError if a schedule, or whatever else has a state_dict, is not in the state."""
+    state = training.state
+    kept = {id(value) for value in vars(state).values()}
+    frame = training.epochs.gi_frame if isinstance(training.epochs, Generator) else None
+    lost = []
+    for name, value in (frame.f_locals if frame else {}).items():
+        if hasattr(value, "load_state_dict") and id(value) not in {*kept, id(state)}:
+            lost.append(f"{name} of train_epochs")
+    scheduled = hasattr(state.optimizer.step, "_wrapped_by_lr_sched")  # by torch's schedules
+    schedules = [value for value in vars(state).values() if isinstance(value, LRScheduler)]
+    if scheduled and not schedules and not lost:
+        lost = ["the schedule of the learning rate"]
+    if lost:
+        remedy = "make it in prepare of train.py: state.schedule = ..., as README.md shows"
+        raise InputError(f"{' and '.join(lost)} would be lost when a training goes on; {remedy}")
+
+
+def check_going_on(whole: Training, checkpoint: dict[str, Any], changed: list[str]) -> None:
+    """InputError if a training that goes on is not that which never stopped."""
+    resumed = Training(whole.program, whole.options, whole.images)
+    with blaming("going on from a checkpoint"):
+        resumed.state.load_state_dict(checkpoint)
+    resumed.train_on()
+    different = whole.differences(resumed)
+    if not different:
+        return
+    check_repeating(whole)
+    lost = " and ".join(different)
+    if changed:
+        why = f"{', '.join(changed)} of model.py's CNN changes and is in no state_dict"
+        remedy = "register_buffer() in model.py keeps it"
+    else:
+        why = "something that changes in training is in no checkpoint"
+        remedy = "put it into `state` in train.py's prepare, as README.md shows"
+    raise InputError(f"a training that goes on would differ in its {lost}: {why}; {remedy}")
+
+
+def check_repeating(whole: Training) -> None:
+    """InputError if the same small training gives other numbers a second time."""
+    again = Training(whole.program, whole.options, whole.images)
+    again.train_both()
+    different = whole.differences(again)
+    if different:
+        what = " and ".join(different)
+        why = "it draws random numbers that --seed does not decide, or keeps some between trainings"
+        remedy = "draw with torch, numpy.random or random without a generator of your own"
+        raise InputError(f"the same training twice differs in its {what}: {why}; {remedy}")
+
+
+def check_length(whole: Training, options: Namespace) -> None:
+    """InputError if the first epochs depend on how many are asked for."""
+    short = Training(whole.program, options, whole.images)
+    short.train_both()
+    different = whole.differences(short)
+    if different:
+        check_repeating(whole)
+        what = " and ".join(different)
+        why = f"{what} depends on the number of epochs asked for, so none can go on from a shorter"
+        raise InputError(f"train.py: {why}; set GOES_ON = False there")
+
+
+def check_rebuilding(whole: Training, changed: list[str]) -> None:
+    """InputError if test.py would build another network than the one trained."""
+    options, images, model = whole.options, whole.images, whole.state.model
+    network = describe_network(options, images.memory_format)
+    rebuilt = model_of({"network": network, "last": weights_of(model)}, "last", images.device)
+    with blaming("model.py's CNN"):
+        scores = probe_scores(model, network, images.device)
+        again = probe_scores(rebuilt, network, images.device)
+    if not same(scores, again, 0.0 if images.device.type == "cpu" else TOLERANCE):
+        why = "something that decides its scores is not in its state_dict"
+        which = f" ({', '.join(changed)})" if changed else ""
+        remedy = "register_buffer() in model.py keeps it"
+        raise InputError(f"test.py would test another network: {why}{which}; {remedy}")
+
+
+def values_outside(model: nn.Module) -> dict[str, Any]:
+    """Tensors and numbers of a network that are not in its state_dict, by name."""
+    values: dict[str, Any] = {}
+    for path, module in model.named_modules():
+        prefix = f"{path}." if path else ""
+        plain = {name: value for name, value in vars(module).items() if name != "training"}
+        for name in module._non_persistent_buffers_set:
+            plain[name] = module._buffers[name]
+        for name, value in plain.items():
+            if isinstance(value, Tensor):
+                values[prefix + name] = value.detach().clone()
+            elif isinstance(value, (bool, int, float)):
+                values[prefix + name] = value
+    return values
+
+
+def changed_values(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """The names of values that are not what they were."""
+    return [name for name in after if not same(before.get(name), after[name], 0.0)]
+
+
+def same(old: object, new: object, tolerance: float) -> bool:
+    """Whether two nested states hold the same tensors and plain values; NaN equals NaN."""
+    if isinstance(old, Tensor) and isinstance(new, Tensor):
+        return same_tensors(old, new, tolerance)
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() == new.keys() and all(same(old[k], new[k], tolerance) for k in old)
+    if isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)):
+        pairs = zip(old, new, strict=False)
+        return len(old) == len(new) and all(same(*pair, tolerance) for pair in pairs)
+    if isinstance(old, float) and isinstance(new, float):
+        return same_tensors(torch.tensor(old), torch.tensor(new), tolerance)
+    return type(old) is type(new) and old == new
+
+
+def same_tensors(old: Tensor, new: Tensor, tolerance: float) -> bool:
+    """Whether two tensors are equal, or as near as a device repeats itself."""
+    if old.shape != new.shape or old.dtype != new.dtype:
+        return False
+    if not old.is_floating_point():
+        return torch.equal(old, new)
+    return torch.allclose(old, new, rtol=tolerance, atol=tolerance, equal_nan=True)

@@ -1,0 +1,473 @@
+"""Networks, losses and steps of a user's own: right, or refused in one line before training."""
+
+import runpy
+import shutil
+import sys
+import types
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import PROJECT, arguments_for_test, make_photos, train_arguments
+from torch import Tensor, nn
+
+import losses
+import train
+from console.errors import InputError
+from records.files import file_digest, read_csv
+from training.trial import Program, Trial, try_out
+
+CPU = torch.device("cpu")
+
+
+class Small(nn.Module):
+    """A stem, a mean over the image, and a head: what the networks below have in common."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 2)
+
+    def features(self, images: Tensor) -> Tensor:
+        return F.relu(self.stem(images)).mean((2, 3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.features(images))
+
+
+class View(Small):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(8 * 8 * 8, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = F.max_pool2d(self.stem(images), 2)
+        return self.head(features.view(-1, 8 * 8 * 8))
+
+
+class Perceptron(nn.Module):
+    def __init__(self, image_size: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3 * image_size**2, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layer(images.view(images.size(0), -1))
+
+
+class Lazy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.head = (
+            nn.LazyConv2d(8, 3),
+            nn.LazyBatchNorm2d(),
+            nn.LazyLinear(2),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(F.max_pool2d(F.relu(self.norm(self.conv(images))), 2).flatten(1))
+
+
+class Double(Small):
+    def __init__(self) -> None:
+        super().__init__()
+        self.double()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images.double())
+
+
+class Bfloat16(Small):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bfloat16()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images.bfloat16())
+
+
+class RandomProjection(Small):
+    def __init__(self) -> None:
+        super().__init__()
+        self.projection = torch.randn(8, 8)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(F.relu(self.features(images) @ self.projection))
+
+
+class RandomBuffer(RandomProjection):
+    def __init__(self) -> None:
+        super().__init__()
+        del self.projection
+        self.register_buffer("projection", torch.randn(8, 8), persistent=False)
+
+
+class NumpyConstant(RandomProjection):
+    def __init__(self) -> None:
+        super().__init__()
+        import numpy as np
+
+        self.projection = torch.from_numpy(np.random.rand(8, 8)).float()
+
+
+class StochasticDepth(Small):
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.features(images)
+        if self.training and torch.rand(()) < 0.5:
+            features = features * 2
+        return self.head(features)
+
+
+class PythonRandom(Small):
+    def forward(self, images: Tensor) -> Tensor:
+        import random
+
+        return super().forward(images) * (random.random() if self.training else 1)
+
+
+class OwnParameter(Small):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images) * self.scale
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.one, self.head = nn.Conv2d(3, 8, 1), nn.Linear(8, 8), nn.Linear(8, 2)
+        self.two = nn.Linear(8, 8)
+        self.two.weight = self.one.weight
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.two(F.relu(self.one(self.stem(images).mean((2, 3))))))
+
+
+class Normalised(Small):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 8, 3, padding=1))
+        self.head = nn.Sequential(nn.BatchNorm1d(8), nn.Linear(8, 2))
+
+
+WORKING = [View, Perceptron, Lazy, Double, Bfloat16, RandomProjection, RandomBuffer]
+WORKING += [NumpyConstant, StochasticDepth, PythonRandom, OwnParameter, Tied, Normalised]
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
+    """Have model.py define this CNN."""
+
+    def replace(network: object) -> None:
+        monkeypatch.setitem(sys.modules, "model", types.SimpleNamespace(CNN=network))
+
+    return replace
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images whose validation images are tested too."""
+    root = make_photos(tmp_path_factory.mktemp("networks"))
+    shutil.copytree(root / "test", root / "valid")
+    return root
+
+
+@pytest.mark.parametrize("network", WORKING, ids=lambda network: network.__name__)
+def test_a_network_trains_goes_on_with_the_same_bits_and_is_the_one_tested(
+    network, use, call, photos, tmp_path
+):
+    use(network)
+    for folder, epochs in (("grown", 1), ("grown", 2), ("once", 2)):
+        arguments = train_arguments(photos, tmp_path / folder, epochs=epochs)
+        ended = call("train", *arguments, "--no_pictures")
+        assert ended.status == 0, ended.err
+        assert ("going on after epoch 1" in ended.out) == ((folder, epochs) == ("grown", 2))
+    for name in ("w.pth", "r/history.csv"):
+        assert file_digest(tmp_path / "grown" / name) == file_digest(tmp_path / "once" / name)
+    torch.manual_seed(5)
+    tested = call("test", *arguments_for_test(tmp_path / "once"), "--no_pictures")
+    valid = float(read_csv(tmp_path / "once/r/history.csv")[-1]["valid_accuracy"])
+    assert f"Last epoch: {100 * valid:.4f}%" in tested.out, tested.err
+
+
+SETTINGS = {"epochs": 20, "batch_size": 4, "learning_rate": 0.01, "seed": 0, "image_size": 16}
+SETTINGS["loss_function"] = "CrossEntropyLoss"
+PROGRAM = Program(train.prepare, train.train_epochs, goes_on=True)
+
+
+def run_trial(program: Program = PROGRAM, **options: object) -> Trial:
+    """Try out what model.py, losses.py and train.py hold now."""
+    return try_out(program, Namespace(**{**SETTINGS, **options}), CPU)
+
+
+def message(program: Program = PROGRAM, **options: object) -> str:
+    """The line in which a trial refuses."""
+    with pytest.raises(InputError) as refusal:
+        run_trial(program, **options)
+    return str(refusal.value)
+
+
+def test_a_trial_tells_every_layer_and_the_memory_format():
+    trial = run_trial(image_size=64)
+    names, _, shapes, counts = zip(*trial.layers, strict=True)
+    assert names == ("conv1", "conv2", "conv3", "hidden", "output")
+    assert shapes == ([8, 32, 32], [24, 16, 16], [48, 8, 8], [64], [2])
+    assert sum(counts) == sum(values.numel() for values in train_model().parameters())
+    assert trial.memory_format == torch.channels_last and not trial.notes
+
+
+def train_model() -> nn.Module:
+    from model import CNN
+
+    return CNN()
+
+
+def test_view_gets_contiguous_memory_with_a_line_that_says_so(use):
+    use(View)
+    trial = run_trial()
+    assert trial.memory_format == torch.contiguous_format
+    assert "contiguous memory" in trial.notes[0] and "view size is not compatible" in trial.notes[0]
+
+
+# --- networks that are refused ---------------------------------------------------------------
+
+
+class RunningState(Small):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("run", torch.zeros(8), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.features(images)
+        if self.training:
+            self.run.mul_(0.9).add_(0.1 * features.detach().mean(0))
+        return self.head(features - self.run)
+
+
+class Counter(Small):
+    steps = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.steps += self.training
+        return super().forward(images) / self.steps
+
+
+class TwoOutputs(Small):
+    def forward(self, images: Tensor) -> object:
+        scores = super().forward(images)
+        return (scores, images) if self.training else scores
+
+
+class ThreeScores(Small):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(8, 3)
+
+
+class Squeezed(Small):
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images).squeeze()
+
+
+class OwnGenerator(Small):
+    def forward(self, images: Tensor) -> Tensor:
+        import numpy as np
+
+        noise = np.random.default_rng().random() if self.training else 1.0
+        return super().forward(images) * noise
+
+
+class NeedsArgument(Small):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+
+class NoWeights(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean((2, 3))[:, :2]
+
+
+class Unfinished(Small):
+    def forward(self, images: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+def not_a_network() -> list:
+    return []
+
+
+REFUSED = {
+    RunningState: "run of model.py's CNN changes and is in no state_dict; register_buffer()",
+    Counter: "steps of model.py's CNN changes and is in no state_dict",
+    TwoOutputs: "CrossEntropyLoss fails: ValueError: in training it gives a tuple, not a tensor of",
+    ThreeScores: "in testing it gives float32 (1, 3), not two scores for each of 1 images",
+    Squeezed: "in testing it gives float32 (2,), not two scores",
+    OwnGenerator: "it draws random numbers that --seed does not decide",
+    NeedsArgument: "model.py's CNN() fails: TypeError",
+    NoWeights: "model.py's CNN has no weights that can be trained",
+    Unfinished: "model.py's CNN at --image_size 16, --batch_size 4, --loss_function CrossEnt",
+    not_a_network: "it gives list, not a torch.nn.Module",
+}
+
+
+@pytest.mark.parametrize("network", REFUSED, ids=lambda network: network.__name__)
+def test_a_network_that_cannot_be_right_is_refused_with_its_reason(network, use):
+    use(network)
+    assert REFUSED[network] in message()
+
+
+def test_a_model_py_without_a_cnn_is_one_line(use, monkeypatch):
+    monkeypatch.setitem(sys.modules, "model", types.SimpleNamespace(Net=Small))
+    assert "model.py fails: ImportError: cannot import name 'CNN'" in message()
+
+
+# --- losses ----------------------------------------------------------------------------------
+
+
+class Weighted(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2))
+
+    def forward(self, scores: Tensor, one_hot: Tensor) -> Tensor:
+        return F.cross_entropy(scores * self.weight, one_hot)
+
+
+LOSSES = {
+    "detached": (lambda s, y: F.mse_loss(s.detach(), y), "teaches nothing: no gradient"),
+    "counted": (lambda s, y: (s.argmax(1) != y.argmax(1)).float().mean(), "teaches nothing"),
+    "times zero": (lambda s, y: 0 * s.sum(), "teaches nothing"),
+    "one in a row": (lambda s, y: F.mse_loss(s, y)[None], "it gives (1,), not one number"),
+    "one each": (lambda s, y: ((s - y) ** 2).sum(1), "it gives (2,), not one number"),
+    "a number": (lambda s, y: 1.0, "it gives float, not one number"),
+    "weights": (Weighted(), "the loss has weights that the optimizer does not train"),
+    "integers": (lambda s, y: F.nll_loss(s, y), "losses.py fails: RuntimeError"),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_that_cannot_teach_is_refused_with_its_reason(name, monkeypatch):
+    loss, reason = LOSSES[name]
+    monkeypatch.setitem(losses.LOSSES, name, loss)
+    said = message(loss_function=name)
+    assert reason in said and "loss" in said
+
+
+# --- the step of train.py --------------------------------------------------------------------
+
+
+STATE = "    return state\n"  # the end of prepare
+YIELD = "        yield epoch\n"
+LOOP = "    while state.epoch"
+SCHEDULE = "    state.schedule = torch.optim.lr_scheduler.{}\n" + STATE
+STEPPED = (YIELD, "        state.schedule.step()\n" + YIELD)
+
+
+def edited(folder: Path, *edits: tuple[str, str]) -> Program:
+    """train.py with other lines."""
+    text = (PROJECT / "train.py").read_text()
+    for old, new in edits:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    (folder / "train.py").write_text(text)
+    parts = runpy.run_path(str(folder / "train.py"))
+    return Program(parts["prepare"], parts["train_epochs"], parts["GOES_ON"])
+
+
+SCHEDULES = [
+    "StepLR(optimizer, 1)",
+    "MultiStepLR(optimizer, [1, 2])",
+    "ExponentialLR(optimizer, 0.9)",
+]
+SCHEDULES += [
+    "LambdaLR(optimizer, lambda epoch: (epoch + 1) / 5)",
+    "CosineAnnealingLR(optimizer, 9)",
+]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_schedule_in_the_state_is_tried_out_with_going_on(schedule, tmp_path):
+    run_trial(edited(tmp_path, (STATE, SCHEDULE.format(schedule)), STEPPED))
+
+
+HALVED = "        {0} *= 0.5\n        state.optimizer.learning_rate = {0}\n" + YIELD
+LAST = (
+    "        if epoch > 0.8 * options.epochs:\n            state.optimizer.learning_rate = 1e-4\n"
+)
+CLASS = "type('Average', (), {'shadow': 1})()"
+STEPS = {
+    "a value in the state": [
+        (STATE, "    state.rate = options.learning_rate\n" + STATE),
+        (YIELD, HALVED.format("state.rate")),
+    ],
+    "the optimizer's own rate": [
+        (YIELD, "        state.optimizer.learning_rate *= 0.5\n" + YIELD),
+    ],
+    "an averaged model": [
+        (STATE, "    state.average = torch.optim.swa_utils.AveragedModel(model)\n" + STATE),
+        (YIELD, "        state.average.update_parameters(state.model)\n" + YIELD),
+    ],
+    "a cosine that none goes on from": [
+        ("GOES_ON = True", "GOES_ON = False"),
+        (STATE, SCHEDULE.format("CosineAnnealingLR(optimizer, options.epochs)")),
+        STEPPED,
+    ],
+    "a loss with weights": [
+        ("SGD(model.parameters(), ", "SGD([*model.parameters(), *loss_function.parameters()], "),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_of_the_users_own_is_tried_out_with_going_on(name, tmp_path, monkeypatch):
+    monkeypatch.setitem(losses.LOSSES, "weights", Weighted())
+    loss = "weights" if "loss" in name else "CrossEntropyLoss"
+    run_trial(edited(tmp_path, *STEPS[name]), loss_function=loss)
+
+
+LOST = {
+    "a cosine over the epochs asked for": (
+        [(STATE, SCHEDULE.format("CosineAnnealingLR(optimizer, options.epochs)")), STEPPED],
+        "schedule depends on the number of epochs asked for",
+    ),
+    "a rate of the last epochs": (
+        [(LOOP, LOOP), (YIELD, LAST + YIELD)],
+        "optimizer depends on the number of epochs asked for",
+    ),
+    "a rate between epochs": (
+        [(LOOP, "    rate = options.learning_rate\n" + LOOP), (YIELD, HALVED.format("rate"))],
+        "something that changes in training is in no checkpoint; put it into `state`",
+    ),
+    "a schedule between epochs": (
+        [(LOOP, "    plan = torch.optim.lr_scheduler.StepLR(state.optimizer, 10)\n" + LOOP),
+         (YIELD, "        plan.step()\n" + YIELD)],
+        "plan of train_epochs would be lost when a training goes on",
+    ),
+    "a schedule out of the state": (
+        [(STATE, SCHEDULE.format("StepLR(optimizer, 10)").replace("state.", "optimizer.")),
+         (YIELD, "        state.optimizer.schedule.step()\n" + YIELD)],
+        "the schedule of the learning rate would be lost",
+    ),
+    "an average without state_dict": (
+        [(STATE, f"    state.average = {CLASS}\n" + STATE)],
+        "state.average has no state_dict and is no plain value",
+    ),
+    "an optimizer without the network": (
+        [("SGD(model.parameters(), ", "SGD([torch.nn.Parameter(torch.ones(1))], ")],
+        "train.py's optimizer has none of the network's weights",
+    ),
+    "a wrong argument": (
+        [("SGD(model.parameters(), options.learning_rate", "SGD(model.parameters(), lr=0.1")],
+        "a step of train.py at --image_size 16, --batch_size 4, --loss_function CrossEntropyLoss "
+        "fails: TypeError",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_a_step_that_going_on_would_lose_is_refused_with_its_reason(name, tmp_path):
+    edits, reason = LOST[name]
+    assert reason in message(edited(tmp_path, *edits))

@@ -1,0 +1,153 @@
+"""The network of model.py: built for a training, and built again from what a weight file tells.
+
+    network = describe_network(options, torch.channels_last)
+    model = build_network(network, device)
+
+The description holds plain values, and is part of every weight file. The same description
+builds the same network, random constants outside its state_dict included.
+"""
+
+import contextlib
+import copy
+import inspect
+import traceback
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from console.errors import InputError
+from console.options import SETTINGS
+from losses import LOSSES, Loss
+from records.runs import PROJECT
+from training.batches import seed_all
+
+ROOMS = ("console", "records", "images", "training", "studies", "report")
+PROBES = 2  # images whose scores tell one network from another
+
+
+class BrokenCode(InputError):
+    """Code of the user's own that raises an exception."""
+
+
+@contextlib.contextmanager
+def blaming(part: str) -> Iterator[None]:
+    """Turn what code of the user's own raises into one line: the part, what, file and line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        place = place_in_project(error)
+        what = f"{type(error).__name__}: {error}{place}"
+        raise BrokenCode(f"{part} fails: {what}; mend it") from None
+
+
+def place_in_project(error: Exception) -> str:
+    """The innermost line of the user's own files that an exception went through, in brackets."""
+    place = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        if PROJECT not in path.parents:
+            continue
+        path = path.relative_to(PROJECT)
+        if path.parts[0] not in ROOMS:
+            place = f" ({path}, line {frame.lineno})"
+    return place
+
+
+def network_class() -> Callable[..., nn.Module]:
+    """CNN of model.py; InputError if there is none."""
+    with blaming("model.py"):
+        from model import CNN  # here: what goes wrong in a user's file is to be one line
+    return CNN
+
+
+def describe_network(options: Namespace, memory_format: torch.memory_format) -> dict[str, Any]:
+    """Plain values that rebuild the network of a training.
+
+    `arguments` are the settings, and the image size, that CNN's constructor takes by name.
+    """
+    seed_all(options.seed, 0)  # model.py may draw random numbers when it is imported
+    constructor = network_class()
+    with blaming("model.py's CNN"):
+        takes = inspect.signature(constructor).parameters
+    values = vars(options)
+    names = [name for name in (*SETTINGS, "image_size") if name in takes]
+    arguments = {name: values[name] for name in names}
+    return {
+        "arguments": arguments,
+        "seed": options.seed,
+        "image_size": options.image_size,
+        "channels_last": memory_format == torch.channels_last,
+    }
+
+
+def build_network(network: dict[str, Any], device: torch.device) -> nn.Module:
+    """A new network with its initial weights, drawn from the training's seed.
+
+    InputError if model.py has no such network.
+    """
+    seed_all(network["seed"], 0)
+    constructor = network_class()
+    seed_all(network["seed"], 0)  # again: importing model.py may have drawn some
+    with blaming(f"model.py's CNN({call_text(network)})"):
+        model = constructor(**network["arguments"])
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"it gives {type(model).__name__}, not a torch.nn.Module")
+        if has_lazy_weights(model):
+            size = network["image_size"]
+            with torch.no_grad():
+                model.eval()(torch.zeros(2, 3, size, size))  # gives them their shapes
+        model = model.to(device)
+        return model.to(memory_format=memory_format_of(network))
+
+
+def memory_format_of(network: dict[str, Any]) -> torch.memory_format:
+    """How a network wants its images to lie in memory."""
+    return torch.channels_last if network["channels_last"] else torch.contiguous_format
+
+
+def call_text(network: dict[str, Any]) -> str:
+    """The arguments of CNN as they would be written: dropout=0.5."""
+    return ", ".join(f"{name}={value!r}" for name, value in network["arguments"].items())
+
+
+def has_lazy_weights(model: nn.Module) -> bool:
+    """Whether the shapes of some weights are known only after a first image."""
+    values = (*model.parameters(), *model.buffers())
+    return any(nn.parameter.is_lazy(value) for value in values)
+
+
+def loss_of(name: str, device: torch.device) -> Loss:
+    """The loss of a name, as new; InputError if losses.py has none."""
+    if name not in LOSSES:
+        choices = ", ".join(LOSSES)
+        raise InputError(f"--loss_function: invalid choice: {name!r} (losses.py has {choices})")
+    loss_function = copy.deepcopy(LOSSES[name])  # some have weights, which training changes
+    if isinstance(loss_function, nn.Module):
+        loss_function.to(device)
+    return loss_function
+
+
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """The model's weights and buffers, copied to the CPU."""
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+
+
+@torch.no_grad()
+def probe_scores(model: nn.Module, network: dict[str, Any], device: torch.device) -> Tensor:
+    """Scores, float32 (PROBES, 2) on the CPU, that tell a network with its weights from another.
+
+    The inputs are the same everywhere, and the random numbers too, which some networks draw
+    also when they are tested.
+    """
+    size = network["image_size"]
+    values = torch.arange(PROBES * 3 * size * size, device=device) % 17
+    inputs = (values / 8 - 1).reshape(PROBES, 3, size, size)
+    seed_all(network["seed"], 0)
+    inputs = inputs.contiguous(memory_format=memory_format_of(network))
+    return model.eval()(inputs).float().cpu()
