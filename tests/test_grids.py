@@ -1,10 +1,15 @@
-"""Studies of several settings at once: what they ask for and what is refused."""
+"""Studies of several settings: what they ask for, what is refused, what is found."""
 
 from pathlib import Path
 
 import pytest
+from made_up import CHANCE, SIX, made
 
 from console.errors import InputError
+from report.findings import Answer, make_answer
+from report.grids import grid_findings
+from report.results import Setting, settings_of
+from report.words import say
 from studies.plan import make_plan
 from studies.settings import all_runs, check_studies
 
@@ -81,3 +86,81 @@ def test_a_setting_of_a_grid_and_of_a_plain_study_is_trained_once():
 def test_a_grid_that_cannot_be_run_is_refused(study, values, message):
     with pytest.raises(InputError, match=message):
         check_studies({study: values}, BASE)
+
+
+# --- what is found ---------------------------------------------------------------------------
+
+WIDE = [0.003, 0.01, 0.03]
+CELLS = {"Loss_by_rate": {"loss_function": LOSSES, "learning_rate": WIDE}}
+CROSS, L1 = LOSSES
+
+
+def grid(tests: dict, valids: dict, base: list[float] = SIX) -> tuple[list[Setting], Answer]:
+    """The cells of a made-up grid of six seeds, and the answer; by cell a shift of the test
+    accuracy, and the validation accuracy."""
+    results = []
+    for run in all_runs(CELLS, BASE, range(len(base)), Path("out"), range(len(base))):
+        cell = tuple(run.changed.values())
+        accuracy = base[run.settings["seed"]] + tests.get(cell, 0.0)
+        results.append(made(run, accuracy, valid=valids.get(cell, 0.75)))
+    settings = settings_of(results)
+    cells = [setting for setting in settings if setting.study == "Loss_by_rate"]
+    return cells, make_answer(settings, CHANCE)
+
+
+def found(tests: dict, valids: dict) -> dict[str, dict]:
+    """The values of what is found in such a grid, by kind."""
+    return {finding.kind: finding.values for finding in grid_findings(*grid(tests, valids))}
+
+
+def test_a_grid_counts_the_cells_that_differ_from_the_base():
+    cells = found({(L1, 0.03): -0.2, (L1, 0.003): 0.2}, {})["grid_cells"]
+    assert (cells["cells"], cells["worse"], cells["better"]) == (6, 1, 1)
+
+
+def test_each_value_stands_at_the_rate_of_its_highest_validation_accuracy():
+    tests = {(L1, 0.003): 0.2}  # the test images have no say
+    items = found(tests, {(L1, 0.03): 0.8, (CROSS, 0.003): 0.8})["grid_best"]["items"]
+    assert [(item.value, item.others) for item in items] == [
+        (CROSS, {"learning_rate": 0.003}),
+        (L1, {"learning_rate": 0.03}),
+    ]
+
+
+def test_the_best_cell_of_a_value_is_held_against_the_best_cell_of_the_bases_value():
+    tests = {(CROSS, 0.003): -0.1, (L1, 0.03): 0.1}
+    items = found(tests, {(L1, 0.03): 0.8, (CROSS, 0.003): 0.8})["grid_best"]["items"]
+    assert items[0].row is None
+    assert items[1].row.difference == pytest.approx(0.2)
+    assert items[1].row.verdict == "better"
+
+
+def test_a_best_value_at_the_edge_of_the_grid_is_told():
+    edges = found({}, {(L1, 0.03): 0.8, (CROSS, 0.01): 0.8})["grid_edges"]["items"]
+    assert [(edge.value, edge.name, edge.best) for edge in edges] == [(L1, "learning rate", 0.03)]
+
+
+def test_best_values_inside_the_grid_are_no_edges():
+    assert "grid_edges" not in found({}, {(L1, 0.01): 0.8, (CROSS, 0.01): 0.8})
+
+
+def test_an_order_that_changes_with_the_rate_beyond_noise_is_told():
+    turn = found({(L1, 0.003): -0.2, (L1, 0.03): 0.2}, {})["grid_order"]["turn"]
+    assert (turn.one, turn.other) == (CROSS, L1)
+    assert turn.better_with == {"learning_rate": 0.003}
+    assert turn.worse_with == {"learning_rate": 0.03}
+
+
+def test_an_order_that_changes_within_noise_is_not_shown():
+    assert found({(L1, 0.003): -0.002, (L1, 0.03): 0.002}, {})["grid_order"]["turn"] is None
+
+
+def test_the_sentences_of_a_grid_name_values_rates_and_differences():
+    text = "\n".join(say(grid_findings(*grid({(L1, 0.03): -0.2}, {(L1, 0.03): 0.8}))))
+    assert "Of six combinations one is worse than the base and none are better" in text
+    assert "Each loss function at its own best learning rate" in text
+    assert "L1Loss with learning rate 0.03 (validation 80.0%, test 55.1%: worse, −20.0" in text
+    assert "learning rate 0.03 for L1Loss" in text
+    assert (
+        "That the order of the loss functions changes with the learning rate is not shown." in text
+    )
