@@ -1,120 +1,290 @@
 """How often the report names a difference that is not there, and how often one that is.
 
+    python benchmarks/false_winners.py [--draws 20000]
     python benchmarks/false_winners.py --data FOLDER [--image_size 32] [--out replicas]
 
-Trains replicas: 40 of the base setting and 8 of every other one (ordinary runs of my_script.py;
-what is finished is not trained again). Draws whole answers from them and prints in how many the
-rule of report/comparison.py names a setting that is the base, and the settings that differ.
+The first draws answers from normal noise, in a minute. The second trains replicas before, 40 of
+the base setting and 8 of every other one (ordinary runs of my_script.py; what is finished is not
+trained again), and draws from them. Every share has its standard error. docs/comparison.md holds
+what was printed.
 """
 
-import random
-from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import NamedTuple
 
+import numpy as np
+from answers import (
+    BASE_SEEDS,
+    CHUNK,
+    Judged,
+    Noise,
+    Rule,
+    equal_seeds,
+    heavy_tailed,
+    judge,
+    normal,
+    replicas,
+)
 from measure import parse, parser, print_machine
 from replicas import is_base, read_replicas, train_replicas
 
-from report.comparison import compare_with_base
+from report.comparison import POWER, found_from
+from report.comparison import Noise as Variance
 
-SEEDS = (1, 3, 6)  # of every setting; the base has at least BASE_SEEDS
-BASE_SEEDS = 6
-SCATTER = 5  # times the base's scatter, of one setting
+LOOKS = (1, 2, 3, 6)
+SETTINGS = 11  # beside the base, as in the studies
+FAR_AWAY = 8.0  # standard deviations between seeds: a difference that must be named
+NOISIER = (3.0, 5.0)  # times the others' scatter, of one setting
+CALIBRATED = {"settings": (2, 11, 30), "seeds": (1, 2, 3, 4, 6, 10)}
 REAL = {  # against the base
     "learning rate 0.001": "Change_learning_rate/0_001",
     "learning rate 0.1": "Change_learning_rate/0_1",
     "batch size 128": "Change_batch_size/128",
     "L1Loss": "Change_loss_function/L1Loss",
 }
-SHIFTS = (-0.06, -0.02)  # the base's replicas, moved: what would be named at this size?
-
-Replicas = dict[str, list[float]]
 
 
-def answer(replicas: Replicas, seeds: int) -> set[str]:
-    """Draw a whole answer: the settings that are named in it."""
-    drawn = {
-        name: random.choices(shares, k=max(seeds, BASE_SEEDS) if name == "base" else seeds)
-        for name, shares in replicas.items()
+class Count(NamedTuple):
+    """How many of the draws something is true of."""
+
+    true: int
+    draws: int
+
+    def __str__(self) -> str:
+        share = self.true / self.draws
+        error = (share * (1 - share) / self.draws) ** 0.5
+        return f"{100 * share:.1f} ± {100 * error:.1f} %"
+
+
+def count(truths: np.ndarray) -> Count:
+    """How many of these are true."""
+    return Count(int(truths.sum()), truths.size)
+
+
+def row(name: str, *cells: object) -> None:
+    """A line of a table."""
+    print("|", " | ".join(map(str, (name, *cells))), "|", flush=True)
+
+
+def heads(*names: str) -> None:
+    """The first two lines of a table."""
+    row(*names)
+    print("|---" * len(names) + "|", flush=True)
+
+
+# --- answers without a difference ------------------------------------------------------------
+
+
+class Looks(NamedTuple):
+    """The same answers looked at with more and more seeds, by number of seeds."""
+
+    by_seeds: dict[int, Judged]
+
+    def named_at_any(self, looks: tuple[int, ...]) -> Count:
+        """In how many answers some setting is named at some of the looks."""
+        named = [self.by_seeds[seeds].named.any(1) for seeds in looks]
+        return count(np.logical_or.reduce(named))
+
+
+def look(
+    rule: Rule, noise: Noise, draws: int, settings: int = SETTINGS, most: int = 6, noisy: float = 1
+) -> Looks:
+    """Draw answers in which every setting equals the base; the first may scatter `noisy` times."""
+    random = np.random.default_rng(0)
+    chunks: dict[int, list[Judged]] = {seeds: [] for seeds in range(1, most + 1)}
+    for size in sizes_of(draws):
+        drawn = noise(random, (size, 1 + settings, max(most, BASE_SEEDS)))
+        drawn[:, 1] *= noisy
+        for seeds, judged in chunks.items():
+            judged.append(judge(drawn, equal_seeds(size, settings, seeds), rule))
+    return Looks({seeds: joined(judged) for seeds, judged in chunks.items()})
+
+
+def sizes_of(draws: int) -> list[int]:
+    """The sizes of the chunks that so many answers are drawn in."""
+    return [min(CHUNK, draws - done) for done in range(0, draws, CHUNK)]
+
+
+def joined(judged: list[Judged]) -> Judged:
+    """Chunks of answers as one."""
+    return Judged(*map(np.concatenate, zip(*judged, strict=True)))
+
+
+def needed(judged: Judged) -> np.ndarray:
+    """The difference that the first setting would have needed to be named, in each answer."""
+    return judged.half[:, 0] - judged.difference[:, 0]
+
+
+# --- the candidates --------------------------------------------------------------------------
+
+
+def candidates(draws: int) -> dict[str, Rule]:
+    """The rules that were tried, the one that was taken last."""
+    third = 0.05 / 3
+    return {
+        "own variance from 1.5 times the pooled; 5 % a look (before)": Rule(
+            0.05, 0.05, ratio=1.5, added=0
+        ),
+        "own by the F test; 1.7 % a look": Rule(third, third, added=0),
+        "the same, 1 pooled degree added": Rule(third, third, added=1),
+        "the same, Dunnett's values": Rule(added=1, limits=dunnett(third, draws)),
+        "every variance moderated by 5 pooled degrees; 1.6 %, then 1 %": Rule(
+            moderated=True, added=5
+        ),
+        "own by the F test at 10 %, 2 added; 1.6 %, then 1 %": Rule(noisier=0.1),
+        "own by the F test, 2 added; 1.25 % a look": Rule(0.0125, 0.0125),
+        "own by the F test, 2 added; 1.6 %, then 1 % (the rule)": Rule(),
     }
-    return {name for name, row in compare_with_base(drawn, "base").items() if row.named}
 
 
-def without_difference(base: list[float], others: int, noisier: bool) -> Replicas:
-    """Replicas of an answer in which every setting is the base, one of them perhaps noisier."""
-    replicas = {"base": base} | {str(number): base for number in range(others)}
-    if noisier:
-        middle = fmean(base)
-        replicas["0"] = [middle + SCATTER * (share - middle) for share in base]
-    return replicas
+def dunnett(share: float, draws: int) -> dict[int, float]:
+    """Critical values by seeds that this share of answers of equal, normal noise exceeds."""
+    looks = look(Rule(noisier=1e-9), normal, draws)
+    limits = {}
+    for seeds, judged in looks.by_seeds.items():
+        largest = np.abs(judged.difference / judged.error).max(1)
+        limits[seeds] = float(np.quantile(largest, 1 - share))
+    return limits
 
 
-def rate(count: int, draws: int) -> str:
-    """A share with its standard error, percent."""
-    share = count / draws
-    return f"{100 * share:.1f} ± {100 * (share * (1 - share) / draws) ** 0.5:.1f} %"
+def print_candidates(draws: int) -> None:
+    """The table of candidates: what each names falsely, and what it finds, in normal noise."""
+    names = ["rule", "false at 1, 2, 3, 6", "at 1 to 6"]
+    names += [f"{times:.0f}× noisier, {seeds} seeds" for times in NOISIER for seeds in (3, 6)]
+    names += [f"{FAR_AWAY:.0f} sd named, {seeds} seeds" for seeds in (2, 3, 6)]
+    names += ["found in 80 % from (sd; 1, 2, 3, 4, 6 seeds)"]
+    heads(*names)
+    for name, rule in candidates(draws).items():
+        looks = look(rule, normal, draws)
+        cells: list[object] = [looks.named_at_any(LOOKS), looks.named_at_any((1, 2, 3, 4, 5, 6))]
+        for times in NOISIER:
+            noisy = look(rule, normal, draws // 2, noisy=times)
+            cells += [count(noisy.by_seeds[seeds].named.any(1)) for seeds in (3, 6)]
+        cells += [count(needed(looks.by_seeds[seeds]) < FAR_AWAY) for seeds in (2, 3, 6)]
+        found = [np.quantile(needed(looks.by_seeds[seeds]), POWER) for seeds in (1, 2, 3, 4, 6)]
+        row(name, *cells, " / ".join(f"{size:.1f}" for size in found))
 
 
-def draw(replicas: Replicas, draws: int) -> list[list[set[str]]]:
-    """What is named in so many answers, for each number of seeds."""
-    return [[answer(replicas, seeds) for _ in range(draws)] for seeds in SEEDS]
+# --- the rule --------------------------------------------------------------------------------
 
 
-def print_false(base: list[float], others: int, draws: int) -> None:
-    """How many whole answers name a setting that equals the base, in its mean or in all.
-
-    A single seed cannot show that its setting is the noisier one: that one is counted by itself.
-    """
-    answers = draw(without_difference(base, others, False), draws)
-    print_rates("some setting named, all equal the base", answers, bool)
-    answers = draw(without_difference(base, others, True), draws)
-    beside = f"beside one that scatters {SCATTER} times as much"
-    print_rates(f"some setting named {beside}", answers, lambda names: names - {"0"})
-    print_rates("that noisier one named", answers, lambda names: "0" in names)
-
-
-def print_real(replicas: Replicas, draws: int) -> None:
-    """How many answers name settings that differ: trained ones, and the base's replicas moved."""
-    base = replicas["base"]
-    for name, key in REAL.items():
-        what = f"{name} ({100 * (fmean(replicas[key]) - fmean(base)):+.1f} points) named"
-        print_rates(what, draw(replicas, draws), lambda names, key=key: key in names)
-    # A moved copy takes the place of a setting, so that as many are compared as ever.
-    others = dict(list(replicas.items())[:-1])
-    for shift in SHIFTS:
-        moved = {"moved": [share + shift for share in base]}
-        what = f"the base moved by {100 * shift:+.0f} points named"
-        print_rates(what, draw(others | moved, draws), lambda names: "moved" in names)
+def print_looks(noises: dict[str, Noise], draws: int) -> None:
+    """What is named falsely at each look and at any of them, by noise and number of settings."""
+    looks = [f"{seeds} seed" + ("s" if seeds > 1 else "") for seeds in LOOKS]
+    heads("noise, settings", *looks, "any of these", "any of 1 to 6", "any of 1 to 12")
+    for name, noise in noises.items():
+        for settings in (2, SETTINGS, 30):
+            looked = look(Rule(), noise, draws // 2, settings, most=12)
+            cells = [count(looked.by_seeds[seeds].named.any(1)) for seeds in LOOKS]
+            cells += [looked.named_at_any(LOOKS)]
+            cells += [looked.named_at_any(tuple(range(1, most + 1))) for most in (6, 12)]
+            row(f"{name}, {settings}", *cells)
 
 
-def print_rates(what: str, answers: list[list[set[str]]], counts: Callable) -> None:
-    """A row of the table: for each number of seeds, in how many of the answers it is so."""
-    shown = (rate(sum(map(bool, map(counts, each))), len(each)) for each in answers)
-    print(f"| {what} | {' | '.join(shown)} |", flush=True)
+def print_noisier(noises: dict[str, Noise], draws: int) -> None:
+    """What is named falsely beside one setting that scatters more: itself, and any other."""
+    heads("noise", *(f"{seeds} seeds" for seeds in LOOKS), "another one, at any")
+    for name, noise in noises.items():
+        for times in NOISIER:
+            looked = look(Rule(), noise, draws // 2, noisy=times)
+            cells = [count(looked.by_seeds[seeds].named[:, 0]) for seeds in LOOKS]
+            others = [looked.by_seeds[seeds].named[:, 1:].any(1) for seeds in LOOKS]
+            row(f"{name}, {times:.0f} times", *cells, count(np.logical_or.reduce(others)))
+
+
+def print_calibration(draws: int) -> None:
+    """How often a difference of the size that the report tells is named."""
+    seeds = CALIBRATED["seeds"]
+    heads("settings", *(f"{number} seeds" for number in seeds))
+    for settings in CALIBRATED["settings"]:
+        looked = look(Rule(), normal, draws // 2, settings, most=max(seeds))
+        cells = []
+        for number in seeds:
+            judged = looked.by_seeds[number]
+            sizes = sizes_told(judged.known, number, settings)
+            cells.append(f"{sizes.mean():.1f} sd: {count(needed(judged) < sizes)}")
+        row(str(settings), *cells)
+
+
+def sizes_told(known: np.ndarray, seeds: int, settings: int) -> np.ndarray:
+    """The size that each answer tells, where it knows the noise, 1, with so many degrees."""
+    degrees, places = np.unique(known, return_inverse=True)
+    base_seeds = max(seeds, BASE_SEEDS)
+    sizes = [found_from(Variance(1.0, each), seeds, base_seeds, settings) for each in degrees]
+    return np.array(sizes)[places]
+
+
+# --- real trainings --------------------------------------------------------------------------
+
+
+def print_real(accuracies: dict[str, list[float]], draws: int) -> None:
+    """How many answers name settings that were trained and do differ, or the base moved."""
+    heads("of answers", *(f"{seeds} seeds" for seeds in LOOKS))
+    base = accuracies["base"]
+    noise = replicas(base)
+    looked = look(Rule(), noise, draws // 4)
+    for shift in (-6.0, -2.0):
+        size = abs(shift) / (100 * stdev(base))
+        cells = [count(needed(looked.by_seeds[seeds]) < size) for seeds in LOOKS]
+        row(f"the base moved by {shift:+.0f} points named", *cells)
+    random = np.random.default_rng(1)
+    names = list(accuracies)
+    for what, name in REAL.items():
+        if name not in names:
+            continue
+        cells = [count(named_of(accuracies, name, seeds, draws // 4, random)) for seeds in LOOKS]
+        difference = 100 * (fmean(accuracies[name]) - fmean(base))
+        row(f"{what} ({difference:+.1f} points) named", *cells)
+
+
+def named_of(
+    accuracies: dict[str, list[float]],
+    name: str,
+    seeds: int,
+    draws: int,
+    random: np.random.Generator,
+) -> np.ndarray:
+    """Whether a setting is named, in each of so many answers drawn from all real trainings."""
+    most = max(seeds, BASE_SEEDS)
+    columns = [random.choice(shares, (draws, most)) for shares in accuracies.values()]
+    counts = equal_seeds(draws, len(columns) - 1, seeds)
+    judged = judge(np.stack(columns, axis=1), counts, Rule())
+    return judged.named[:, list(accuracies).index(name) - 1]
 
 
 def main() -> None:
-    numbers = {"image_size": 32, "base_seeds": 40, "seeds": 8, "draws": 4000}
-    options_parser = parser(__doc__, "shapes", **numbers)
+    numbers = {"image_size": 32, "base_seeds": 40, "seeds": 8, "draws": 20000}
+    options_parser = parser(__doc__, "", **numbers)
     options_parser.add_argument("--out", type=Path, default=Path("replicas"))
-    options = parse(options_parser, base_seeds=3, seeds=2, draws=50)
+    options = parse(options_parser, base_seeds=3, seeds=2, draws=200)
+    print_machine()
+    noises = {"normal": normal, "Student's t, 3 degrees": heavy_tailed}
+    accuracies: dict[str, list[float]] = {}
+    if options.data:
+        accuracies = trained(options)
+        base = accuracies["base"]
+        noises = {"replicas": replicas(base)}
+        print(f"the base: {100 * fmean(base):.1f} ± {100 * stdev(base):.2f} %, {len(base)} seeds")
+    else:
+        print_candidates(options.draws)
+        print_calibration(options.draws)
+    print_looks(noises, options.draws)
+    print_noisier(noises, options.draws)
+    if accuracies:
+        print_real(accuracies, options.draws)
+
+
+def trained(options) -> dict[str, list[float]]:
+    """The test accuracies of trained replicas, by setting."""
     out = options.out.resolve()
     train_replicas(options.data, options.image_size, out, options.base_seeds, options.seeds)
     results = read_replicas(out)
-    replicas = {
+    return {
         name: [result.accuracy for result in of_setting]
         for name, of_setting in results.items()
         if name == "base" or not is_base(of_setting, results["base"])
     }
-    print_machine()
-    random.seed(0)
-    base = replicas["base"]
-    print(f"the base: {100 * fmean(base):.1f} ± {100 * stdev(base):.2f} %, {len(base)} replicas")
-    print(f"{options.draws} whole answers each, {len(replicas) - 1} settings against the base\n")
-    heads = [f"{seeds} seed{'s' * (seeds > 1)}" for seeds in SEEDS]
-    print(f"| of answers | {' | '.join(heads)} |\n|---|{'---|' * len(SEEDS)}")
-    print_false(base, len(replicas) - 1, options.draws)
-    print_real(replicas, options.draws)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ test images that are right, one for each seed. docs/comparison.md says why the r
 import functools
 import math
 from collections.abc import Iterable
-from statistics import NormalDist, fmean, median, stdev, variance
+from statistics import NormalDist, fmean, median_low, stdev, variance
 from typing import NamedTuple
 
 BETTER, WORSE, ALIKE, OPEN = "better", "worse", "alike", "open"
@@ -157,17 +157,21 @@ def mean_with_interval(sample: list[float], pool: Pool | None) -> Mean:
 def pooled_noise(samples: Iterable[list[float]]) -> Pool:
     """The variance between seeds, pooled over all settings that have at least two.
 
-    Left out are settings whose standard deviation is more than FAR times the median one or less
-    than a FAR-th of it: those that learned with some seeds only would widen it for all others,
-    those that learned with none would narrow it. ValueError if there is no noise to be known.
+    Left out are settings whose standard deviation is more than FAR times the median one, each
+    counted as often as it has degrees, or less than a FAR-th of it: those that learned with some
+    seeds only would widen it for all others, those that learned with none would narrow it.
+    ValueError if there is no noise to be known.
     """
     noises = [Noise(variance(sample), len(sample) - 1) for sample in samples if len(sample) > 1]
     if not noises:
         raise ValueError("no setting has two seeds")
-    scatters = [math.sqrt(noise.variance) for noise in noises if noise.variance]
+    scatters: list[float] = []
+    for noise in noises:
+        if noise.variance:
+            scatters += [math.sqrt(noise.variance)] * noise.degrees
     if not scatters:
         raise ValueError("the seeds of a setting do not differ")
-    middle = median(scatters)
+    middle = median_low(scatters)
     usual = [noise for noise in noises if 1 / FAR <= math.sqrt(noise.variance) / middle <= FAR]
     degrees = sum(noise.degrees for noise in usual)
     total = sum(noise.variance * noise.degrees for noise in usual)
@@ -274,8 +278,8 @@ def cases_of(degrees: int, seeds: int, base_seeds: int, comparisons: int) -> lis
 
 
 def noisier_by_chance(seeds: int, degrees: int) -> Noise:
-    """The noise of a setting that just looks noisier than a pool of variance 1 does."""
-    own = f_quantile(NOISIER, seeds - 1, degrees - seeds + 1)
+    """The noise of a setting that just looks noisier than a pool of variance 1."""
+    own = f_quantile(NOISIER, seeds - 1, max(1, degrees - seeds + 1))
     return Noise((own * (seeds - 1) + ADDED) / (seeds - 1 + ADDED), seeds - 1 + ADDED)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from records.runs import kept_epoch
-from report.findings import make_answer
-from report.results import Result, settings_of, valid_accuracy_at
+from report.findings import Answer, make_answer
+from report.results import Result, Setting, settings_of, valid_accuracy_at
 from report.rules import Chance
 from studies.settings import BASE_STUDY, all_runs
 
@@ -26,25 +26,45 @@ RECORD |= {
 RECORD["identity"] |= {"torch version": "2", "numpy version": "2"}
 
 
-def made(run, accuracy=0.75, losses=(0.7, 0.6, *[0.5] * 18), train=0.8, valid=0.75) -> Result:
+def made(
+    run, accuracy=0.75, losses=(0.7, 0.6, *[0.5] * 18), train=0.8, valid=0.75, last=None
+) -> Result:
     """A made-up result; its accuracies are the same in all epochs, or given for each."""
     columns = np.arange(1, len(losses) + 1), losses, losses, train, valid
     history = np.column_stack([np.broadcast_to(column, len(losses)) for column in columns])
     kept, diverged = kept_epoch(history.tolist()), not np.isfinite(losses[-1])
     train = RECORD | {"kept_epoch": kept, "diverged": diverged, "epochs": len(losses)}
     valid_accuracy = valid_accuracy_at(kept, history)
-    return Result(run, train, RECORD, history, accuracy, accuracy, valid_accuracy)
+    last = accuracy if last is None else last
+    return Result(run, train, RECORD, history, accuracy, last, valid_accuracy)
 
 
-def make(changes={}, base=SIX, seeds=1, studies=STUDIES) -> tuple:  # noqa: B006
-    """Made-up settings by study, and their answer; `changes` are arguments of made() by value."""
+def make(
+    changes={},  # noqa: B006
+    base=SIX,
+    seeds=1,
+    studies=STUDIES,
+) -> tuple[dict[str, list[Setting]], Answer]:
+    """Made-up settings by study, and their answer.
+
+    `changes` are arguments of made(), by value, or by (value, seed); of the base by "base" or
+    "seed 3".
+    """
     results = []
     for run in all_runs(studies, BASE, range(len(base)), Path("out"), range(seeds)):
-        changed = tuple(run.changed.values())
-        names = ("base", f"seed {changed[0]}") if run.study == BASE_STUDY else changed
-        change = {"shift": 0.0} | next((changes[name] for name in names if name in changes), {})
+        change = {"shift": 0.0, **change_of(run, changes)}
         accuracy = base[run.settings["seed"]] + change.pop("shift")
         results.append(made(run, accuracy, **change))
     settings = settings_of(results)
     by_study = {study: list(group) for study, group in groupby(settings, lambda each: each.study)}
     return by_study, make_answer(settings, CHANCE)
+
+
+def change_of(run, changes) -> dict:
+    """What is changed of a run, the closest first."""
+    seed = run.settings["seed"]
+    if run.study == BASE_STUDY:
+        names = [f"seed {seed}", "base"]
+    else:
+        names = [(value, seed) for value in run.changed.values()] + list(run.changed.values())
+    return next((changes[name] for name in names if name in changes), {})

@@ -242,3 +242,8 @@ def test_a_true_difference_of_the_size_that_is_told_is_found_in_80_percent(seeds
         samples["0"] = [share + true for share in samples["0"]]
         found += compare_with_base({"base": base} | samples, "base")["0"].named
     assert found / DRAWS == pytest.approx(0.8, abs=0.07)
+
+
+@pytest.mark.parametrize("degrees", [1, 4, 5])
+def test_a_size_is_told_where_only_the_base_or_less_is_pooled(degrees):
+    assert 0 < found_from(Noise(0.01**2, degrees), 2, 6, 1) < math.inf

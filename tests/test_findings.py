@@ -3,43 +3,377 @@
 import re
 from pathlib import Path
 
+import jinja2
+import numpy as np
 import pytest
-from made_up import make
+from made_up import CHANCE, DIVERGED, SIX, make
 
-from report import words
-from report.findings import answer_findings, study_findings
+from report import rules, words
+from report.comparison import ALIKE, OPEN
+from report.findings import Finding, answer_findings, make_answer, study_findings
+from report.words import say, sentence
 
 pytestmark = pytest.mark.filterwarnings("error")
-KINDS = re.findall(r"macro (\w+)\(v\)", (Path(words.__file__).with_suffix(".txt")).read_text())
+EPOCHS, BATCHES, RATES = "Change_epochs", "Change_batch_size", "Change_learning_rate"
+CURVE = [0.7, 0.6, *[0.5] * 18]
+KINDS = re.findall(r"macro (\w+)\(v\)", Path(words.__file__).with_suffix(".txt").read_text())
 
 
-def found(changes={}, study="", **options) -> dict[str, dict]:  # noqa: B006
-    """The values of the findings by kind, of the whole answer or of one study."""
+def all_found(changes={}, study="", **options) -> list[Finding]:  # noqa: B006
+    """The findings of the whole answer, or of one study."""
     studies, answer = make(changes, **options)
-    kinds = study_findings(studies[study], answer) if study else answer_findings(answer)
-    return {finding.kind: finding.values for finding in kinds}
+    if study:
+        return study_findings(studies[study], answer)
+    return answer_findings(answer)
 
 
-def of_label(changes, study, kind, label, **options) -> dict:
-    """The values of the finding of this kind about one setting of a study."""
-    studies, answer = make(changes, **options)
-    kinds = study_findings(studies[study], answer)
-    return next(f.values for f in kinds if f.kind == kind and f.values["label"] == label)
+def found(kind, *arguments, label=None, **options) -> list[dict]:
+    """The values of the findings of one kind, perhaps those about one setting of a study."""
+    of_kind = [each for each in all_found(*arguments, **options) if each.kind == kind]
+    return [each.values for each in of_kind if label in (None, each.values.get("label"))]
 
 
-def test_the_first_finding_counts_better_worse_alike_and_open():
-    studies, answer = make({0.1: {"shift": -0.3}, 16: {"shift": 0.2}}, seeds=6)
-    first = answer_findings(answer)[0]
+def only(*arguments, **options) -> dict:
+    """The values of the only finding of a kind."""
+    (values,) = found(*arguments, **options)
+    return values
+
+
+def answer_of(changes={}, **options):  # noqa: B006
+    """The answer of made-up runs."""
+    return make(changes, **options)[1]
+
+
+# --- the answer ------------------------------------------------------------------------------
+
+
+def test_the_first_finding_counts_what_is_better_worse_alike_and_open():
+    first = all_found({0.1: {"shift": -0.3}, 16: {"shift": 0.2}}, seeds=6)[0]
     assert first.kind == "headline"
     counts = [first.values[f"{verdict}_count"] for verdict in ("worse", "better", "alike", "open")]
     assert counts == [1, 1, 3, 0]
 
 
-def test_a_difference_has_its_size_its_ends_its_seeds_and_its_study():
-    _, answer = make({0.1: {"shift": -0.3}})
-    worse = next(finding for finding in answer_findings(answer) if finding.kind == "worse")
-    (item,) = worse.values["items"]
+def test_the_first_sentence_says_what_matters_what_does_not_and_what_to_use():
+    findings = all_found({0.1: {"shift": -0.3}})
+    assert sentence(findings[0]) == (
+        "Of five settings one is worse than the base: learning rate 0.1. None is better. "
+        "Four are too close to tell. Keep the base."
+    )
+
+
+def test_a_difference_has_its_size_its_ends_and_its_seeds():
+    (item,) = only("worse", {0.1: {"shift": -0.3}})["items"]
     assert (item.name, item.seeds) == ("0.1", 1)
     assert item.low < item.difference < item.high
     assert item.difference == pytest.approx(0.3, abs=0.02)
-    assert worse.study == "Change_learning_rate"
+
+
+def test_a_difference_names_the_study_that_it_was_found_in():
+    worse = [each for each in all_found({0.1: {"shift": -0.3}}) if each.kind == "worse"]
+    assert [each.study for each in worse] == [RATES]
+
+
+def test_what_rests_on_one_training_is_said():
+    values = only("single", {0.1: {"shift": -0.3}})
+    assert values == {"settings": [("learning rate", ["0.1"])], "all": True}
+
+
+def test_with_several_seeds_nothing_rests_on_one_training():
+    assert not found("single", {0.1: {"shift": -0.3}}, seeds=3)
+
+
+def test_how_large_a_difference_is_found_is_said_where_something_is_open():
+    values = only("size", {0.1: {"shift": -0.3}})
+    assert (values["seeds"], values["base_seeds"], values["share"]) == (1, 6, 0.8)
+    assert 0.04 < values["size"] < 0.08
+
+
+def test_where_nothing_is_open_no_size_is_said():
+    assert not found("size", {0.1: {"shift": -0.3}}, seeds=6)
+
+
+def test_seeds_that_scatter_over_everything_find_no_difference():
+    assert only("size_none", base=[0.0, 1.0] * 3)["seeds"] == 1
+
+
+def test_the_base_is_shown_by_its_mean():
+    values = only("base", seeds=3)
+    assert values["mean"].mean == pytest.approx(np.mean(SIX))
+    assert values["mean"].seeds == 6
+
+
+@pytest.mark.parametrize(("base", "why"), [(SIX[:1], "two seeds"), ([0.5] * 6, "do not differ")])
+def test_where_the_noise_is_not_known_nothing_is_compared(base, why):
+    assert why in only("no_noise", {0.1: {"shift": -0.3}}, base=base)["problem"]
+    assert not found("worse", {0.1: {"shift": -0.3}}, base=base)
+
+
+@pytest.mark.parametrize("finished", [slice(0, 0), slice(0, 1), slice(1, None)])
+def test_without_the_base_or_with_nothing_else_nothing_is_compared(finished):
+    settings = [setting for group in make()[0].values() for setting in group][finished]
+    answer = make_answer(settings, CHANCE)
+    assert [each.kind for each in answer_findings(answer)] == ["too_few"]
+    assert not answer.rows
+
+
+def test_how_close_is_alike_can_be_asked_for():
+    settings = [setting for group in make(seeds=6)[0].values() for setting in group]
+    verdicts = [make_answer(settings, CHANCE, close).rows for close in (0.02, 0.001)]
+    key = settings[-1].key
+    assert [rows[key].verdict for rows in verdicts] == [ALIKE, OPEN]
+
+
+# --- the setting to use ----------------------------------------------------------------------
+
+
+def valid_of(middle) -> list[dict]:
+    """Validation accuracies that scatter from seed to seed around a middle one."""
+    return [{"valid": middle + share - np.mean(SIX)} for share in SIX]
+
+
+def scattered(value, middle, seeds) -> dict:
+    """Changes for make(): the base's seeds scatter around 75 %, a setting's around another."""
+    changes = {f"seed {seed}": change for seed, change in enumerate(valid_of(0.75))}
+    return changes | {(value, seed): change for seed, change in enumerate(valid_of(middle)[:seeds])}
+
+
+def test_a_setting_that_is_better_on_the_validation_images_is_to_be_used():
+    values = only("use_better", scattered(16, 0.95, 6), seeds=6)
+    assert values["name"] == "batch size 16"
+    assert not values["tested_better"]
+
+
+def test_a_higher_validation_accuracy_within_chance_is_no_ground_to_leave_the_base():
+    assert only("use_base", scattered(16, 0.76, 1))["name"] == "the base"
+
+
+def test_test_images_have_no_say_in_what_to_use():
+    values = only("use_base", scattered(64, 0.75, 1) | {16: {"shift": 0.2}})
+    assert values["tested_better"] == [("batch size", ["16"])]
+
+
+def test_where_the_base_diverged_the_best_of_those_that_learned_is_to_be_used():
+    values = only("use_without_base", {"base": DIVERGED, 16: {"valid": 0.76}})
+    assert values["name"] == "batch size 16"
+
+
+def test_where_all_failed_nothing_is_to_be_used():
+    changes = {name: {"valid": 0.5} for name in ("base", 16, 32, 64, 20, 80, 0.001, 0.01, 0.1)}
+    assert found("use_none", changes) == [{}]
+    assert answer_of(changes).use is None
+
+
+# --- seeds that failed -----------------------------------------------------------------------
+
+
+def test_what_diverged_or_did_not_learn_is_named():
+    values = only("lost", {0.1: DIVERGED, 64: {"valid": 0.54}, 16: {"valid": 0.6}})
+    assert values["names"] == ["batch size 64", "learning rate 0.1"]
+
+
+def test_a_setting_that_learned_with_some_seeds_only_is_counted():
+    assert only("partly", {"seed 3": {"valid": 0.54}})["items"] == [("the base", 5, 6)]
+
+
+def test_the_best_of_many_epochs_must_exceed_what_guessing_reaches_at_its_best():
+    assert CHANCE.valid_bound(1) == pytest.approx(0.549, abs=1e-3)
+    assert CHANCE.valid_bound(20) == pytest.approx(0.576, abs=1e-3)
+    assert only("lost", {16: {"valid": 0.56}})["names"] == ["batch size 16"]
+
+
+def test_a_seed_that_tests_like_guessing_did_not_learn():
+    assert only("lost", {16: {"shift": -0.21}})["names"] == ["batch size 16"]
+
+
+def test_a_setting_whose_last_epochs_only_guess_reaches_the_answer():
+    values = only("ends_at_chance", {16: {"last": 0.5}}, seeds=3)
+    assert values["items"] == [("batch size 16", 3, 3)]
+
+
+def test_a_setting_with_few_last_epochs_that_only_guess_does_not():
+    assert not found("ends_at_chance", {(16, 0): {"last": 0.5}}, seeds=3)
+
+
+# --- epochs ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("end", "train", "count"), [(0.56, 0.85, 1), (0.54, 0.85, 0), (0.56, 0.79, 0)]
+)
+def test_overfitting_needs_a_rise_of_the_loss_and_a_gap_of_the_accuracies(end, train, count):
+    changes = {80: {"losses": [0.7, 0.5, *[end] * 78], "train": train}}
+    values = only("overfitting", changes, EPOCHS, label="80")
+    assert (values["count"], values["seeds"]) == (count, 1)
+    assert (values["first"], values["last"]) == (2, 2)
+    assert len(found("longest_overfits", changes)) == count
+
+
+def test_overfitting_is_counted_over_the_seeds():
+    curve = {"losses": [0.7, 0.5, *[0.6] * 78], "train": 0.85}
+    values = only("overfitting", {(80, 1): curve}, EPOCHS, label="80", seeds=3)
+    assert (values["count"], values["seeds"]) == (1, 3)
+
+
+def test_a_diverged_training_says_nothing_about_overfitting():
+    changes = {80: DIVERGED | {"train": 0.99}}
+    assert only("epochs_diverged", changes, EPOCHS)["diverged"] == 1
+    assert not found("overfitting", changes, EPOCHS, label="80")
+
+
+def test_two_numbers_of_epochs_that_kept_the_same_weights_are_counted():
+    longer = {"losses": [*CURVE, *[0.6] * 60]}
+    values = only("same_weights", {80: longer, (80, 1): {"losses": [0.4] * 80}}, EPOCHS, seeds=3)
+    assert (values["count"], values["seeds"]) == (2, 3)
+
+
+def test_the_last_epochs_are_compared_too():
+    values = only("last_epochs", {80: {"last": 0.4}}, EPOCHS)
+    assert values["verdicts"] == [(["80"], "worse")]
+
+
+# --- batch size ------------------------------------------------------------------------------
+
+
+def swinging(swings: dict) -> dict:
+    """Changes for make(): curves that go up and down by so much, a little otherwise each seed."""
+    changes = {}
+    for value, swing in swings.items():
+        for seed in range(6):
+            size = swing * (1 + 0.01 * seed)
+            key = f"seed {seed}" if value == "base" else (value, seed)
+            changes[key] = {"losses": [0.7, 0.5, *[0.5, 0.5 + size] * 9]}
+    return changes
+
+
+@pytest.mark.parametrize(
+    ("swings", "more", "less", "is_trend"),
+    [
+        ({"base": 0.1, 32: 0.1, 16: 0.2, 64: 0.05}, ["16"], ["64"], True),
+        ({"base": 0.1, 32: 0.1, 16: 0.05, 64: 0.2}, ["64"], ["16"], False),
+        ({"base": 0.1, 32: 0.1, 16: 0.1, 64: 0.05}, [], ["64"], False),
+        ({"base": 0.1, 32: 0.1, 16: 0.1, 64: 0.1}, [], [], False),
+    ],
+)
+def test_batch_sizes_swing_more_or_less_only_by_the_rule_of_comparison(
+    swings, more, less, is_trend
+):
+    values = only("swing_order", swinging(swings), BATCHES, seeds=6)
+    assert (values["more"], values["less"], values["is_trend"]) == (more, less, is_trend)
+
+
+def test_swings_come_with_the_steps_that_were_taken():
+    items = only("swings", {}, BATCHES)["items"]
+    assert [(label, steps) for label, _, steps in items] == [
+        ("16", 1260),
+        ("32", 640),
+        ("64", 320),
+    ]
+
+
+def test_what_diverged_or_did_not_learn_has_no_swing():
+    items = only("swings", {16: {"valid": 0.54}, 32: DIVERGED}, BATCHES)["items"]
+    assert [label for label, *_ in items] == ["64"]
+
+
+# --- learning rate ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("losses", "valid", "expected"),
+    [
+        ([0.69] * 20, 0.54, "did not learn"),
+        ([0.69] * 20, 0.60, "converged"),
+        ([0.7] * 12 + [0.5] * 4 + [0.48] * 4, 0.75, "converged"),
+        ([0.7] * 12 + [0.5] * 4 + [0.476] * 4, 0.75, "still improving"),
+        ([0.6, 0.5] + [0.5, 0.523] * 9, 0.75, "unstable"),
+        ([0.6, 0.5] + [0.5, 0.518] * 9, 0.75, "converged"),
+        ([0.6] * 20, [0.7] * 16 + [0.54] * 4, "unstable"),
+        ([0.6] * 20, [0.7] * 16 + [0.56] * 4, "converged"),
+        ([0.5, 0.4], 0.75, "too short to tell"),
+        ([0.5, np.nan], 0.75, "diverged"),
+    ],
+)
+def test_convergence_by_its_rules(losses, valid, expected):
+    values = only("ends", {0.1: {"losses": losses, "valid": valid}}, RATES, label="0.1", seeds=3)
+    assert values["ends"] == [(expected, 3)]
+
+
+def test_how_trainings_ended_is_counted():
+    values = only("ends", {(0.1, 1): DIVERGED}, RATES, label="0.1", seeds=3)
+    assert values["ends"] == [("converged", 2), ("diverged", 1)]
+
+
+# --- loss function ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("losses", "halves"), [(["MSELoss", "SmoothL1Loss"], True), (["MSELoss", "L1Loss"], False)]
+)
+def test_losses_are_compared_at_one_rate(losses, halves):
+    study = "Change_loss_function"
+    values = only("one_rate", {}, study, studies={study: losses})
+    assert values == {"rate": 0.01, "halves": halves}
+
+
+# --- words -----------------------------------------------------------------------------------
+
+CASES = [
+    {},
+    {"seeds": 6, "changes": {0.1: {"shift": -0.3}, 16: {"shift": 0.2}}},
+    {"seeds": 6, "changes": scattered(16, 0.95, 6)},
+    {"changes": {0.1: DIVERGED, 64: {"valid": 0.54}, "seed 3": {"valid": 0.54}}},
+    {"changes": {"base": DIVERGED}},
+    {"changes": {80: {"losses": [0.7, 0.5, *[0.6] * 78], "train": 0.9}, 16: {"last": 0.5}}},
+    {"changes": {80: DIVERGED}},
+    {"changes": {"base": {"valid": 0.5}}, "base": [0.5] * 6},
+    {"base": [0.0, 1.0] * 3},
+    {"base": SIX[:1]},
+    {"studies": {"Change_loss_function": ["MSELoss", "SmoothL1Loss"]}},
+    {"studies": {"Grid": {"batch_size": [16, 64], "learning_rate": [0.01, 0.1]}}},
+    {"changes": swinging({"base": 0.1, 32: 0.1, 16: 0.2, 64: 0.05}), "seeds": 6},
+]
+
+
+def everything(case) -> list[Finding]:
+    """All findings of a case."""
+    studies, answer = make(**case)
+    findings = answer_findings(answer)
+    for settings in list(studies.values())[1:]:
+        findings += study_findings(settings, answer)
+    return findings
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_finding_is_said_in_whole_sentences(case):
+    for text in say(everything(case)):
+        assert re.fullmatch(r"\S.*[.]", text)
+        assert not re.search(r"  | [,.;]|nan|None(?! is)|[a-z]_(?!script)|\{", text)
+
+
+def test_every_kind_has_a_sentence_and_is_found():
+    kinds = {finding.kind for case in CASES for finding in everything(case)}
+    kinds |= {"too_few", "use_none"}
+    assert kinds == set(KINDS)
+
+
+@pytest.mark.parametrize("word", ["beyond noise", "not told apart", "Holm", "Welch", "Bonferroni"])
+def test_no_sentence_needs_a_statistician(word):
+    assert word not in " ".join(say(everything(CASES[1]) + everything(CASES[3])))
+
+
+def test_a_name_that_a_template_does_not_know_is_an_error():
+    with pytest.raises(jinja2.UndefinedError):
+        sentence(Finding("one_rate", {"rte": 0.01}))
+
+
+@pytest.mark.parametrize(
+    ("count", "seeds", "text"),
+    [(6, 8, "in 6 of 8 seeds"), (1, 1, "in its one seed"), (0, 1, "not in its one seed")],
+)
+def test_labels_of_seeds_are_counts(count, seeds, text):
+    assert words.seeds_of(count, seeds) == text
+
+
+def test_thresholds_are_those_of_the_rules():
+    assert only("overfits_rule", {}, EPOCHS) == {"rise": rules.OVERFIT_RISE, "gap": 0.05}
