@@ -20,7 +20,7 @@ from images.decode import decode_or_reason, left_out
 from images.folders import ENDINGS, PARTS, Item, Source, pictures_in
 from images.sources import BUILT_IN, open_source
 from records.files import digest_of, file_digest, read_json, write_json
-from records.runs import PROJECT
+from records.sources import PROJECT
 
 HANDED = "CNN_DECODED_IMAGES"  # set for children, which then need not look at every file
 HELD_OUT = 0.2  # share of a class that becomes valid, and test where there is none

@@ -25,7 +25,8 @@ from console.progress import Progress, duration
 from dataset import describe, hand_over, has_changed, load_data
 from images.sources import fill_data_defaults
 from records.files import remove_abandoned
-from records.runs import PROJECT, identity
+from records.runs import identity
+from records.sources import PROJECT, sources
 from studies import lines, plan, settings
 from studies.children import Children, command, default_jobs, plain_device, try_out
 from studies.lock import locked
@@ -50,6 +51,7 @@ REPORT_SECONDS = 120  # while runs go on, the report is written no more often th
 
 def main() -> int:
     options = parse_options()
+    code = sources("train.py")
     settings.check_studies(STUDIES, BASE)
     data = load_data(*options.images)
     runs = all_runs(options.out, options.seeds)
@@ -59,7 +61,7 @@ def main() -> int:
     chains = plan.make_plan(asked_for, others)
     device = choose_device(options, asked_for)
     computed_on = {"device": device.split(":")[0], "threads": 1}
-    identity_of = partial(identity, images=data.digest, **computed_on)
+    identity_of = partial(identity, images=data.digest, code=code, **computed_on)
     if options.line:
         chains = [lines.find(options.line, chains, identity_of)]
     trainings = [training for chain in chains for training in chain]

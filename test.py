@@ -25,6 +25,7 @@ from console.options import parse, path, whole_number
 from dataset import Data, describe, load_data, load_pictures
 from records.files import write_csv, write_json, write_text
 from records.runs import test_identity
+from records.sources import imported_sources
 from training.batches import Images, score_all
 from training.files import changed_sources, load_weight, model_of
 from training.network import memory_format_of
@@ -34,6 +35,7 @@ COLUMNS = ("file", "true_class", "predicted_class", "probability")
 
 
 def main() -> int:
+    code = imported_sources("test.py")
     options = parse_options()
     weight = load_weight(options.weight_path)
     device = choose_device(options.device)
@@ -43,7 +45,7 @@ def main() -> int:
     if options.predict:
         predict(options, weight, device)
     else:
-        test(options, weight, device)
+        test(options, weight, device, code)
     return 0
 
 
@@ -59,7 +61,7 @@ def parse_options() -> Namespace:
     )
 
 
-def test(options: Namespace, weight: dict, device: torch.device) -> None:
+def test(options: Namespace, weight: dict, device: torch.device, code: dict) -> None:
     """Score the test images with the last and the kept weights; write what came of it."""
     started = time.monotonic()
     data = load_test_data(options, weight)
@@ -79,12 +81,13 @@ def test(options: Namespace, weight: dict, device: torch.device) -> None:
     accuracies = f"Test accuracy: {kept:.4f}%\nLast epoch: {last:.4f}%\n"
     write_text(options.img_path / "acc.txt", accuracies)
     write_csv(options.img_path / "predictions.csv", COLUMNS, rows)
+    code = code | imported_sources("test.py")  # with what the network has imported meanwhile
     if not options.no_pictures:
         from report.figures import draw_confusion_matrix  # here: it takes a second to import
 
         draw_confusion_matrix(options.img_path, data.classes)
     record = {
-        "identity": test_identity(options.weight_path, data.digest),
+        "identity": test_identity(options.weight_path, data.digest, code),
         "command": [sys.executable, *sys.argv], "seconds": round(time.monotonic() - started, 3),
         "test_images": len(indices), "correct": correct["kept"], "last_correct": correct["last"],
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),

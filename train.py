@@ -33,6 +33,7 @@ from records.runs import (
     kept_epoch,
     training_status,
 )
+from records.sources import imported_sources
 from training import files, processes
 from training.batches import (
     Images,
@@ -53,6 +54,7 @@ GOES_ON = True
 
 
 def main() -> int:
+    code = imported_sources("train.py")
     options = parse_options()
     device = processes.choose_device(options.device)
     processes.choose_threads(options.image_size)
@@ -64,7 +66,7 @@ def main() -> int:
         progress.say(describe(data))
         settings = {name: getattr(options, name) for name in (*SETTINGS, "seed")}
         computed_on = (device.type, torch.get_num_threads(), processes.world_size())
-        decisive = identity(settings, data.digest, *computed_on)
+        decisive = identity(settings, data.digest, code, *computed_on)
         processes.check_same(decisive)
         status = training_status(options.img_path, options.weight_path, decisive)
         if processes.from_first(status == DONE and not options.fresh):
@@ -167,6 +169,7 @@ def train(
 ) -> None:
     """Train, and leave a checkpoint after each epoch; `decisive` is the run's identity."""
     trial = try_out(Program(prepare, train_epochs, GOES_ON), options, device)
+    decisive = decisive | imported_sources("train.py")  # with what the trial has imported
     for note in trial.notes:
         progress.say(f"note: {note}")
     images = Images(data, device, trial.memory_format)

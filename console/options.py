@@ -44,6 +44,9 @@ SETTINGS: dict[str, Option] = {  # what a training is told, and a study may chan
     "learning_rate": (positive_float, 0.01, "step size of SGD"),
     "loss_function": (filled, "CrossEntropyLoss", "what is minimised, a name in losses.py"),
 }
+# What else your model.py, losses.py or train.py read and a result depends on: files, named from
+# the project's folder ("prior.npy"), and environment variables ("$VARIANT").
+ALSO_DECIDE: list[str] = []
 # How a value is read (bool: a switch; in a list: one value or more), its default, its meaning.
 # Where the default is None, the meaning tells it.
 OPTIONS: dict[str, Option] = {

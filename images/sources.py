@@ -12,7 +12,7 @@ from pathlib import Path
 from console.errors import InputError
 from images import shapes
 from images.folders import ENDINGS, Item, Source, folder_source, stamp_of
-from records.runs import PROJECT
+from records.sources import PROJECT
 
 DOWNLOADS = PROJECT / "data"  # where pets and cifar10 are kept
 PETS_FOLDER, CIFAR_FOLDER = "oxford-iiit-pet", "cifar-10-batches-py"  # torchvision's names

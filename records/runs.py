@@ -11,17 +11,17 @@ import enum
 import functools
 import importlib.metadata
 import math
+import sys
 from collections.abc import Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from records.files import file_digest, read_csv, read_json
+from records.sources import digests_of, sources
 
-PROJECT = Path(__file__).resolve().parent.parent
-# Folders that change no number; images does not either, since its pixels have a digest.
-DECIDE_NOTHING = ("benchmarks", "console", "images", "report", "studies", "tests")
 HISTORY_COLUMNS = ("epoch", "train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
+MANY_FILES = 4
 TEST_FILES = ("acc.txt", "predictions.csv")
 RUN_FILES = ("history.csv", "log.txt", *TEST_FILES, "test.json", "train.json")  # records last
 
@@ -50,34 +50,30 @@ def kept_epoch(history: list[list[float]]) -> int:
 # --- what decides a result -------------------------------------------------------------------
 
 
-def identity(settings: dict, images: str, device: str, threads: int, processes: int = 1) -> dict:
+def identity(
+    settings: dict, images: str, code: dict, device: str, threads: int, processes: int = 1
+) -> dict:
     """All that decides the result of a training, as plain values that can be compared.
 
     `settings` holds those of console.options and the seed; `images` is the digest of the
-    decoded images with their classes and splits.
+    decoded images with their classes and splits; `code` comes from records.sources.
     """
     computed_on = {"device": device, "threads": threads, "processes": processes}
-    return {**settings, "images": images, **computed_on, **versions(), **sources("train.py")}
+    return {**settings, "images": images, **computed_on, **versions(), **code}
 
 
-def test_identity(weight: Path, images: str) -> dict:
+def test_identity(weight: Path, images: str, code: dict) -> dict:
     """All that decides the result of a test."""
-    return {"weight.pth": file_digest(weight), "images": images, **sources("test.py")}
+    return {"weight.pth": file_digest(weight), "images": images, **code}
 
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Versions of the packages that compute."""
-    return {f"{name} version": importlib.metadata.version(name) for name in ("torch", "numpy")}
-
-
-@functools.cache  # as they were when this program started: they may be edited meanwhile
-def sources(program: str) -> dict[str, str]:
-    """Digests of all in the project that decides a program's result, a user's modules too."""
-    skipped = {*DECIDE_NOTHING, "my_script.py", "train.py", "test.py"} - {program}
-    paths = sorted([*PROJECT.glob("*.py"), *PROJECT.glob("*/*.py")])
-    digests = {path.relative_to(PROJECT): file_digest(path) for path in paths}
-    return {str(path): text for path, text in digests.items() if path.parts[0] not in skipped}
+    """Versions of Python and of the packages that compute."""
+    versions = {"Python version": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    for name in ("torch", "numpy"):
+        versions[f"{name} version"] = importlib.metadata.version(name)
+    return versions
 
 
 class Change(NamedTuple):
@@ -87,14 +83,25 @@ class Change(NamedTuple):
     old: object
     new: object
 
+    @property
+    def is_file(self) -> bool:
+        """Whether the values are digests."""
+        return self.name == "images" or "." in self.name
+
     def __str__(self) -> str:
-        if self.name == "images" or self.name.endswith(".py"):  # the values are digests
+        if self.is_file:
             return f"{self.name} changed since this run"
         return f"{self.name} was {self.old}, is {self.new}"
 
 
 def what_changed(old: dict, new: dict, ignore: tuple[str, ...] = ()) -> list[Change]:
-    """List in what two identities differ; empty if in nothing that counts."""
+    """List in what two identities differ; empty if in nothing that counts.
+
+    Modules that only the old one names were imported in a way that no reader sees; they are
+    compared as they are now.
+    """
+    unseen = [name for name in old if name.endswith(".py") and name not in new]
+    new = {**new, **digests_of(unseen)}
     changes = []
     for name in {**new, **old}:
         change = Change(name, old.get(name), new.get(name))
@@ -105,7 +112,11 @@ def what_changed(old: dict, new: dict, ignore: tuple[str, ...] = ()) -> list[Cha
 
 def list_changes(changes: Sequence[Change]) -> str:
     """Say in a few words what changed."""
-    return ", ".join(map(str, changes))
+    shown = [str(change) for change in changes if not change.is_file]
+    files = [str(change) for change in changes if change.is_file]
+    if len(files) > MANY_FILES:  # another version of the program
+        files[MANY_FILES:] = [f"{len(files) - MANY_FILES} more files too"]
+    return ", ".join(shown + files)
 
 
 # --- whether a run is finished ---------------------------------------------------------------
@@ -154,7 +165,9 @@ def test_status(result: Path, weight: Path, images: str) -> Status:
     record = read_json(result / "test.json")
     if not record:
         return MISSING
-    if changes := what_changed(record.get("identity", {}), test_identity(weight, images)):
+    if changes := what_changed(
+        record.get("identity", {}), test_identity(weight, images, sources("test.py"))
+    ):
         return Status(Stage.CHANGED, changes=changes)
     missing = [name for name in TEST_FILES if not (result / name).is_file()]
     return Status(Stage.INCOMPLETE, files=missing) if missing else DONE

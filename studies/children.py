@@ -22,7 +22,7 @@ from console.cores import usable_cores
 from console.errors import STDIN_IS_PARENT, InputError
 from console.progress import Progress, duration
 from images.sources import BUILT_IN
-from records.runs import PROJECT
+from records.sources import PROJECT
 from studies.plan import Training
 from studies.settings import Run
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from console.errors import InputError
 from images.sources import BUILT_IN
 from records.files import digest_of
-from records.runs import PROJECT
+from records.sources import PROJECT
 from studies.plan import Training
 
 DIGITS = 10  # of each digest in a line's name: two of thousands of chains alike are no danger

@@ -1,7 +1,6 @@
 """Helpers of all tests: tiny image folders, and the programs called in this process."""
 
 import contextlib
-import functools
 import io
 import os
 import runpy
@@ -57,7 +56,7 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def call():  # call("train", ...) runs a program in this process, which saves the import of torch
-    from records import runs
+    from records import runs, sources
 
     def run(program: str, *arguments: object) -> Ended:
         streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
@@ -65,8 +64,8 @@ def call():  # call("train", ...) runs a program in this process, which saves th
             patch.setattr(sys, "argv", [f"{program}.py", *map(str, arguments)])
             patch.setattr(sys, "stdout", streams[0])
             patch.setattr(sys, "stderr", streams[1])
-            for name in ("sources", "versions"):  # cached, by a new process anew
-                patch.setattr(runs, name, functools.cache(getattr(runs, name).__wrapped__))
+            sources.forget()  # a new process has read nothing yet
+            runs.versions.cache_clear()
             runpy.run_path(str(PROJECT / f"{program}.py"), run_name="__main__")
         return Ended(ended.value.code, *(each.buffer.getvalue().decode() for each in streams))
 

@@ -108,7 +108,7 @@ def test_a_second_call_only_does_what_is_missing_or_stale(sweep):
     assert "seeds: 3 trainings, 6 epochs, 3 tests" in ended.err
     assert ended.out.count("--fresh") == 2, "one line for each chain"
     with (project / "losses.py").open("a") as file:
-        file.write("# changed\n")
+        file.write("CHANGED = True\n")
     said = call("--dry_run").err
     assert "to train 2 epochs: losses.py changed since this run" in said
     assert "seeds: 3 trainings, 6 epochs" in said

@@ -37,9 +37,9 @@ from records.runs import (
     is_finite,
     kept_epoch,
     list_changes,
-    sources,
     what_changed,
 )
+from records.sources import digests_of, import_closure
 from training.batches import Images
 from training.network import (
     build_network,
@@ -284,10 +284,8 @@ def model_of(weight: dict, name: str, device: torch.device) -> nn.Module:
 
 
 def network_sources() -> dict[str, str]:
-    """Digests of model.py and of the user's modules beside it."""
-    others = ("train.py", "losses.py", "dataset.py")
-    digests = sources("train.py")
-    return {name: digests[name] for name in digests if "/" not in name and name not in others}
+    """Digests of model.py and of all in the project that it imports."""
+    return digests_of(import_closure("model.py"))
 
 
 def changed_sources(weight: dict) -> str:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from console.errors import InputError
 from console.options import SETTINGS
 from losses import LOSSES, Loss
-from records.runs import PROJECT
+from records.sources import PROJECT
 from training.batches import seed_all
 
 ROOMS = ("console", "records", "images", "training", "studies", "report")

@@ -1,0 +1,217 @@
+"""The code that decides a result: what a program imports from this project, by its meaning.
+
+    sources("train.py")            # as this sweep found them: {"train.py": digest, "model.py": …}
+    imported_sources("train.py")   # those that this very program has imported
+
+The meaning of a module is its syntax tree without docstrings: a comment decides nothing. A sweep
+reads the code once, when it starts, and hands the digests to its programs; one that has imported
+something else can tell.
+"""
+
+import ast
+import functools
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from console.errors import STARTED, InputError
+from console.options import ALSO_DECIDE
+from records.files import digest_of, file_digest
+
+PROJECT = Path(__file__).resolve().parent.parent
+PROGRAMS = ("train.py", "test.py")
+# What they read from the command line is in the identity; what they say or draw decides nothing.
+DECIDE_NOTHING = {
+    "console/cores.py",
+    "console/errors.py",
+    "console/options.py",
+    "console/progress.py",
+    "report/figures.py",
+}
+# In the process of a test, modules are there that no program has imported.
+NEVER_IMPORTED = ("benchmarks", "report", "studies", "tests", "my_script.py")
+HANDED = "CNN_SOURCES"  # environment variable: what a sweep read when it started, as JSON
+DEFINITIONS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+class Module(NamedTuple):
+    """A file of code: the digests of its bytes and of its meaning, and what it imports."""
+
+    bytes_digest: str
+    meaning: str
+    imports: list[str]  # dotted names of what may be modules
+
+
+# --- one file --------------------------------------------------------------------------------
+
+
+@functools.cache  # a file is read once, so that all that is said of it is about the same bytes
+def read_module(name: str) -> Module:
+    """Read a file of the project; its bytes are its meaning where they are no Python."""
+    path = PROJECT / name
+    try:
+        code = path.read_bytes()
+        tree = ast.parse(code)
+    except OSError:
+        return Module("", "", [])
+    except (SyntaxError, ValueError):
+        return Module(digest_of(code), digest_of(code), [])
+    imports = []
+    for node in ast.walk(tree):
+        if isinstance(node, DEFINITIONS):
+            remove_docstring(node)
+        elif isinstance(node, ast.Import):
+            imports += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            imports += names_of(node, Path(name).parent.parts)
+    return Module(digest_of(code), digest_of(ast.dump(tree).encode()), imports)
+
+
+def remove_docstring(node: ast.AST) -> None:
+    """Take away the docstring of a module, class or function, if it has one."""
+    if not node.body or not isinstance(node.body[0], ast.Expr):
+        return
+    value = node.body[0].value
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        del node.body[0]
+
+
+def names_of(node: ast.ImportFrom, package: tuple[str, ...]) -> list[str]:
+    """Dotted names of what `from … import …` may import: the module, and modules in it."""
+    parts = list(package[: len(package) - node.level + 1]) if node.level else []
+    if node.module:
+        parts.append(node.module)
+    names = [".".join(parts)] if parts else []
+    for alias in node.names:
+        names.append(".".join([*parts, alias.name]))
+    return names
+
+
+def files_of(dotted: str) -> Iterator[str]:
+    """The files of the project that Python runs to import a dotted name, packages' own first."""
+    parts = dotted.split(".")
+    for length in range(1, len(parts) + 1):
+        stem = "/".join(parts[:length])
+        for name in (f"{stem}/__init__.py", f"{stem}.py"):
+            if (PROJECT / name).is_file():
+                yield name
+                break
+
+
+# --- all that decides ------------------------------------------------------------------------
+
+
+@functools.cache
+def import_closure(program: str) -> list[str]:
+    """The program and every file that its imports lead to, as they are written, in their order.
+
+    Imports in functions and conditions count: whether they are run cannot be read.
+    """
+    names, waiting = [], [program]
+    while waiting:
+        name = waiting.pop()
+        if name in names or name in DECIDE_NOTHING:
+            continue
+        names.append(name)
+        for dotted in read_module(name).imports:
+            waiting += files_of(dotted)
+    return sorted(names)
+
+
+def sources(program: str) -> dict[str, object]:
+    """Digests of all that decides a program's result: those handed over, or else read now."""
+    handed = handed_over()
+    if handed:
+        return handed[program]
+    return digests_of(import_closure(program)) | named_by_user()
+
+
+def digests_of(names: list[str]) -> dict[str, object]:
+    """The meanings of files, by name."""
+    return {name: read_module(name).meaning for name in names}
+
+
+@functools.cache
+def named_by_user() -> dict[str, object]:
+    """The files and environment variables of ALSO_DECIDE: digests and values."""
+    values: dict[str, object] = {}
+    for name in ALSO_DECIDE:
+        if name.startswith("$"):
+            values[name] = os.environ.get(name[1:])
+        else:
+            values[name] = file_digest(PROJECT / name)
+    return values
+
+
+# --- from a sweep to its programs ------------------------------------------------------------
+
+
+def hand_over() -> dict[str, str]:
+    """An environment variable that gives a sweep's programs what it has read itself."""
+    handed: dict[str, dict] = {program: sources(program) for program in PROGRAMS}
+    names = {name for program in PROGRAMS for name in import_closure(program)}
+    handed["bytes"] = {name: read_module(name).bytes_digest for name in names}
+    return {HANDED: json.dumps(handed)}
+
+
+def handed_over() -> dict[str, dict]:
+    """What the sweep that started this program has read; empty for a program by itself."""
+    return json.loads(os.environ.get(HANDED) or "{}")
+
+
+# --- what was really imported ----------------------------------------------------------------
+
+
+def imported_sources(program: str) -> dict[str, object]:
+    """Digests of all that decides the result of this program, which has imported it.
+
+    InputError if a file was saved while it was imported: nobody knows what was run then.
+    """
+    handed = handed_over()
+    if handed and not changed_bytes(handed["bytes"]):  # as before the start, so as imported
+        more = [name for name in loaded_files() if name not in handed["bytes"]]
+        return handed[program] | digests_of(more) | named_by_user()
+    if handed:
+        forget()
+    names = import_closure(program)
+    names += [name for name in loaded_files() if name not in names]
+    if not handed:
+        refuse_saved_meanwhile(names)
+    return digests_of(names) | named_by_user()
+
+
+def forget() -> None:
+    """Read all files anew."""
+    read_module.cache_clear()
+    import_closure.cache_clear()
+    named_by_user.cache_clear()
+
+
+def changed_bytes(digests: dict[str, str]) -> list[str]:
+    """The files that no longer hold the bytes of these digests."""
+    return [name for name, digest in digests.items() if file_digest(PROJECT / name) != digest]
+
+
+def loaded_files() -> list[str]:
+    """Files of the project that are imported by now, however that came about."""
+    roots = tuple(f"{root}{os.sep}" for root in (PROJECT, Path(__file__).absolute().parent.parent))
+    packages = f"{sys.prefix}{os.sep}"  # an environment may lie in the project's folder
+    names = set()
+    for module in list(sys.modules.values()):
+        path = getattr(module, "__file__", None) or ""
+        if path.startswith(roots) and not path.startswith(packages):
+            name = Path(path).resolve().relative_to(PROJECT)
+            if name.parts[0] not in NEVER_IMPORTED and name.as_posix() not in DECIDE_NOTHING:
+                names.add(name.as_posix())
+    return sorted(names)
+
+
+def refuse_saved_meanwhile(names: list[str]) -> None:
+    """InputError if a file has changed since this program began."""
+    for name in names:
+        path = PROJECT / name
+        if path.exists() and path.stat().st_ctime > STARTED:
+            raise InputError(f"{path} was saved while this program was starting; start it again")

@@ -1,0 +1,118 @@
+"""The code that decides a result: what is imported, however deep, by its meaning."""
+
+from pathlib import Path
+
+import pytest
+from conftest import copy_project, refused, train_arguments
+from forks import run_fork
+
+from records import sources
+
+CODE = '"""A module."""\n\n\ndef double(value):\n    return 2 * value\n'
+SAME_MEANING = {
+    "a comment": CODE.replace("return", "# twice\n    return"),
+    "another docstring": CODE.replace("A module.", "A doubling module."),
+    "a docstring more": CODE.replace("    return", '    """Twice."""\n    return'),
+    "blank lines": CODE.replace("\n\n\n", "\n\n\n\n\n"),
+    "brackets": CODE.replace("2 * value", "(2 * (value))"),
+}
+OTHER_MEANING = {
+    "a number": CODE.replace("2 *", "3 *"),
+    "a name": CODE.replace("value", "number"),
+    "a default": CODE.replace("(value)", "(value=1)"),
+    "a string that is no docstring": CODE.replace("return", "print('twice')\n    return"),
+    "no Python": CODE.replace("def", "dfe"),
+}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A function that writes files of a project: their text by their name."""
+    monkeypatch.setattr(sources, "PROJECT", tmp_path)
+
+    def write(**files: str) -> None:
+        for name, text in files.items():
+            path = tmp_path / f"{name}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        sources.forget()
+
+    yield write
+    write()
+
+
+def meaning_of(project, code: str) -> str:
+    project(module=code)
+    return sources.read_module("module.py").meaning
+
+
+@pytest.mark.parametrize("change", SAME_MEANING)
+def test_what_changes_no_number_keeps_the_meaning(project, change):
+    assert meaning_of(project, SAME_MEANING[change]) == meaning_of(project, CODE)
+
+
+@pytest.mark.parametrize("change", OTHER_MEANING)
+def test_what_may_change_a_number_changes_the_meaning(project, change):
+    assert meaning_of(project, OTHER_MEANING[change]) != meaning_of(project, CODE)
+
+
+IMPORTS = {
+    "import blocks": ["blocks.py"],
+    "import lib.deep.blocks": ["lib/__init__.py", "lib/deep/blocks.py"],
+    "from lib.deep import blocks": ["lib/__init__.py", "lib/deep/blocks.py"],
+    "from lib import near": ["lib/__init__.py", "lib/far.py", "lib/near.py"],
+    "from images.augment import flip": ["images/augment.py"],
+    "def late():\n    import blocks": ["blocks.py"],
+    "try:\n    import blocks\nexcept ImportError:\n    pass": ["blocks.py"],
+    "import torch, console.errors, lib2": [],
+}
+
+
+@pytest.mark.parametrize("line", IMPORTS)
+def test_what_is_imported_decides_and_nothing_else_does(project, line):
+    files = dict.fromkeys(("blocks", "lib/__init__", "lib/deep/blocks", "lib/far"), "")
+    files |= {"lib/near": "from . import far", "images/augment": "", "notes/plot": ""}
+    project(train=line, **files, **{"console/errors": "", "my_script": ""})
+    assert sources.import_closure("train.py") == sorted([*IMPORTS[line], "train.py"])
+
+
+def said(project: Path, photos: Path, out: Path) -> str:
+    arguments = train_arguments(photos, out, epochs=1)
+    ended = run_fork(project / "train.py", *arguments, "--no_pictures")
+    assert ended.status == 0, ended.err
+    return ended.out
+
+
+FIRST_LINE = "import torch.nn.functional as F\n"
+
+
+def test_a_module_whose_import_cannot_be_read_is_noticed(photos, tmp_path):
+    line = "        __import__('lib.' + 'blocks')\n        features ="
+    edits = [("        features =", line)]
+    project = copy_project(tmp_path / "project", model=edits)
+    (project / "lib").mkdir()
+    (project / "lib" / "blocks.py").write_text("WIDTH = 8\n")
+    assert "trained to epoch 1" in said(project, photos, tmp_path)
+    (project / "lib" / "blocks.py").write_text("WIDTH = 9  # wider\n")
+    assert "because lib/blocks.py changed since this run" in said(project, photos, tmp_path)
+    assert "already trained" in said(project, photos, tmp_path)
+
+
+def test_files_and_variables_that_the_user_names_decide_too(photos, tmp_path, monkeypatch):
+    edits = [("ALSO_DECIDE: list[str] = []", 'ALSO_DECIDE = ["prior.npy", "$VARIANT"]')]
+    project = copy_project(tmp_path / "project", **{"console/options": edits})
+    (project / "prior.npy").write_bytes(b"1")
+    monkeypatch.setenv("VARIANT", "a")
+    assert "trained to epoch 1" in said(project, photos, tmp_path)
+    monkeypatch.setenv("VARIANT", "b")
+    (project / "prior.npy").write_bytes(b"2")
+    changes = "training, because $VARIANT was a, is b, prior.npy changed since this run"
+    assert changes in said(project, photos, tmp_path)
+
+
+def test_a_file_saved_while_the_program_starts_is_refused(photos, tmp_path):
+    line = "from pathlib import Path\nPath(__file__).touch()\n"
+    project = copy_project(tmp_path / "project", model=[(FIRST_LINE, FIRST_LINE + line)])
+    ended = run_fork(project / "train.py", *train_arguments(photos, tmp_path))
+    assert "model.py was saved while this program was starting" in refused(ended)
+    assert not (tmp_path / "w.pth").exists()
