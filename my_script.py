@@ -26,7 +26,7 @@ from dataset import describe, hand_over, has_changed, load_data
 from images.sources import fill_data_defaults
 from records.files import remove_abandoned
 from records.runs import identity
-from records.sources import PROJECT, sources
+from records.sources import PROJECT, changed_since_read, hand_over_code, sources
 from studies import lines, plan, settings
 from studies.children import Children, command, default_jobs, plain_device, try_out
 from studies.lock import locked
@@ -51,7 +51,7 @@ REPORT_SECONDS = 120  # while runs go on, the report is written no more often th
 
 def main() -> int:
     options = parse_options()
-    code = sources("train.py")
+    handed_code = hand_over_code()  # all that decides is read once, here
     settings.check_studies(STUDIES, BASE)
     data = load_data(*options.images)
     runs = all_runs(options.out, options.seeds)
@@ -61,7 +61,7 @@ def main() -> int:
     chains = plan.make_plan(asked_for, others)
     device = choose_device(options, asked_for)
     computed_on = {"device": device.split(":")[0], "threads": 1}
-    identity_of = partial(identity, images=data.digest, code=code, **computed_on)
+    identity_of = partial(identity, images=data.digest, code=sources("train.py"), **computed_on)
     if options.line:
         chains = [lines.find(options.line, chains, identity_of)]
     trainings = [training for chain in chains for training in chain]
@@ -71,7 +71,7 @@ def main() -> int:
         chains=sorted(chains, key=plan.epochs_of, reverse=True),  # so that they end together
         command_for=partial(command, options=options, device=device),
         jobs=options.jobs or default_jobs(device),
-        environment=hand_over(data, options.image_size, options.skip_bad_images),
+        environment=handed_code | hand_over(data, options.image_size, options.skip_bad_images),
     )
     if options.line:
         return run_line(options, children)
@@ -194,8 +194,8 @@ def run_all(children: Children, trainings: list[plan.Training], report: Callable
         with closing(children.run(progress)) as ended:
             for child in ended:
                 training = child.training
-                if child.process.returncode:
-                    how = f"{child.program}.py, exit status {child.process.returncode}"
+                if child.has_failed:
+                    how = child.failure()
                     failed[training.names] = f"FAILED {training.names}: {how}, log: {child.log}"
                     progress.say("\n    ".join([failed[training.names], *child.last_lines()]))
                 if training.is_finished:
@@ -209,6 +209,8 @@ def run_all(children: Children, trainings: list[plan.Training], report: Callable
     finally:  # also after Ctrl-C: nothing is under way any more
         answer = report(0, list(failed))
     print(*answer, f"done in {duration(time.monotonic() - started)}", *failed.values(), sep="\n")
+    if changed := changed_since_read():
+        print(plan.describe_versions(asked, changed))
     return 1 if failed else 0
 
 

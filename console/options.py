@@ -49,8 +49,7 @@ SETTINGS: dict[str, Option] = {  # what a training is told, and a study may chan
 ALSO_DECIDE: list[str] = []
 # How a value is read (bool: a switch; in a list: one value or more), its default, its meaning.
 # Where the default is None, the meaning tells it.
-OPTIONS: dict[str, Option] = {
-    **SETTINGS,
+PROGRAM_OPTIONS: dict[str, Option] = {
     "seed": (whole_number(0), 0, "start of all random numbers"),
     "weight_path": (path, "weights/weight.pth", "weight file"),
     "img_path": (path, "result", "folder for the results"),
@@ -69,6 +68,22 @@ OPTIONS: dict[str, Option] = {
 }  # fmt: skip
 
 
+OPTIONS = {**PROGRAM_OPTIONS, **SETTINGS}
+# Names of other options, of what stands beside the settings in records, and in results.csv.
+TAKEN = ("help", "start_from", "try_out", "images", "threads", "processes")
+TAKEN += ("study", "setting", "result", "weight", "diverged", "kept_epoch")
+
+
+def check_settings() -> None:
+    """InputError if a setting has a name that something else has, or that is none."""
+    for name in SETTINGS:
+        place = f"{name!r} in SETTINGS of console/options.py"
+        if name in PROGRAM_OPTIONS or name in TAKEN:
+            raise InputError(f"{place} is the name of something else already; give it another")
+        if not name.isidentifier():
+            raise InputError(f"{place} is no name; use letters, digits and _")
+
+
 class Parser(ArgumentParser):
     """Reports a wrong option in a single line."""
 
@@ -81,6 +96,7 @@ def parse(description: str, *shared: str, **more: Option) -> Namespace:
 
     InputError if it is wrong. --help explains every option with its default.
     """
+    check_settings()
     parser = Parser(description=description, allow_abbrev=False)
     for name, (read, default, meaning) in ({name: OPTIONS[name] for name in shared} | more).items():
         shown = "" if default is None else f" (default: {'off' if default is False else default})"

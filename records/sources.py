@@ -149,7 +149,7 @@ def named_by_user() -> dict[str, object]:
 # --- from a sweep to its programs ------------------------------------------------------------
 
 
-def hand_over() -> dict[str, str]:
+def hand_over_code() -> dict[str, str]:
     """An environment variable that gives a sweep's programs what it has read itself."""
     handed: dict[str, dict] = {program: sources(program) for program in PROGRAMS}
     names = {name for program in PROGRAMS for name in import_closure(program)}
@@ -162,13 +162,23 @@ def handed_over() -> dict[str, dict]:
     return json.loads(os.environ.get(HANDED) or "{}")
 
 
+def changed_since_read() -> list[str]:
+    """Files that mean something else now than when a sweep read them."""
+    names = {name for program in PROGRAMS for name in import_closure(program)}
+    before = {name: read_module(name) for name in sorted(names)}
+    edited = changed_bytes({name: module.bytes_digest for name, module in before.items()})
+    forget()
+    return [name for name in edited if read_module(name).meaning != before[name].meaning]
+
+
 # --- what was really imported ----------------------------------------------------------------
 
 
 def imported_sources(program: str) -> dict[str, object]:
     """Digests of all that decides the result of this program, which has imported it.
 
-    InputError if a file was saved while it was imported: nobody knows what was run then.
+    InputError if a file was saved while it was imported: nobody knows what was run then. And if
+    one is not what it was when the sweep began, to which this program belongs.
     """
     handed = handed_over()
     if handed and not changed_bytes(handed["bytes"]):  # as before the start, so as imported
@@ -177,10 +187,14 @@ def imported_sources(program: str) -> dict[str, object]:
     if handed:
         forget()
     names = import_closure(program)
-    names += [name for name in loaded_files() if name not in names]
+    names = names + [name for name in loaded_files() if name not in names]
     if not handed:
         refuse_saved_meanwhile(names)
-    return digests_of(names) | named_by_user()
+    code = digests_of(names) | named_by_user()
+    for name, value in (handed[program] if handed else code).items():
+        if code.get(name) != value:
+            raise InputError(f"{name} changed since the sweep began; start my_script.py again")
+    return code
 
 
 def forget() -> None:

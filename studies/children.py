@@ -22,6 +22,7 @@ from console.cores import usable_cores
 from console.errors import STDIN_IS_PARENT, InputError
 from console.progress import Progress, duration
 from images.sources import BUILT_IN
+from records.runs import DONE, MISSING, Status, in_words
 from records.sources import PROJECT
 from studies.plan import Training
 from studies.settings import Run
@@ -54,10 +55,22 @@ class Child:
     later: Steps
     process: subprocess.Popen
     log: Path
+    status: Status = MISSING  # of what it left, when it has ended
+
+    @property
+    def has_failed(self) -> bool:
+        return self.process.returncode != 0 or self.status != DONE
 
     def __str__(self) -> str:
         words = " ".join(self.last_lines()[-1:]).split()[:4]  # epoch 3 of 20
         return " ".join([self.training.main_run.name, self.program, *words])
+
+    def failure(self) -> str:
+        """Say how it failed."""
+        if self.process.returncode:
+            return f"{self.program}.py, exit status {self.process.returncode}"
+        why = in_words(self.status, f"{self.program}ed")
+        return f"{self.program}.py did something else than was asked for ({why})"
 
     def last_lines(self) -> list[str]:
         """The last lines of its log, which tell of an error."""
@@ -94,7 +107,7 @@ class Children:
                 for child in [child for child in self.running if child.process.poll() is not None]:
                     self.running.remove(child)
                     child.process.stdin.close()
-                    child.training.end(child.program, failed=child.process.returncode != 0)
+                    child.status = child.training.end(child.program, child.process.returncode)
                     self.start_next(child.later)
                     self.fill(waiting)  # before whoever reads this takes time to draw
                     yield child

@@ -22,7 +22,7 @@ class Training:
 
     `main_run` is the run whose files it writes; the others get copies. `elsewhere` are runs whose
     folders may hold the result without being asked for now. `trained` and `tested` say how the
-    main_run's files stand.
+    main_run's files stand, `identity` and `images` what they must have been made with.
     """
 
     settings: dict
@@ -32,6 +32,8 @@ class Training:
     shorter: "Training | None" = None
     trained: Status = MISSING
     tested: Status = MISSING
+    identity: dict = field(default_factory=dict)
+    images: str = ""
     epochs_to_do: int = 0
 
     @property
@@ -46,14 +48,23 @@ class Training:
     def is_finished(self) -> bool:
         return self.is_trained and self.tested == DONE
 
-    def end(self, program: str, failed: bool) -> None:
-        """Note that "train" or "test" has ended: no longer to be done, or not in this call."""
-        if failed:
+    def end(self, program: str, exit_status: int) -> Status:
+        """Note that "train" or "test" has ended: no longer to be done, or not in this call.
+
+        It is done if its record is what was asked for. Gives how it stands.
+        """
+        run = self.main_run
+        if program == "train":
+            status = records.training_status(run.result, run.weight, self.identity)
+        else:
+            status = records.test_status(run.result, run.weight, self.images)
+        if exit_status or status != DONE:
             self.epochs_to_do = 0
         elif program == "train":
             self.trained = DONE
         else:
             self.tested = DONE
+        return status
 
 
 def make_plan(asked_for: list[Run], others: list[Run]) -> list[list[Training]]:
@@ -95,6 +106,7 @@ def look_up(training: Training, identity: dict, images: str, fresh: bool) -> Non
     `identity` is what a finished training must have, `images` the digest that a finished test
     must have.
     """
+    training.identity, training.images = identity, images
     statuses = {}
     for run in training.runs + training.elsewhere:
         statuses[run] = records.training_status(run.result, run.weight, identity)
@@ -182,6 +194,16 @@ def describe_training(training: Training) -> str:
     goes_on = f", goes on after epoch {before}" if before else ""
     why = in_words(training.trained, "trained")
     return f"to train {training.epochs_to_do} epochs{goes_on}: {why}"
+
+
+def describe_versions(trainings: list[Training], changed: list[str]) -> str:
+    """Say which runs are of the code as it was at the start, and which were not done."""
+    finished = [training.names for training in trainings if training.is_finished]
+    left = [training.names for training in trainings if not training.is_finished]
+    lines = [f"{', '.join(changed)} changed while this ran; the same command does all runs anew"]
+    lines.append(f"  of the version before ({len(finished)}): {'; '.join(finished) or 'none'}")
+    lines.append(f"  not done ({len(left)}): {'; '.join(left) or 'none'}")
+    return "\n".join(lines)
 
 
 def deliver(training: Training) -> None:

@@ -1,0 +1,89 @@
+"""What a user edits while a sweep runs or between two calls: told, and nothing finished is lost."""
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import copy_project, make_photos, refused, small, train_arguments
+from forks import run_fork, run_sweep
+
+from records.files import read_csv
+
+START = "def main() -> int:\n    code ="
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    return make_photos(tmp_path_factory.mktemp("edits") / "photos")
+
+
+def make_project(folder: Path, **edits: list[tuple[str, str]]) -> Path:
+    """A project of two trainings of one epoch: the base, and another batch size."""
+    return copy_project(folder, my_script=small('{"Change_batch_size": [2, 4]}'), **edits)
+
+
+def sweep(project: Path, photos: Path, *arguments: object):
+    return run_sweep(project, "--data", photos, "--image_size", 16, "--jobs", 1, *arguments)
+
+
+def edited_after_the_first_training(project: Path, line: str) -> list[tuple[str, str]]:
+    """An edit of train.py that adds a line to losses.py, as its user might meanwhile."""
+    edit = f"""def main() -> int:
+    from pathlib import Path
+
+    if list(Path({str(project)!r}).glob("weights/**/weight.pth")):
+        with open({str(project / "losses.py")!r}, "a") as file:
+            file.write({line!r})
+    code ="""
+    return [(START, edit)]
+
+
+def test_a_comment_saved_while_a_sweep_runs_changes_nothing(photos, tmp_path):
+    project = tmp_path / "project"
+    make_project(project, train=edited_after_the_first_training(project, "# saved\n"))
+    ended = sweep(project, photos)
+    assert ended.status == 0 and "changed while this ran" not in ended.out, ended.out
+    assert "# saved" in (project / "losses.py").read_text()
+    assert len(read_csv(project / "result/results.csv")) == 3
+    assert "0 trainings, 0 epochs, 0 tests" in sweep(project, photos, "--dry_run").err
+
+
+def test_code_saved_while_a_sweep_runs_is_told_and_finished_runs_stand(photos, tmp_path):
+    project = tmp_path / "project"
+    make_project(project, train=edited_after_the_first_training(project, "SAVED = True\n"))
+    ended = sweep(project, photos)
+    assert ended.status == 1, ended.out
+    assert "error: losses.py changed since the sweep began" in ended.out
+    assert "\nlosses.py changed while this ran; the same command does all runs anew" in ended.out
+    assert "of the version before (1): Change_seed/0" in ended.out
+    assert "not done (2): Change_batch_size/2; Change_batch_size/4" in ended.out
+    assert len(read_csv(project / "result/results.csv")) == 1
+
+
+def test_a_child_that_did_something_else_than_was_asked_for_has_failed(photos, tmp_path):
+    line = "        processes.check_same(decisive)\n"
+    edits = [(line, line + '        decisive["learning_rate"] = 5.0\n')]
+    project = make_project(tmp_path / "project", train=edits)
+    ended = sweep(project, photos)
+    assert ended.status == 1
+    why = r"something else than was asked for \(learning_rate was 5.0, is 0.01\), log: "
+    assert re.search(f"FAILED Change_batch_size/4: train.py did {why}", ended.out), ended.out
+
+
+def test_a_new_file_that_nothing_imports_leaves_all_runs_done(photos, tmp_path):
+    project = make_project(tmp_path / "project")
+    assert sweep(project, photos).status == 0
+    (project / "notes").mkdir()
+    (project / "notes" / "plot.py").write_text("import model\n")
+    (project / "my_script_2.py").write_text((project / "my_script.py").read_text())
+    assert "0 trainings, 0 epochs, 0 tests" in sweep(project, photos, "--dry_run").err
+
+
+@pytest.mark.parametrize("name", ["image_size", "seed", "fresh", "images", "help", "a b"])
+def test_a_setting_that_collides_with_an_option_is_refused_by_name(name, photos, tmp_path):
+    settings = "SETTINGS: dict[str, Option] = {"
+    edits = [(settings, f'{settings}\n    "{name}": (whole_number(1), 1, "a number"),')]
+    project = copy_project(tmp_path / "project", **{"console/options": edits})
+    said = refused(run_fork(project / "my_script.py", "--dry_run"))
+    assert f"'{name}' in SETTINGS of console/options.py is" in said
+    assert f"'{name}'" in refused(run_fork(project / "train.py", *train_arguments(photos, tmp_path)))
