@@ -27,7 +27,7 @@ from images.sources import fill_data_defaults
 from records.files import remove_abandoned
 from records.runs import identity
 from records.sources import PROJECT, changed_since_read, hand_over_code, sources
-from studies import lines, plan, settings
+from studies import former, lines, plan, settings
 from studies.children import Children, command, default_jobs, plain_device, try_out
 from studies.lock import locked
 
@@ -58,7 +58,8 @@ def main() -> int:
     studies = (settings.BASE_STUDY, *(options.studies or STUDIES))
     asked_for = [run for run in runs if run.study in studies]
     others = runs + runs_elsewhere(options)
-    chains = plan.make_plan(asked_for, others)
+    left = former.former_runs(options.out, others)
+    chains = plan.make_plan(asked_for, others, left)
     device = choose_device(options, asked_for)
     computed_on = {"device": device.split(":")[0], "threads": 1}
     identity_of = partial(identity, images=data.digest, code=sources("train.py"), **computed_on)
@@ -77,20 +78,23 @@ def main() -> int:
         return run_line(options, children)
     report = partial(report_on, options.out, runs, data, identity_of)
     if options.collect:
+        former.set_aside([each for each in trainings if each.is_finished], options.out)
         return collect(trainings, report)
     planned_work = any(map(lines.is_left, chains))
     if plan.epochs_of(trainings) and (device == "cpu" or options.dry_run):
         try_out("cpu", options.image_size, asked_for)
     screen = sys.stderr if options.dry_run else sys.stdout
     print(describe(data), f"results: {options.out / 'result'}", sep="\n", file=screen)
-    planned = plan.describe_plan(trainings, asked_for, children.jobs)
-    print(planned, file=screen, flush=True)
+    planned = [plan.describe_plan(trainings, asked_for, children.jobs)]
+    planned += former.describe_stale(trainings, options.out)
+    print(*planned, sep="\n", file=screen, flush=True)
     if options.dry_run:
         for chain in filter(lines.is_left, children.chains):
             print(lines.line_of(chain, identity_of, options, device))
         return 0
     with locked(options.out / "result" / LOCK):
         remove_abandoned(settings.folders_of(options.out, others))
+        former.set_aside(trainings, options.out)
         status = run_all(children, trainings, report)
     if planned_work and has_changed(data, *options.images):
         kept = "the results are of those that were there when it started"
@@ -172,6 +176,7 @@ def run_line(options: Namespace, children: Children) -> int:
     if not lines.is_left(chain):
         return 0
     with locked(folder / LOCK, shared=True), locked(folder / f"{LOCK}-{options.line}"):
+        former.set_aside(chain, options.out)
         return run_all(children, chain, report=lambda *_: [])
 
 
@@ -190,6 +195,7 @@ def run_all(children: Children, trainings: list[plan.Training], report: Callable
     try:
         for training in asked:
             plan.deliver(training)
+            former.remove_superseded(training)
         report(count_open(), [])
         with closing(children.run(progress)) as ended:
             for child in ended:
@@ -200,6 +206,7 @@ def run_all(children: Children, trainings: list[plan.Training], report: Callable
                     progress.say("\n    ".join([failed[training.names], *child.last_lines()]))
                 if training.is_finished:
                     plan.deliver(training)
+                    former.remove_superseded(training)
                     accuracy = (training.main_run.result / "acc.txt").read_text().splitlines()[0]
                     left = f"{count_open()} runs left{children.time_left()}"
                     progress.say(f"{training.names}  {accuracy}  ({left})")

@@ -8,6 +8,7 @@ epochs form a chain, in which each goes on from the checkpoint of the one before
 
 import contextlib
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from records import runs as records
@@ -21,13 +22,16 @@ class Training:
     """One training and its test, asked for by one run or by several that share it.
 
     `main_run` is the run whose files it writes; the others get copies. `elsewhere` are runs whose
-    folders may hold the result without being asked for now. `trained` and `tested` say how the
+    folders may hold the result without being asked for now, `former` those whose folders are no
+    place for new ones. `trained` and `tested` say how the
     main_run's files stand, `identity` and `images` what they must have been made with.
     """
 
     settings: dict
     runs: list[Run] = field(default_factory=list)
     elsewhere: list[Run] = field(default_factory=list)
+    former: list[Run] = field(default_factory=list)
+    statuses: dict[Run, Status] = field(default_factory=dict)
     main_run: Run | None = None
     shorter: "Training | None" = None
     trained: Status = MISSING
@@ -67,10 +71,12 @@ class Training:
         return status
 
 
-def make_plan(asked_for: list[Run], others: list[Run]) -> list[list[Training]]:
+def make_plan(
+    asked_for: list[Run], others: list[Run], former: Sequence[Run] = ()
+) -> list[list[Training]]:
     """Chains of trainings: same settings but for the epochs, the shortest first.
 
-    Of `others` that are not asked for, the files can be reused.
+    Of `others` that are not asked for, and of `former` runs, the files can be reused.
     """
     trainings: dict[tuple, Training] = {}
     asked = {run.result for run in asked_for}
@@ -79,6 +85,8 @@ def make_plan(asked_for: list[Run], others: list[Run]) -> list[list[Training]]:
     for run in others:
         if run.result not in asked:
             training_for(run, trainings).elsewhere.append(run)
+    for run in former:
+        training_for(run, trainings).former.append(run)
     chains: dict[tuple, list[Training]] = {}
     for training in sorted(trainings.values(), key=lambda each: each.settings["epochs"]):
         chain = chains.setdefault(tuple({**training.settings, "epochs": 0}.values()), [])
@@ -107,17 +115,17 @@ def look_up(training: Training, identity: dict, images: str, fresh: bool) -> Non
     must have.
     """
     training.identity, training.images = identity, images
-    statuses = {}
-    for run in training.runs + training.elsewhere:
-        statuses[run] = records.training_status(run.result, run.weight, identity)
-        if fresh:
-            statuses[run] = Status(Stage.TO_REPEAT)
-    finished = [run for run, status in statuses.items() if status == DONE]
-    if finished:
+    places = training.runs + training.elsewhere
+    for run in places + training.former:
+        status = records.training_status(run.result, run.weight, identity)
+        training.statuses[run] = status
+    finished = [run for run, status in training.statuses.items() if status == DONE]
+    if finished and not fresh:
         choose_tested(training, finished, images)
         return
-    choose_begun(training, list(statuses), fresh)
-    training.trained = first_reason(list(statuses.values()))
+    choose_begun(training, places or training.former, fresh)
+    reason = first_reason(list(training.statuses.values()))
+    training.trained = Status(Stage.TO_REPEAT) if fresh else reason
     if training.runs:  # else its checkpoint may serve a longer one, no more
         note_epochs(training)
 
@@ -147,7 +155,8 @@ def first_reason(statuses: list[Status]) -> Status:
 def note_epochs(training: Training) -> None:
     """Work out how many epochs are to be done: those that no checkpoint holds."""
     epochs, reached = training.settings["epochs"], 0
-    if training.trained.stage in (Stage.MISSING, Stage.OVERWRITTEN):
+    begun = training.statuses[training.main_run].stage in (Stage.MISSING, Stage.OVERWRITTEN)
+    if begun and training.trained.stage is not Stage.TO_REPEAT:
         reached = epochs_begun(training.main_run)
         if reached:
             training.trained = Status(Stage.INTERRUPTED, epochs=reached)

@@ -1,13 +1,14 @@
 """What a user edits while a sweep runs or between two calls: told, and nothing finished is lost."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from conftest import copy_project, make_photos, refused, small, train_arguments
 from forks import run_fork, run_sweep
 
-from records.files import read_csv
+from records.files import file_digest, read_csv
 
 START = "def main() -> int:\n    code ="
 
@@ -86,4 +87,85 @@ def test_a_setting_that_collides_with_an_option_is_refused_by_name(name, photos,
     project = copy_project(tmp_path / "project", **{"console/options": edits})
     said = refused(run_fork(project / "my_script.py", "--dry_run"))
     assert f"'{name}' in SETTINGS of console/options.py is" in said
-    assert f"'{name}'" in refused(run_fork(project / "train.py", *train_arguments(photos, tmp_path)))
+    assert f"'{name}'" in refused(
+        run_fork(project / "train.py", *train_arguments(photos, tmp_path))
+    )
+
+
+# --- what former calls left ------------------------------------------------------------------
+
+NOTES, BREAK = "    for note in trial.notes:\n", "    raise SystemExit(1)\n"  # in train()
+NOTHING_LEFT = "0 trainings, 0 epochs, 0 tests"
+
+
+@pytest.fixture(scope="module")
+def finished(photos, tmp_path_factory) -> Path:
+    project = make_project(tmp_path_factory.mktemp("finished") / "project")
+    assert sweep(project, photos).status == 0
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Path:
+    """A copy of a finished sweep."""
+    return shutil.copytree(finished, tmp_path / "project")
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def weights(folder: Path) -> set[str]:
+    return {file_digest(path) for path in folder.rglob("weight.pth")}
+
+
+def test_a_new_base_keeps_the_old_ones_results_and_finds_them_again(project, photos):
+    before, former = weights(project / "weights"), project / "result/former"
+    replace(project / "my_script.py", '"learning_rate": 0.01', '"learning_rate": 0.02')
+    ended = sweep(project, photos)
+    said = f"\n3 finished runs were made with other learning_rate: kept in {former}"
+    assert ended.status == 0 and said in ended.out, ended.out
+    assert weights(former) == before
+    assert len(list(former.glob("Change_batch_size/4/*/acc.txt"))) == 1
+    assert not weights(project / "weights") & before
+    replace(project / "my_script.py", '"learning_rate": 0.02', '"learning_rate": 0.01')
+    ended = sweep(project, photos)
+    assert ended.status == 0 and NOTHING_LEFT in ended.out
+    assert weights(project / "weights") == before
+    assert len(read_csv(project / "result/results.csv")) == 3
+
+
+def test_a_longer_base_goes_on_from_what_the_shorter_one_left(project, photos, tmp_path):
+    replace(project / "my_script.py", '"epochs": 1', '"epochs": 2')
+    ended = sweep(project, photos)
+    assert ended.out.count("to train 1 epochs, goes on after epoch 1: epochs was 1, is 2") == 3
+    log = (project / "result/Change_batch_size/4/log.txt").read_text()
+    assert "going on after epoch 1\n" in log, log
+    arguments = train_arguments(photos, tmp_path, epochs=2, learning_rate=0.01)
+    assert run_fork(project / "train.py", *arguments, "--no_pictures").status == 0
+    weight = project / "weights/Change_batch_size/4/weight.pth"
+    assert file_digest(weight) == file_digest(tmp_path / "w.pth"), "the bits of one from scratch"
+
+
+def test_results_of_changed_code_are_kept_until_the_new_ones_are_there(project, photos):
+    before = weights(project / "weights")
+    replace(project / "train.py", NOTES, BREAK + NOTES)
+    ended = sweep(project, photos)
+    assert ended.status == 1
+    assert "3 finished runs were made with other train.py: kept in" in ended.out, ended.out
+    assert weights(project / "result/former") == before
+    replace(project / "train.py", BREAK, "    print()\n")
+    assert sweep(project, photos).status == 0
+    assert not list((project / "result/former").rglob("*.*"))
+    assert weights(project / "weights") == before, "trained again, with the same bits"
+
+
+def test_an_edit_that_is_taken_back_brings_the_results_back(project, photos):
+    replace(project / "train.py", NOTES, BREAK + NOTES)
+    assert sweep(project, photos).status == 1
+    replace(project / "train.py", BREAK, "")
+    ended = sweep(project, photos)
+    assert ended.status == 0 and NOTHING_LEFT in ended.out, ended.out
+    assert len(read_csv(project / "result/results.csv")) == 3
