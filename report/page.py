@@ -21,7 +21,14 @@ from records.files import read_csv, write_text
 from report import figures
 from report.comparison import SMALL
 from report.findings import Answer, answer_findings, make_answer, study_findings
-from report.results import Result, Setting, read_results, settings_of, write_results_csv
+from report.results import (
+    Result,
+    Setting,
+    read_results,
+    settings_of,
+    write_accuracies,
+    write_results_csv,
+)
 from report.rules import Chance
 from report.words import say, templates
 from studies.settings import BASE_STUDY, Run
@@ -48,6 +55,8 @@ def write_report(
     results = read_results(runs, identity_of, data.digest)
     write_results_csv(folder / "results.csv", results)
     settings = settings_of(results)
+    for setting in settings:
+        write_accuracies(setting)
     studies = {study: list(group) for study, group in groupby(settings, lambda s: s.study)}
     answer = make_answer(settings, chance_of(data), close)
     draw_all(folder, studies, answer, data.classes)

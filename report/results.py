@@ -7,13 +7,13 @@ import math
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import NamedTuple
 
 import numpy as np
 
 from console.options import SETTINGS
-from records.files import read_json, write_csv
+from records.files import read_json, write_csv, write_text
 from records.runs import DONE, read_history, test_status, training_status
 from report.comparison import wilson
 from studies.settings import BASE_STUDY, Run, folder_of
@@ -104,6 +104,31 @@ def setting_of(result: Result) -> tuple:
 def settings_of(results: list[Result]) -> list[Setting]:
     """The results, in the order of the studies, by setting."""
     return [Setting(*names, list(group)) for names, group in groupby(results, setting_of)]
+
+
+def write_accuracies(setting: Setting) -> None:
+    """Where each seed has a folder of its own, write acc.txt of them all to the setting's."""
+    folder = setting.results[0].run.result
+    if setting.study == BASE_STUDY or not folder.name.startswith("seed_"):
+        return
+    last = [result.last_accuracy for result in setting.results]
+    lines = [
+        f"Test accuracy: {mean_and_deviation(setting.accuracies)}",
+        f"Last epoch: {mean_and_deviation(last)}",
+        f"mean ± standard deviation of {len(last)} seeds:",
+    ]
+    for result in setting.results:
+        shares = f"{100 * result.accuracy:.4f}%, last epoch {100 * result.last_accuracy:.4f}%"
+        lines.append(f"seed {result.run.settings['seed']}: {shares}")
+    write_text(folder.parent / "acc.txt", "\n".join(lines) + "\n")
+
+
+def mean_and_deviation(shares: list[float]) -> str:
+    """Mean and standard deviation in percent; of one share no deviation is known."""
+    mean = f"{100 * fmean(shares):.4f}%"
+    if len(shares) < 2:
+        return mean
+    return f"{mean} ± {100 * stdev(shares):.4f}%"
 
 
 def write_results_csv(path: Path, results: list[Result]) -> None:

@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import copy_project, make_photos, refused, small, train_arguments
 from forks import run_fork, run_sweep
@@ -169,3 +170,33 @@ def test_an_edit_that_is_taken_back_brings_the_results_back(project, photos):
     ended = sweep(project, photos)
     assert ended.status == 0 and NOTHING_LEFT in ended.out, ended.out
     assert len(read_csv(project / "result/results.csv")) == 3
+
+
+def test_several_seeds_leave_their_mean_and_nothing_of_a_call_of_one(project, photos):
+    folder, weight = project / "result/Change_batch_size/4", project / "weights/Change_batch_size/4"
+    one = file_digest(weight / "weight.pth")
+    ended = sweep(project, photos, "--seeds", 3)
+    assert ended.status == 0, ended.out
+    names = {path.name for path in folder.iterdir()}
+    seeds = {"seed_0", "seed_1", "seed_2"}
+    assert names == {*seeds, "acc.txt", "Training_accuracy.png", "Loss_curve.png"}
+    assert {path.name for path in weight.iterdir()} == seeds
+    assert file_digest(weight / "seed_0/weight.pth") == one, "that of the call of one seed"
+    lines = (folder / "acc.txt").read_text().splitlines()
+    shares = []
+    for seed in range(3):
+        accuracy = (folder / f"seed_{seed}/acc.txt").read_text().split()[2]
+        shares.append(float(accuracy.rstrip("%")))
+        assert lines[3 + seed].startswith(f"seed {seed}: {accuracy}, last epoch ")
+    expected = f"Test accuracy: {np.mean(shares):.4f}% ± {np.std(shares, ddof=1):.4f}%"
+    assert lines[0] == expected
+
+
+def test_one_seed_after_several_finds_its_training(project, photos):
+    before = weights(project / "weights")
+    assert sweep(project, photos, "--seeds", 2).status == 0
+    ended = sweep(project, photos)
+    assert ended.status == 0 and NOTHING_LEFT in ended.out
+    assert {file_digest(path) for path in project.glob("weights/*/*/weight.pth")} >= before
+    accuracy = (project / "result/Change_batch_size/4/acc.txt").read_text()
+    assert accuracy == (project / "result/Change_batch_size/4/seed_0/acc.txt").read_text()
