@@ -25,11 +25,11 @@ from console.progress import Progress, duration
 from dataset import describe, hand_over, has_changed, load_data
 from images.sources import fill_data_defaults
 from records.files import remove_abandoned
+from records.lock import locked
 from records.runs import identity
 from records.sources import PROJECT, changed_since_read, hand_over_code, sources
 from studies import former, lines, plan, settings
 from studies.children import Children, command, default_jobs, plain_device, try_out
-from studies.lock import locked
 
 BASE = {
     "epochs": 20,

@@ -174,14 +174,15 @@ def train(
         progress.say(f"note: {note}")
     images = Images(data, device, trial.memory_format)
     files.check_places(options)
-    state = prepare(options, images)
-    files.resume(state, decisive, options, progress, GOES_ON)
-    for _ in train_epochs(state, images, options):
+    with files.places_held(options):
+        state = prepare(options, images)
+        files.resume(state, decisive, options, progress, GOES_ON)
+        for _ in train_epochs(state, images, options):
+            if processes.rank() == 0:
+                files.write_checkpoint(state, decisive, options)
+                show_epoch(state, options.epochs, progress)
         if processes.rank() == 0:
-            files.write_checkpoint(state, decisive, options)
-            show_epoch(state, options.epochs, progress)
-    if processes.rank() == 0:
-        files.write_results(state, images, data, trial.layers, decisive, options)
+            files.write_results(state, images, data, trial.layers, decisive, options)
     show_end(state, options, progress)
 
 

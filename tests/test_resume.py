@@ -115,6 +115,23 @@ def test_a_training_killed_at_random_times_again_and_again_resumes(photos, tmp_p
     assert digests(killed) == digests(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("shared", ["--weight_path", "--img_path"])
+def test_a_second_training_in_one_place_is_refused_while_the_first_runs(
+    shared, photos, tmp_path, call
+):
+    first, second = tmp_path / "first", tmp_path / "second"
+    with (tmp_path / "log").open("w") as log:
+        process = conftest.fork(TRAIN, train_arguments(photos, first, epochs=100000), log, log)
+    conftest.wait_for((first / "r" / "history.csv").is_file)
+    place = first / "w.pth" if shared == "--weight_path" else first / "r"
+    arguments = [*train_arguments(photos, second, seed=1), "--no_pictures", shared, place]
+    said = refused(call("train", *arguments))
+    process.kill()
+    process.join()
+    assert f"process {process.pid} on" in said and f"is at work in {place};" in said
+    assert call("train", *arguments).status == 0, "a killed one stops nobody"
+
+
 def test_a_finished_run_is_not_done_again_unless_fresh_but_drawn(trained, call):
     arguments = train_arguments(trained / "photos", trained)
     written = (trained / "w.pth").stat().st_mtime_ns

@@ -7,12 +7,14 @@ Tensors and plain values only, written whole, read with suspicion: `weights_only
 pickles that would execute something.
 """
 
+import contextlib
 import io
 import platform
 import sys
 import tempfile
 from argparse import Namespace
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from records.files import (
     write_csv,
     write_json,
 )
+from records.lock import locked
 from records.runs import (
     HISTORY_COLUMNS,
     checkpoint_path,
@@ -52,6 +55,7 @@ from training.processes import from_first, rank
 
 WEIGHT, CHECKPOINT = "CNN weight", "CNN checkpoint"
 VERSION = 2
+LOCK = ".training.lock"  # ends the name of a file that is there while a training runs
 CPU = torch.device("cpu")
 PLAIN = (bool, int, float, str, Tensor, list, tuple, dict, type(None))
 
@@ -116,6 +120,18 @@ def check_places(options: Namespace) -> None:
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
+
+
+@contextlib.contextmanager
+def places_held(options: Namespace) -> Iterator[None]:
+    """Keep other trainings from the places of this one; InputError if one is at work there."""
+    if rank() > 0:
+        yield
+        return
+    weight = options.weight_path
+    results = locked(options.img_path / LOCK)
+    with locked(weight.with_name(f".{weight.name}{LOCK}"), place=weight), results:
+        yield
 
 
 # --- between epochs --------------------------------------------------------------------------

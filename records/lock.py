@@ -1,4 +1,4 @@
-"""Who works in a folder: a lock that a live process holds, and that no kill leaves behind.
+"""Who works in a place: a lock that a live process holds, and that no kill leaves behind.
 
 with locked(Path("result/.lock")):
     ...
@@ -28,13 +28,13 @@ BUSY = (errno.EACCES, errno.EAGAIN)
 
 
 @contextlib.contextmanager
-def locked(path: Path, shared: bool = False) -> Iterator[None]:
-    """Hold a lock, alone or with others who share it.
+def locked(path: Path, shared: bool = False, place: Path | None = None) -> Iterator[None]:
+    """Hold a lock, alone or with others who share it, on a place: the lock's folder or another.
 
     InputError that names who holds it otherwise.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open_locked(path, shared) as file:
+    with open_locked(path, shared, place or path.parent) as file:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {platform.node()}")
         file.flush()
@@ -45,7 +45,7 @@ def locked(path: Path, shared: bool = False) -> Iterator[None]:
                 path.unlink(missing_ok=True)
 
 
-def open_locked(path: Path, shared: bool) -> TextIO:
+def open_locked(path: Path, shared: bool, place: Path) -> TextIO:
     """Open a file and lock it; InputError if another process has done so."""
     while True:
         file = path.open("a+")
@@ -53,8 +53,8 @@ def open_locked(path: Path, shared: bool) -> TextIO:
             lock(file, shared)
         except OSError as error:
             if error.errno in BUSY:
-                raise InputError(busy_message(file, path.parent)) from None
-            print(f"note: {path.parent} cannot be locked ({error.strerror})", file=sys.stderr)
+                raise InputError(busy_message(file, place)) from None
+            print(f"note: {place} cannot be locked ({error.strerror})", file=sys.stderr)
             return file
         if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
             return file
@@ -69,8 +69,8 @@ def lock(file: TextIO, shared: bool) -> None:
     fcntl.lockf(file, kind | fcntl.LOCK_NB)
 
 
-def busy_message(file: TextIO, folder: Path) -> str:
-    """Say who works in a folder."""
+def busy_message(file: TextIO, place: Path) -> str:
+    """Say who works in a place."""
     file.seek(0)
     holder = file.read() or "another process"
-    return f"{holder} is at work in {folder}; wait until it has ended, or stop it"
+    return f"{holder} is at work in {place}; wait until it has ended, or stop it"
