@@ -35,9 +35,9 @@ COLUMNS = ("file", "true_class", "predicted_class", "probability")
 
 
 def main() -> int:
-    code = imported_sources("test.py")
     options = parse_options()
     weight = load_weight(options.weight_path)
+    code = imported_sources("test.py")
     device = choose_device(options.device)
     choose_threads(weight["image_size"])
     if changed := changed_sources(weight):
@@ -81,7 +81,6 @@ def test(options: Namespace, weight: dict, device: torch.device, code: dict) -> 
     accuracies = f"Test accuracy: {kept:.4f}%\nLast epoch: {last:.4f}%\n"
     write_text(options.img_path / "acc.txt", accuracies)
     write_csv(options.img_path / "predictions.csv", COLUMNS, rows)
-    code = code | imported_sources("test.py")  # with what the network has imported meanwhile
     if not options.no_pictures:
         from report.figures import draw_confusion_matrix  # here: it takes a second to import
 

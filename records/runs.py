@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from records.files import file_digest, read_csv, read_json
-from records.sources import digests_of, sources
+from records.sources import CODE_ENDINGS, digests_of, sources
 
 HISTORY_COLUMNS = ("epoch", "train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
 MANY_FILES = 4
@@ -100,7 +100,7 @@ def what_changed(old: dict, new: dict, ignore: tuple[str, ...] = ()) -> list[Cha
     Modules that only the old one names were imported in a way that no reader sees; they are
     compared as they are now.
     """
-    unseen = [name for name in old if name.endswith(".py") and name not in new]
+    unseen = [name for name in old if name.endswith(CODE_ENDINGS) and name not in new]
     new = {**new, **digests_of(unseen)}
     changes = []
     for name in {**new, **old}:

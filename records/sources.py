@@ -33,6 +33,7 @@ DECIDE_NOTHING = {
 }
 # In the process of a test, modules are there that no program has imported.
 NEVER_IMPORTED = ("benchmarks", "report", "studies", "tests", "my_script.py")
+CODE_ENDINGS = (".py", ".so", ".pyd")
 HANDED = "CNN_SOURCES"  # environment variable: what a sweep read when it started, as JSON
 DEFINITIONS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -181,20 +182,20 @@ def imported_sources(program: str) -> dict[str, object]:
     one is not what it was when the sweep began, to which this program belongs.
     """
     handed = handed_over()
-    if handed and not changed_bytes(handed["bytes"]):  # as before the start, so as imported
-        more = [name for name in loaded_files() if name not in handed["bytes"]]
-        return handed[program] | digests_of(more) | named_by_user()
-    if handed:
-        forget()
-    names = import_closure(program)
-    names = names + [name for name in loaded_files() if name not in names]
     if not handed:
+        names = import_closure(program)
+        names = names + [name for name in loaded_files() if name not in names]
         refuse_saved_meanwhile(names)
-    code = digests_of(names) | named_by_user()
-    for name, value in (handed[program] if handed else code).items():
-        if code.get(name) != value:
-            raise InputError(f"{name} changed since the sweep began; start my_script.py again")
-    return code
+        return digests_of(names) | named_by_user()
+    code = handed[program] | named_by_user()
+    if changed_bytes(handed["bytes"]):
+        forget()
+        code = digests_of(import_closure(program)) | named_by_user()
+    changed = [name for name, value in handed[program].items() if code.get(name) != value]
+    if changed:
+        names = ", ".join(changed)
+        raise InputError(f"{names} changed since the sweep began; start my_script.py again")
+    return code | digests_of([name for name in loaded_files() if name not in code])
 
 
 def forget() -> None:

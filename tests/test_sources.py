@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from conftest import copy_project, refused, train_arguments
+from conftest import arguments_for_test, copy_project, refused, train_arguments
 from forks import run_fork
 
 from records import sources
+from records.files import read_json
 
 CODE = '"""A module."""\n\n\ndef double(value):\n    return 2 * value\n'
 SAME_MEANING = {
@@ -116,3 +117,17 @@ def test_a_file_saved_while_the_program_starts_is_refused(photos, tmp_path):
     ended = run_fork(project / "train.py", *train_arguments(photos, tmp_path))
     assert "model.py was saved while this program was starting" in refused(ended)
     assert not (tmp_path / "w.pth").exists()
+
+
+def test_the_record_of_a_test_proves_the_network_that_was_tested(photos, tmp_path):
+    project = tmp_path / "project"
+    line = "    skip = options.skip_bad_images"
+    edit = (
+        f"    with open({str(project / 'model.py')!r}, 'a') as f:\n        f.write('EDITED = 1')\n"
+    )
+    copy_project(project, test=[(line, edit + line)])
+    before = sources.read_module("model.py").meaning
+    said(project, photos, tmp_path)
+    ended = run_fork(project / "test.py", *arguments_for_test(tmp_path), "--no_pictures")
+    assert ended.status == 0 and "EDITED" in (project / "model.py").read_text()
+    assert read_json(tmp_path / "r/test.json")["identity"]["model.py"] == before
