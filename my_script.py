@@ -20,7 +20,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from console.options import filled, parse, path, reader, whole_number
+from console.options import filled, one_of, parse, path, whole_number
 from console.progress import Progress, duration
 from dataset import describe, hand_over, has_changed, load_data
 from images.sources import fill_data_defaults
@@ -105,16 +105,16 @@ def main() -> int:
 
 def parse_options() -> Namespace:
     """Read the command line; InputError if it is wrong."""
-    study = reader(str, STUDIES.__contains__, f"one of {', '.join(STUDIES)}")
+    seeds = f"how often every setting is trained; the base {BASE_SEEDS} times or more"
     options = parse(
         "Train and test every setting of the studies, then write the report.",
         *("data", "image_size", "skip_bad_images", "device", "fresh"),
-        studies=([study], None, f"studies to do (default: {' '.join(STUDIES)})"),
+        studies=([one_of(STUDIES)], None, f"studies to do (default: {' '.join(STUDIES)})"),
         out=(path, PROJECT, "where result/ and weights/ go; one folder per data set"),
-        seeds=(whole_number(1), 1, f"seeds of every setting; the base has {BASE_SEEDS} or more"),
+        seeds=(whole_number(1), 1, seeds),
         jobs=(whole_number(1), None, "trainings at once (default: one per core; 1 on a GPU)"),
         dry_run=(bool, False, "print the plan, and on standard output lines for a scheduler"),
-        line=(filled, None, "do the work of one line of --dry_run: what it printed here"),
+        line=(filled, None, "the work to do of what --dry_run printed (default: all of it)"),
         collect=(bool, False, "only report on what is there; status 1 if runs are missing"),
     )
     if options.dry_run + options.collect + bool(options.line) > 1:

@@ -3,40 +3,70 @@
 options = parse("What the program does.", *SETTINGS, "seed", jobs=(whole_number(1), 2, "…"))
 """
 
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from console.errors import InputError
+from console.nearest import did_you_mean
+
+
+@dataclass(frozen=True, eq=False)  # argparse keeps them in tables: by identity
+class Reader:
+    """Reads an option's text as a `kind` of value that `fits`.
+
+    `short` stands for the value in --help; `names` are the values there are, where they are few.
+    """
+
+    kind: Callable[[str], object]
+    fits: Callable[[object], bool]
+    meaning: str
+    short: str = "VALUE"
+    names: Collection[str] = ()
+
+    def __call__(self, text: str) -> object:
+        """The value; ArgumentTypeError if the text is none."""
+        value = self.read(text)
+        if value is None:
+            raise ArgumentTypeError(f"{text!r} is not {self.meaning}{self.hint(text)}")
+        return value
+
+    def read(self, text: str) -> object | None:
+        """The value; None if the text is none."""
+        try:
+            value = self.kind(text)
+        except ValueError:
+            return None
+        return value if self.fits(value) else None
+
+    def hint(self, text: str) -> str:
+        """Say what was probably meant, if anything."""
+        with_point = text.replace(",", ".")
+        if with_point != text and self.read(with_point) is not None:
+            return f"; write {with_point}, with a decimal point"
+        return did_you_mean(text, self.names)
+
 
 Option = tuple[Callable | list[Callable], object, str]
 
 
-def reader(kind: Callable, fits: Callable, meaning: str) -> Callable[[str], object]:
-    """A function that reads an option's text as a `kind` of value that `fits`."""
-
-    def read(text: str) -> object:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not fits(value):
-            raise ArgumentTypeError(f"{text!r} is not {meaning}")
-        return value
-
-    return read
-
-
-def whole_number(least: int, most: int = 2**31 - 1) -> Callable[[str], object]:
-    """A function that reads a whole number from `least` to `most`."""
+def whole_number(least: int, most: int = 2**31 - 1) -> Reader:
+    """A reader of whole numbers from `least` to `most`."""
     fits = range(least, most + 1).__contains__
-    return reader(int, fits, f"a whole number from {least} to {most}")
+    return Reader(int, fits, f"a whole number from {least} to {most}", "N")
 
 
-positive_float = reader(float, lambda value: 0 < value <= 3.4e38, "a finite number above 0")
-filled = reader(str, bool, "a name: it is empty")  # it comes from a variable that is not set
-path = reader(lambda text: text and Path(text), bool, "a path: it is empty")
+def one_of(names: Collection[str]) -> Reader:
+    """A reader of names of which there are few."""
+    return Reader(str, names.__contains__, f"one of {', '.join(names)}", "NAME", names)
+
+
+positive_float = Reader(float, lambda value: 0 < value <= 3.4e38, "a finite number above 0", "X")
+filled = Reader(str, bool, "a name: it is empty", "NAME")  # it comes from a variable not set
+path = Reader(lambda text: text and Path(text), bool, "a path: it is empty", "PATH")
 
 SETTINGS: dict[str, Option] = {  # what a training is told, and a study may change
     "epochs": (whole_number(1), 20, "passes over the training images"),
@@ -94,13 +124,57 @@ class Parser(ArgumentParser):
 def parse(description: str, *shared: str, **more: Option) -> Namespace:
     """Read the command line: options that are shared, by name, and a program's own.
 
-    InputError if it is wrong. --help explains every option with its default.
+    InputError if it is wrong. --help explains every option with its default. A dash in an
+    option's name is read as the underscore that stands there.
     """
     check_settings()
     parser = Parser(description=description, allow_abbrev=False)
-    for name, (read, default, meaning) in ({name: OPTIONS[name] for name in shared} | more).items():
-        shown = "" if default is None else f" (default: {'off' if default is False else default})"
-        form = {"action": "store_true"} if read is bool else {"type": read, "default": default}
-        form = {**form, "nargs": "+", "type": read[0]} if isinstance(read, list) else form
-        parser.add_argument(f"--{name}", help=meaning + shown, **form)
-    return parser.parse_args()
+    options = {name: OPTIONS[name] for name in shared} | more
+    for name, option in options.items():
+        add(parser, name, option)
+    words = [with_underscores(word, options) for word in sys.argv[1:]]
+    values, unknown = parser.parse_known_args(words)
+    if unknown:
+        meant = what_was_meant(unknown[0], options)
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+    return values
+
+
+def add(parser: Parser, name: str, option: Option) -> None:
+    """Have a parser know an option."""
+    read, default, meaning = option
+    if read is bool:
+        parser.add_argument(f"--{name}", action="store_true", help=f"{meaning} (default: off)")
+        return
+    if default is not None:
+        meaning = f"{meaning} (default: {default})"
+    count = None
+    if isinstance(read, list):
+        read, count = read[0], "+"
+    short = getattr(read, "short", "VALUE")
+    form = {"type": read, "nargs": count, "default": default, "metavar": short}
+    parser.add_argument(f"--{name}", help=meaning, **form)
+
+
+def with_underscores(word: str, options: Collection[str]) -> str:
+    """A word of the command line; --dry-run, if that is --dry_run with dashes, as --dry_run."""
+    name, equals, value = word.removeprefix("--").partition("=")
+    name = name.replace("-", "_")
+    if word.startswith("--") and name in options:
+        return f"--{name}{equals}{value}"
+    return word
+
+
+def what_was_meant(word: str, options: Collection[str]) -> str:
+    """Say which option an unknown word of the command line probably belongs to, if any."""
+    if word.startswith("-"):
+        return did_you_mean(word.partition("=")[0], [f"--{name}" for name in options])
+    kinds = {
+        "weight_path": word.endswith(".pth"),
+        "data": Path(word).is_dir(),
+        "predict": Path(word).is_file(),
+    }
+    for name, fits in kinds.items():
+        if fits and name in options:
+            return f"; did you mean --{name} {word}?"
+    return ""

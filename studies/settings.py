@@ -8,11 +8,11 @@ one with every value of the other: "Loss_by_rate": {"loss_function": [...], "lea
 
 import itertools
 import re
-from argparse import ArgumentTypeError
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from console.errors import InputError
+from console.nearest import did_you_mean
 from console.options import SETTINGS
 from records.runs import checkpoint_path
 
@@ -68,7 +68,8 @@ def check_studies(studies: Studies, base: dict) -> None:
             raise InputError(f"{study!r} in my_script.py must be {needed(known)}")
         for name, of_setting in changes_of(study, values).items():
             if name not in SETTINGS:
-                raise InputError(f"{study!r} in my_script.py must be {needed(known)}")
+                meant = did_you_mean(name, SETTINGS)
+                raise InputError(f"{study!r} in my_script.py must be {needed(known)}{meant}")
             check_values(study, name, of_setting)
 
 
@@ -108,12 +109,13 @@ def check_values(study: str, name: str, values: list) -> None:
 
 def check_value(study: str, name: str, value: object) -> None:
     """Refuse a value that train.py would not read from its command line as it is."""
-    try:
-        same = SETTINGS[name][0](str(value)) == value
-    except ArgumentTypeError:
-        same = False
-    if not same:
-        raise InputError(f"{value!r} of {study} in my_script.py cannot be {name}; see --help")
+    reader = SETTINGS[name][0]
+    if reader.read(str(value)) != value:
+        meant = reader.hint(str(value))
+        if value == 0 and reader.kind is float:
+            meant = "; should it be 0,1? write 0.1, with a decimal point"
+        place = f"{value!r} of {study} in my_script.py"
+        raise InputError(f"{place} cannot be {name}{meant}; see --help")
 
 
 # --- the runs --------------------------------------------------------------------------------

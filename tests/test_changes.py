@@ -32,7 +32,7 @@ FLIPPED = """pixels = images.inputs(share)
         outputs = model(pixels)"""
 SETTINGS = "SETTINGS: dict[str, Option] = {"
 DROPOUT = f"""{SETTINGS}
-    "dropout": (reader(float, lambda value: 0 <= value < 1, "from 0 to 1"), 0.5, "dropped"),"""
+    "dropout": (Reader(float, lambda value: 0 <= value < 1, "from 0 to 1"), 0.5, "dropped"),"""
 
 
 def train(project: Path, photos: Path, out: Path, **settings: object) -> str:

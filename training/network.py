@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from console.errors import InputError
+from console.nearest import did_you_mean
 from console.options import SETTINGS
 from losses import LOSSES, Loss
 from records.sources import PROJECT
@@ -125,8 +126,9 @@ def has_lazy_weights(model: nn.Module) -> bool:
 def loss_of(name: str, device: torch.device) -> Loss:
     """The loss of a name, as new; InputError if losses.py has none."""
     if name not in LOSSES:
-        choices = ", ".join(LOSSES)
-        raise InputError(f"--loss_function: invalid choice: {name!r} (losses.py has {choices})")
+        choices = f"losses.py has {', '.join(LOSSES)}"
+        meant = did_you_mean(name, LOSSES)
+        raise InputError(f"--loss_function: invalid choice: {name!r} ({choices}){meant}")
     loss_function = copy.deepcopy(LOSSES[name])  # some have weights, which training changes
     if isinstance(loss_function, nn.Module):
         loss_function.to(device)
