@@ -8,22 +8,29 @@ data.images[data.splits["train"]]          # uint8 (n, 64, 64, 3)
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import PIL
 
-from console.errors import InputError
-from images.cache import BLOCK, building, cache_folder, decode_into, open_images
-from images.decode import decode_or_reason, left_out
-from images.folders import ENDINGS, PARTS, Item, Source, pictures_in
+from console.errors import InputError, printable
+from images.cache import BLOCK, Decoded, building, cache_folder, decode_into, open_images
+from images.copies import copy_notes
+from images.decode import decode_or_reason, left_out, silence
+from images.folders import Source, pictures_in
+from images.layout import PARTS
 from images.sources import BUILT_IN, open_source
+from images.values import Deep, Scales, scale_notes, scales_of, to_bytes
+from images.walk import ENDINGS, PassedOver
 from records.files import digest_of, file_digest, read_json, write_json
 from records.sources import PROJECT
 
 HANDED = "CNN_DECODED_IMAGES"  # set for children, which then need not look at every file
 HELD_OUT = 0.2  # share of a class that becomes valid, and test where there is none
+NAMED_EMPTY = 5  # images of a single colour that a message names
 SPLIT_SEED = 0  # one split for every run, so that runs are compared on the same images
 
 
@@ -34,6 +41,8 @@ class Data:
     `images` is uint8 (N, H, W, 3), `targets` int64 (N,), `splits` maps train, valid and test
     to int64 indices; `mean` and `std` are those of the training images' channels, of values
     from 0 to 1. `digest` changes with any image, class or split. `folder` is that of the cache.
+    `scales` are those of values of more than 8 bits. `notes` say what folders were taken for,
+    `warnings` what may be wrong.
     """
 
     images: np.ndarray
@@ -47,6 +56,8 @@ class Data:
     digest: str = ""
     warnings: list[str] | tuple[()] = ()
     folder: Path | None = None
+    notes: list[str] | tuple[()] = ()
+    scales: Scales = field(default_factory=dict)
 
 
 def load_data(name: str, image_size: int, skip_bad_images: bool = False) -> Data:
@@ -61,11 +72,13 @@ def load_data(name: str, image_size: int, skip_bad_images: bool = False) -> Data
     source = open_source(name)
     folder = folder_for(source, image_size, skip_bad_images)
     try:
-        cached = open_cache(folder, image_size)
-        return cached or build_cache(folder, source, image_size, skip_bad_images)
+        data = open_cache(folder, image_size)
+        if data is None:
+            data = build_cache(folder, source, image_size, skip_bad_images)
     except OSError as error:
         error.filename = f"{folder.parent} (the cache of decoded images)"
         raise
+    return replace(data, notes=[*source.notes, *data.notes])  # of files that are not in the cache
 
 
 def folder_for(source: Source, image_size: int, skip_bad_images: bool) -> Path:
@@ -100,10 +113,12 @@ def has_changed(data: Data, name: str, image_size: int, skip_bad_images: bool) -
 def build_cache(folder: Path, source: Source, image_size: int, skip_bad_images: bool) -> Data:
     """Decode and split a source's images, for this and every later run."""
     with building(folder) as work:
-        items, bad = decode_into(work / "images", source.items(), image_size)
-        notes = left_out(bad, skip_bad_images)
-        images = open_images(work / "images", len(items), image_size)
-        write_json(work / "index.json", make_index(source, items, images, notes))
+        decoded = decode_into(work / "images", source.items(), image_size)
+        warnings = left_out(decoded.bad, skip_bad_images)
+        images = open_images(work / "images", len(decoded.items), image_size)
+        if images is None:  # there is no mapping of nothing
+            images = np.empty((0, image_size, image_size, 3), np.uint8)
+        write_json(work / "index.json", make_index(source, decoded, images, warnings))
     return open_cache(folder, image_size)
 
 
@@ -133,56 +148,119 @@ def load_pictures(places: list[Path], weight: dict, skip_bad: bool) -> Data:
 
     InputError that names the bad ones, unless they are to be skipped and some are good.
     """
-    paths = [path for place in places for path in pictures_in(place)]
-    decoded = [(path, decode_or_reason(path, weight["image_size"])) for path in paths]
-    good = [(name, pixels) for name, pixels in decoded if not isinstance(pixels, str)]
-    bad = [f"{name} ({reason})" for name, reason in decoded if isinstance(reason, str)]
-    notes = left_out(bad, skip_bad and len(good) > 0)
-    names, images = zip(*good, strict=True)
-    targets, splits = np.zeros(len(names), np.int64), {"test": np.arange(len(names))}
-    of_weight = {key: weight[key] for key in ("classes", "mean", "std")}
-    return Data(np.stack(images), targets, splits, names=list(names), warnings=notes, **of_weight)
+    passed = PassedOver()
+    names, images, bad = [], [], []
+    deep: dict[str, Deep] = {}
+    with silence():
+        for path in pictures_in(places, passed):
+            pixels, name = decode_or_reason(path, weight["image_size"]), printable(path)
+            if isinstance(pixels, str):
+                bad.append(f"{name} ({pixels})")
+                continue
+            if isinstance(pixels, Deep):
+                deep[name] = pixels
+            names.append(name)
+            images.append(pixels)
+    warnings = left_out(bad, skip_bad and len(names) > 0)
+    extents = {name: picture.extent for name, picture in deep.items()}
+    scales = scales_of(extents, known=weight.get("scales"))
+    for number, pixels in enumerate(images):
+        if isinstance(pixels, Deep):
+            images[number] = to_bytes(pixels, scales)
+    return Data(
+        images=np.stack(images),
+        targets=np.zeros(len(names), np.int64),
+        splits={"test": np.arange(len(names))},
+        classes=weight["classes"],
+        names=names,
+        mean=weight["mean"],
+        std=weight["std"],
+        warnings=warnings,
+        notes=passed.notes() + scale_notes(extents, scales),
+    )
 
 
-def make_index(source: Source, items: list[Item], images: np.ndarray, notes: list[str]) -> dict:
+def make_index(source: Source, decoded: Decoded, images: np.ndarray, warnings: list[str]) -> dict:
     """Everything about decoded images, uint8 (N, H, W, 3), but their pixels, as plain values."""
-    names = [item.name for item in items]
-    targets = np.array([item.target for item in items], dtype=np.int64)
-    parts = split(np.array([item.part for item in items]), targets, source)
+    names = [item.name for item in decoded.items]
+    targets = np.array([item.target for item in decoded.items], dtype=np.int64)
+    digests = [digest_of(image.tobytes()) for image in images]
+    parts = split(np.array([item.part for item in decoded.items]), targets, digests, source)
     splits = {part: np.flatnonzero(parts == part).tolist() for part in PARTS}
     mean, std = channel_statistics(images, splits["train"])
-    digests = [digest_of(image.tobytes()) for image in images]
-    notes = notes + leak_warning(names, digests, parts)
+    classes = [source.classes[target] for target in targets]
     return {
-        "source": source.name, "classes": source.classes, "names": names, "warnings": notes,
-        "targets": targets.tolist(), "splits": splits, "mean": mean, "std": std,
+        "source": source.name,
+        "classes": source.classes,
+        "names": names,
+        "warnings": [
+            *warnings,
+            *single_colour_warning(names, images),
+            *copy_notes(names, digests, parts, classes),
+        ],
+        "notes": decoded.notes,
+        "scales": decoded.scales,
+        "targets": targets.tolist(),
+        "splits": splits,
+        "mean": mean,
+        "std": std,
         "digest": digest_of([digests, source.classes, targets.tolist(), parts.tolist(), mean, std]),
-    }  # fmt: skip
+    }
 
 
-def split(parts: np.ndarray, targets: np.ndarray, source: Source) -> np.ndarray:
+def single_colour_warning(names: list[str], images: Sequence[np.ndarray]) -> list[str]:
+    """Warn of images, uint8 (H, W, 3), that show one single colour: nothing can be learnt there."""
+    empty = []
+    for name, image in zip(names, images, strict=True):
+        if (image == image[0, 0]).all():
+            empty.append(name)
+    if not empty:
+        return []
+    return [f"one single colour ({len(empty)} of {len(names)}): {', '.join(empty[:NAMED_EMPTY])}"]
+
+
+def split(parts: np.ndarray, targets: np.ndarray, digests: list[str], source: Source) -> np.ndarray:
     """Assign every image to train, valid or test, each class by itself (stratified).
 
     Images that come with a part keep it; without valid, 20 % of train is held out; without
-    any parts, 60 / 20 / 20 %. InputError if a class has too few images for that.
+    any parts, 60 / 20 / 20 %. Copies, of equal digests, stay together. InputError if a class
+    has too few images for that.
     """
     assigned = parts.astype(object)
     random = np.random.default_rng(SPLIT_SEED)
+    part_of_copies: dict[str, str] = {}
     for target, name in enumerate(source.classes):
         members = np.flatnonzero(targets == target)
-        unsplit = random.permutation(members[parts[members] == ""])
-        held_out = max(1, round(HELD_OUT * len(unsplit)))
-        assigned[unsplit] = "train"
-        assigned[unsplit[:held_out]] = "test"
-        assigned[unsplit[held_out : 2 * held_out]] = "valid"
-        if not len(unsplit) and not (assigned[members] == "valid").any():
-            train = random.permutation(members[assigned[members] == "train"])
-            assigned[train[: max(1, round(HELD_OUT * len(train)))]] = "valid"
+        divided, held_out_parts = members[parts[members] == ""], ["test", "valid"]
+        if not len(divided) and not (assigned[members] == "valid").any():
+            divided, held_out_parts = members[assigned[members] == "train"], ["valid"]
+        order = random.permutation(divided)
+        assigned[order] = hold_out(held_out_parts, [digests[at] for at in order], part_of_copies)
         for part in PARTS:
             if not (assigned[members] == part).any():
                 few = f"has no readable image for {part}, and {len(members)} in all"
-                raise InputError(f"class {name} of {source.name} {few}; add some ({ENDINGS})")
+                add = f"add some, other than copies ({' '.join(ENDINGS)} …)"
+                raise InputError(f"class {name} of {source.name} {few}; {add}")
     return assigned
+
+
+def hold_out(parts: list[str], digests: list[str], part_of_copies: dict[str, str]) -> list[str]:
+    """Put the first fifth of some images into the first part, and so on; the rest is train.
+
+    Images of equal digests, copies, go where the first of them goes, of other classes too, as
+    `part_of_copies` remembers. So a part takes what still has room there, and one picture with
+    its copies in any case.
+    """
+    copies = Counter(digests)
+    size = max(1, round(HELD_OUT * len(digests)))
+    room = dict.fromkeys(parts, max(size, min(copies.values(), default=0)))
+    for digest, count in copies.items():
+        if digest not in part_of_copies:
+            fitting = [part for part in parts if room[part] >= count]
+            part_of_copies[digest] = fitting[0] if fitting else "train"
+        if part_of_copies[digest] in room:
+            room[part_of_copies[digest]] -= count
+    return [part_of_copies[digest] for digest in digests]
 
 
 def channel_statistics(images: np.ndarray, indices: list[int]) -> tuple[list[float], list[float]]:
@@ -200,21 +278,13 @@ def channel_statistics(images: np.ndarray, indices: list[int]) -> tuple[list[flo
     return (mean / 255).tolist(), (std / 255).tolist()
 
 
-def leak_warning(names: list[str], digests: list[str], parts: np.ndarray) -> list[str]:
-    """Warn of the same picture, pixel for pixel at this size, in two splits."""
-    copies: dict[str, list[int]] = {}
-    for number, digest in enumerate(digests):
-        copies.setdefault(digest, []).append(number)
-    leaks = [same for same in copies.values() if len(set(parts[same])) > 1]
-    shown = [" = ".join(f"{names[n]} ({parts[n]})" for n in same[:3]) for same in leaks[:3]]
-    return [f"same pixels in several splits ({len(leaks)}): {'; '.join(shown)}"] if leaks else []
-
-
 def describe(data: Data) -> str:
     """Say in a few lines what images there are: counts by class and split, warnings."""
     width = max(7, *(len(name) for name in data.classes))
     rows = {part: np.bincount(data.targets[at]) for part, at in data.splits.items()}
-    lines = [f"images: {data.source}, {data.images.shape[1]} x {data.images.shape[2]} pixels"]
+    size = f"{data.images.shape[1]} x {data.images.shape[2]} pixels"
+    lines = [f"images: {printable(data.source)}, {size}"]
+    lines += [f"  {note}" for note in data.notes]
     for part, row in {"": data.classes, **rows}.items():
         lines.append(f"  {part:5}" + "".join(f"  {value:>{width}}" for value in row))
     return "\n".join(lines + [f"warning: {note}" for note in data.warnings])

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from console.options import parse, path, whole_number
 from dataset import Data, describe, load_data, load_pictures
+from images.values import scale_warning
 from records.files import write_csv, write_json, write_text
 from records.runs import test_identity
 from records.sources import imported_sources
@@ -103,7 +104,8 @@ def load_test_data(options: Namespace, weight: dict) -> Data:
         known = f"but {options.weight_path} knows {', '.join(weight['classes'])}"
         classes = f"{data.source} holds the classes {', '.join(data.classes)}"
         raise InputError(f"{classes}, {known}; name the images it was trained for with --data")
-    return replace(data, mean=weight["mean"], std=weight["std"])
+    warnings = [*data.warnings, *scale_warning(data.scales, weight.get("scales", {}))]
+    return replace(data, mean=weight["mean"], std=weight["std"], warnings=warnings)
 
 
 def predictions(scores: Tensor) -> list[tuple[int, float]]:
@@ -122,8 +124,10 @@ def predict(options: Namespace, weight: dict, device: torch.device) -> None:
     width = max(map(len, data.classes))
     for name, (predicted, probability) in zip(data.names, predictions(scores), strict=True):
         print(f"{data.classes[predicted]:{width}}  {probability:.4f}  {name}")
-    for note in data.warnings:
-        print(f"warning: {note}", file=sys.stderr)
+    for note in data.notes:
+        print(f"note: {note}", file=sys.stderr)
+    for warning in data.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if weight["loss_function"] != "CrossEntropyLoss":
         note = "gives no calibrated probability; the number is the softmax of the raw scores"
         print(f"note: {weight['loss_function']} {note}", file=sys.stderr)

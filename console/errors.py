@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 import traceback
+import unicodedata
 from collections.abc import Callable
 from types import TracebackType
 
@@ -93,7 +94,7 @@ def end_importing(kind: type[BaseException], error: BaseException, trace: Traceb
 
 def complain(message: str) -> int:
     """Write a message as one line of standard error; the status for bad input."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
     return 2
 
 
@@ -105,6 +106,23 @@ def fill_closed_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
             setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w"))
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would obey instead of show, and bytes that are no text."""
+    if text.isprintable():
+        return text
+    return "".join(map(printable_character, text))
+
+
+def printable_character(character: str) -> str:
+    """A character, or its escape; spaces of other scripts are shown as they are."""
+    if character.isprintable() or unicodedata.category(character) == "Zs":
+        return character
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte of a file's name that is no text
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
 
 
 def end_with_parent() -> None:

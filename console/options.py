@@ -85,10 +85,11 @@ PROGRAM_OPTIONS: dict[str, Option] = {
     "img_path": (path, "result", "folder for the results"),
     "no_pictures": (bool, False, "draw nothing; my_script.py draws later"),
     "fresh": (bool, False, "train again even where a run could be reused"),
-    "data": (filled, None, "a folder with train/ and test/ (and valid/), or with just two class "
-             "folders; or shapes (drawn by the program: synthetic, for trying it out), pets, "
-             "cifar10 (torchvision downloads them to data/); default: data/ if it holds images, "
-             "else shapes; for test.py the images that the weights were trained beside"),
+    "data": (filled, None, "a folder with train/ and test/ (and valid/), with just two class "
+             "folders, or with files cat.0.jpg, dog.0.jpg; or shapes (drawn by the "
+             "program: synthetic, for trying it out), pets, cifar10 (torchvision downloads them "
+             "to data/); default: data/ if it holds images, else shapes; for test.py the "
+             "images that the weights were trained beside"),
     "skip_bad_images": (bool, False, "leave unreadable image files out instead of stopping"),
     "image_size": (whole_number(16, 2048), None, "side in pixels to which images are brought, "
                    "from 16 (default: 64; 32 for shapes and cifar10)"),

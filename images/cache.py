@@ -1,7 +1,7 @@
 """Decoded images on disk: made once, complete or not there, mapped into memory by every run.
 
     with building(folder) as work:
-        good, bad = decode_into(work / "images", source.items(), image_size=64)
+        decoded = decode_into(work / "images", source.items(), image_size=64)
 
 They lie in $XDG_CACHE_HOME/cnn_experiments (~/.cache by default) and can be deleted at any time.
 """
@@ -12,21 +12,34 @@ import os
 import shutil
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from console.cores import usable_cores
 from console.progress import Progress
-from images.decode import decode_or_reason
+from images.decode import decode_or_reason, silence
 from images.folders import Item
+from images.values import Deep, Extent, Scales, scale_notes, scales_of, to_bytes
 
 BLOCK = 512  # images decoded before they are written: what bounds the memory
 ABANDONED_SECONDS = 86400  # no decoding takes a day: such a folder was left by a kill
+
+
+class Decoded(NamedTuple):
+    """What a file of images holds: its items, and those that are not in it, with the reason.
+
+    `scales` is that of values of more than 8 bits, `notes` says how they were scaled.
+    """
+
+    items: list[Item]
+    bad: list[str]
+    scales: Scales
+    notes: list[str]
 
 
 def cache_folder() -> Path:
@@ -65,28 +78,58 @@ def building(folder: Path) -> Iterator[Path]:
         shutil.rmtree(holder, ignore_errors=True)
 
 
-def decode_into(path: Path, items: list[Item], image_size: int) -> tuple[list[Item], list[str]]:
+def decode_into(path: Path, items: list[Item], image_size: int) -> Decoded:
     """Decode items on all cores into one file of uint8 (H, W, 3) images, one after another.
 
-    Returns the items in that file, and those that could not be decoded as "name (reason)".
-    Memory holds one block of images, however many there are.
+    Memory holds one block of images, however many there are. InputError if values of more than
+    8 bits fit no rule.
     """
-    good, bad, progress = [], [], Progress()
-    decode = partial(decode_or_reason, image_size=image_size)
-    silence, pool = warnings.catch_warnings(), ThreadPoolExecutor(usable_cores())
-    with path.open("wb") as file, pool, silence:
-        warnings.simplefilter("ignore")  # Pillow's: what it cannot read is listed
-        for start in range(0, len(items), BLOCK):
-            block = items[start : start + BLOCK]
-            decoded = pool.map(decode, [item.image for item in block])
-            for item, pixels in zip(block, decoded, strict=True):
-                if isinstance(pixels, str):
-                    bad.append(f"{item.name} ({pixels})")
-                else:
-                    file.write(pixels)
-                    good.append(item)
-            progress.show(f"decoding images: {start + len(block)} of {len(items)}")
+    good, bad = [], []
+    extents: dict[int, Extent] = {}
+    with path.open("wb") as file, tempfile.TemporaryFile(dir=path.parent) as unscaled:
+        for item, pixels in decoded(items, image_size):
+            if isinstance(pixels, str):
+                bad.append(f"{item.name} ({pixels})")
+                continue
+            if isinstance(pixels, Deep):
+                extents[len(good)] = pixels.extent
+                unscaled.write(pixels.values.tobytes())
+                pixels = np.zeros(pixels.values.shape, np.uint8)  # until the scale is known
+            file.write(pixels)
+            good.append(item)
+        by_name = {good[index].name: extent for index, extent in extents.items()}
+        scales = scales_of(by_name)
+        scale_into(file, unscaled, extents, scales, image_size)
         file.flush()
         os.fsync(file.fileno())
+    return Decoded(good, bad, scales, scale_notes(by_name, scales))
+
+
+def decoded(items: list[Item], image_size: int) -> Iterator[tuple[Item, np.ndarray | Deep | str]]:
+    """Decode items on all cores and give them in their order, with pixels or what is wrong."""
+    progress = Progress()
+    decode = partial(decode_or_reason, image_size=image_size)
+    with ThreadPoolExecutor(usable_cores()) as pool, silence():
+        for start in range(0, len(items), BLOCK):
+            block = items[start : start + BLOCK]
+            pixels = pool.map(decode, [item.image for item in block])
+            yield from zip(block, pixels, strict=True)
+            progress.show(f"decoding images: {start + len(block)} of {len(items)}")
     progress.clear()
-    return good, bad
+
+
+def scale_into(
+    file: BinaryIO,
+    unscaled: BinaryIO,
+    extents: dict[int, Extent],
+    scales: Scales,
+    image_size: int,
+) -> None:
+    """Put pictures of more than 8 bits, by number, in their places among decoded images."""
+    shape = (image_size, image_size, 3)
+    count = image_size * image_size * 3
+    unscaled.seek(0)
+    for number, extent in extents.items():
+        values = np.frombuffer(unscaled.read(4 * count), np.float32).reshape(shape)
+        file.seek(number * count)
+        file.write(to_bytes(Deep(values, extent), scales))

@@ -1,26 +1,69 @@
-"""Image files into pixels: every common kind, and what is wrong with the rest.
+"""Image files into pixels: every kind that Pillow reads, and what is wrong with the rest.
 
 pixels = decode_or_reason("cat.jpg", image_size=64)   # or, as text, why there are none
 """
 
+import contextlib
+import logging
+import stat
+import threading
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from console.errors import InputError
+from images.jpeg import ends_early
+from images.values import FLOAT, UPPER, WHOLE, Deep, Extent
 
 NAMED_FILES = 20  # bad files named in a message; the rest is a count
+HUGE = 2**25  # pixels of a picture that is shrunk strip by strip: 128 MB as Pillow keeps them
+AT_ONCE = 2**26  # pixels of all the pictures that are decoded at once
+STRIP = 2**22  # pixels of a strip
+START_OF_JPEG = b"\xff\xd8"
+ORIENTATION, BITS, COLOURS, SAMPLE_FORMAT = 0x0112, 258, 262, 339  # tags of TIFF and Exif
+UNSIGNED, SIGNED = (1,), (2,)  # values of SAMPLE_FORMAT
+WHITE_IS_ZERO = 0  # a value of COLOURS
+Convert = Callable[[Image.Image], Image.Image]
 
 
-def decode_or_reason(picture: str | np.ndarray, image_size: int) -> np.ndarray | str:
+class PixelBudget:
+    """Lets pictures be decoded at once while they are small together, a huge one alone."""
+
+    def __init__(self, pixels: int) -> None:
+        self.all = self.free = pixels
+        self.changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def share(self, pixels: int) -> Iterator[None]:
+        """Wait until so many pixels are free, and take them for the block."""
+        taken = min(pixels, self.all)
+        with self.changed:
+            self.changed.wait_for(lambda: self.free >= taken)
+            self.free -= taken
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.free += taken
+                self.changed.notify_all()
+
+
+BUDGET = PixelBudget(AT_ONCE)
+
+
+def decode_or_reason(picture: str | np.ndarray, image_size: int) -> np.ndarray | Deep | str:
     """Decode a file, or resize uint8 (H, W, 3): uint8 (image_size, image_size, 3).
 
-    Where it cannot be decoded, what is wrong with it.
+    Pictures of more than 8 bits come as values that are still to be scaled. Where a file
+    cannot be decoded, what is wrong with it.
     """
     try:
-        read = Image.open if isinstance(picture, str) else Image.fromarray
-        with read(picture) as image:
+        opened = open_picture(picture) if isinstance(picture, str) else Image.fromarray(picture)
+        with opened as image:
             return decode(image, image_size)
     except UnidentifiedImageError:
         return "not an image" if Path(picture).stat().st_size else "empty file"
@@ -28,22 +71,183 @@ def decode_or_reason(picture: str | np.ndarray, image_size: int) -> np.ndarray |
         return str(error) or type(error).__name__
 
 
-def decode(image: Image.Image, image_size: int) -> np.ndarray:
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Keep Pillow's warnings off the screen: what it cannot read is listed."""
+    logger = logging.getLogger("PIL")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def open_picture(path: str) -> Image.Image:
+    """Open a file; OSError if it is none, such as a pipe, from which reading could wait for ever.
+
+    A JPEG that is too large for Pillow is opened too, since a reduced one will be decoded;
+    but not a progressive one, which is in memory whole.
+    """
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        raise OSError("a pipe or device, not a file")
+    try:
+        return Image.open(path)
+    except Image.DecompressionBombError:
+        with Path(path).open("rb") as file:
+            if file.read(2) != START_OF_JPEG:
+                raise
+        image = JpegImageFile(path)
+        if image.info.get("progressive"):
+            image.close()
+            raise
+        return image
+
+
+def decode(image: Image.Image, image_size: int) -> np.ndarray | Deep:
     """Bring an opened image to uint8 (image_size, image_size, 3); any Pillow error if broken.
 
     JPEGs are decoded at the smallest of their scales that is not below the size wanted.
     Pictures are turned upright, transparency becomes white, of several frames the first counts.
     """
-    shape = (image_size, image_size)
-    image.draft(None, shape)
-    image.load()
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16 bits: convert() would clip instead of scale
-        image = Image.fromarray((np.asarray(image) // 257).clip(0, 255).astype(np.uint8))
-    if image.has_transparency_data:
+    image.draft(None, (image_size, image_size))
+    pixels = image.width * image.height
+    most = 2 * (Image.MAX_IMAGE_PIXELS or pixels)
+    if pixels > most:
+        raise OSError(f"{pixels:,} pixels to be decoded, more than {most:,}")
+    is_upper = keeps_upper_bits(image)  # before it is loaded
+    with BUDGET.share(pixels):
+        image.load()
+        if isinstance(image, JpegImageFile) and ends_early(image, image_size):
+            raise OSError("cut short: data are missing before its end marker")
+        if is_deep(image):
+            return decode_deep(image, image_size)
+        small = converted(image, image_size, in_colour)
+    if is_upper:
+        _, highs = zip(*small.getextrema(), strict=True)
+        extent = Extent(UPPER, 0, max(highs), is_whole=True)
+        return Deep(resized(small, image, image_size).astype(np.float32), extent)
+    return resized(small, image, image_size)
+
+
+def converted(image: Image.Image, image_size: int, convert: Convert) -> Image.Image:
+    """Convert an image; a huge one strip by strip, each made smaller at once."""
+    factor = min(image.size) // (2 * image_size)
+    if image.width * image.height <= HUGE or factor < 2:
+        return convert(image)
+    rows = factor * max(1, STRIP // (image.width * factor))
+    strips = []
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        strip = image.crop((0, top, image.width, bottom))
+        strips.append(convert(strip).reduce(factor))
+    height = sum(strip.height for strip in strips)
+    whole = Image.new(strips[0].mode, (strips[0].width, height))
+    top = 0
+    for strip in strips:
+        whole.paste(strip, (0, top))
+        top += strip.height
+    return whole
+
+
+def in_colour(image: Image.Image) -> Image.Image:
+    """An image in RGB, with white where it is transparent."""
+    if is_transparent(image):
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(image.convert("RGB").resize(shape, Image.Resampling.BILINEAR))
+    return image.convert("RGB")
+
+
+def is_transparent(image: Image.Image) -> bool:
+    """Whether an image has an alpha channel, a palette with one, or a transparent colour."""
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        return True
+    return image.palette is not None and image.palette.mode.endswith("A")
+
+
+def resized(small: Image.Image, image: Image.Image, image_size: int) -> np.ndarray:
+    """Turn a converted image upright, as Exif says, and resize it."""
+    orientation = image.getexif().get(ORIENTATION, 1)
+    if orientation != 1:
+        small.getexif()[ORIENTATION] = orientation
+        small = ImageOps.exif_transpose(small)
+    return np.asarray(small.resize((image_size, image_size), Image.Resampling.BILINEAR))
+
+
+# --- more than 8 bits ------------------------------------------------------------------------
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether an image's values are not 0 to 255."""
+    return image.mode.startswith("I") or image.mode == "F" or is_signed(image)
+
+
+def is_signed(image: Image.Image) -> bool:
+    """Whether 8 bits are signed, which Pillow reads as if they were not."""
+    return image.mode == "L" and tag(image, SAMPLE_FORMAT) == SIGNED
+
+
+def keeps_upper_bits(image: Image.Image) -> bool:
+    """Whether Pillow reads but the upper 8 of 16 bits a colour; asked before it is loaded."""
+    if image.mode.startswith("I") or image.format not in ("PNG", "TIFF", "SGI"):
+        return False
+    return any(";16" in str(tile[3]) for tile in image.tile)
+
+
+def decode_deep(image: Image.Image, image_size: int) -> Deep:
+    """Bring a grey image of more than 8 bits to the size wanted, its values as they are.
+
+    ValueError if some are no numbers.
+    """
+    extents = []
+
+    def as_floats(strip: Image.Image) -> Image.Image:
+        values = np.asarray(strip)
+        if is_signed(image):
+            values = values.view(np.int8)
+        elif image.mode == "I" and is_unsigned_32(image):
+            values = values.view(np.uint32)
+        extents.append(extent_of(values, tag(image, COLOURS) == WHITE_IS_ZERO))
+        return Image.fromarray(values.astype(np.float32))
+
+    small = converted(image, image_size, as_floats)
+    values = resized(small, image, image_size)[..., None]
+    return Deep(np.broadcast_to(values, (image_size, image_size, 3)), extent_of_all(extents))
+
+
+def extent_of(values: np.ndarray, white_is_zero: bool) -> Extent:
+    """Kind and range of an image's values; ValueError if some are no numbers."""
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite(low + high):
+        raise ValueError("values that are no numbers (NaN or infinite)")
+    if values.dtype.kind != "f":
+        return Extent(WHOLE, low, high, True, white_is_zero)
+    is_whole = bool((values == np.floor(values)).all())
+    return Extent(FLOAT, low, high, is_whole, white_is_zero)
+
+
+def extent_of_all(strips: list[Extent]) -> Extent:
+    """Kind and range of an image from those of its strips."""
+    return strips[0]._replace(
+        low=min(strip.low for strip in strips),
+        high=max(strip.high for strip in strips),
+        is_whole=all(strip.is_whole for strip in strips),
+    )
+
+
+def is_unsigned_32(image: Image.Image) -> bool:
+    """Whether an image has 32 bits without sign, which Pillow reads as if they had one."""
+    return tag(image, BITS) == (32,) and tag(image, SAMPLE_FORMAT) in (UNSIGNED, None)
+
+
+def tag(image: Image.Image, number: int) -> object:
+    """The value of a TIFF file's tag; None if there is none."""
+    return getattr(image, "tag_v2", {}).get(number)
+
+
+# --- what cannot be read ---------------------------------------------------------------------
 
 
 def left_out(bad: list[str], skip: bool) -> list[str]:

@@ -4,18 +4,16 @@ source = folder_source(Path("photos"))   # scans; decodes nothing yet
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from console.errors import InputError
+from console.errors import InputError, printable
+from images.layout import PARTS, find_layout
+from images.walk import PassedOver, picture_files
 from records.files import digest_of
-
-PARTS = ("train", "valid", "test")
-# Any other file (Thumbs.db, .DS_Store, notes) is not meant as an image.
-ENDINGS = ".jpg .jpeg .jfif .png .gif .bmp .webp .tif .tiff .ppm .pgm .pbm"
 
 
 class Item(NamedTuple):
@@ -31,38 +29,32 @@ class Source(NamedTuple):
     """Two classes of images, by name; `items` lists them when they are to be decoded.
 
     `stamp` changes whenever the images do; empty where only a change of the code changes them.
+    `notes` say what the folders were taken for, and what is not read.
     """
 
     name: str
     classes: tuple[str, str]
     items: Callable[[], list[Item]]
     stamp: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def folder_source(folder: Path) -> Source:
-    """Scan a folder: train/ and test/ (and valid/), or two class folders to be split here.
+    """Scan a folder, laid out in one of the ways of images/layout.py.
 
     InputError if it is laid out otherwise.
     """
-    parts = [part for part in PARTS if (folder / part).is_dir()]
-    if parts and not {"train", "test"} <= set(parts):
-        remedy = "put train and test there, or just the two class folders"
-        raise InputError(f"{folder} holds {' and '.join(parts)} only; {remedy}")
-    roots = {part: folder / part for part in parts} or {"": folder}
-    classes = class_names(list(roots.values()))
-    items, inside = [], len(str(folder / "_")) - 1
-    for part, root in roots.items():
-        for target, name in enumerate(classes):
-            for path in image_files(root / name):
-                shown = as_text(path[inside:].replace(os.sep, "/"))
+    layout = find_layout(folder)
+    items = []
+    inside = len(str(folder / "_")) - 1
+    for part in ("", *PARTS):
+        for target, name in enumerate(layout.classes):
+            for path in layout.files.get(part, {}).get(name, []):
+                shown = printable(path[inside:].replace(os.sep, "/"))
                 items.append(Item(shown, part, target, path))
-    names = tuple(map(as_text, classes))
-    return Source(str(folder.resolve()), names, lambda: items, stamp_of(items))
-
-
-def as_text(name: str) -> str:
-    """Escape the bytes of a file's name that are no text, which matplotlib cannot draw."""
-    return os.fsencode(name).decode(errors="backslashreplace")
+    first, second = map(printable, layout.classes)
+    notes = tuple(layout.notes)
+    return Source(str(folder.resolve()), (first, second), lambda: items, stamp_of(items), notes)
 
 
 def stamp_of(items: list[Item]) -> str:
@@ -86,47 +78,13 @@ def state_of(path: str) -> os.stat_result:
         return os.lstat(path)
 
 
-def class_names(roots: list[Path]) -> list[str]:
-    """Name the two class folders, the same in every root, in the order of their names."""
-    first: list[str] = []
-    for root in roots:
-        folders = (child.name for child in root.iterdir() if child.is_dir())
-        names = sorted(name for name in folders if not name.startswith((".", "__")))
-        if len(names) != 2:
-            shown = ", ".join(names[:5] + ["…"] * (len(names) > 5)) or "name the folder above?"
-            listed = f"{len(names)} class folder{'s' * (len(names) != 1)} ({shown})"
-            raise InputError(f"{root} holds {listed}; a binary classifier needs exactly 2")
-        first = first or names
-        if names != first:
-            both = f"{roots[0]} holds {', '.join(first)}, {root} holds {', '.join(names)}"
-            raise InputError(f"class folders differ: {both}; give both the same names")
-    return first
-
-
-def image_files(root: Path) -> Iterator[str]:
-    """Walk a class folder, nested ones too, in a fixed order; hidden files are passed over.
-
-    A folder that links lead to more than once, a loop of them for one, counts once.
-    """
-    seen, endings = set(), tuple(ENDINGS.split())
-    for folder, subfolders, names in os.walk(root, onerror=raise_error, followlinks=True):
-        place = os.path.realpath(folder)
-        subfolders[:] = [] if place in seen else sorted(subfolders)
-        names = [] if place in seen else sorted(names)
-        seen.add(place)
-        for name in names:
-            if name.lower().endswith(endings) and not name.startswith("."):
-                yield os.path.join(folder, name)
-
-
-def raise_error(error: OSError) -> None:
-    """A folder that cannot be listed is an error, not an empty folder."""
-    raise error
-
-
-def pictures_in(path: Path) -> list[str]:
-    """A picture itself, or all pictures in a folder; InputError if there are none."""
-    pictures = list(image_files(path)) if path.is_dir() else [str(path)]
-    if not pictures or not path.exists():
-        raise InputError(f"{path} is not there or holds no images; name pictures or their folder")
+def pictures_in(places: list[Path], passed: PassedOver) -> list[str]:
+    """Pictures named, and all those in the folders named; InputError if there are none."""
+    pictures = []
+    for place in places:
+        files = list(picture_files(str(place), passed)) if place.is_dir() else [str(place)]
+        if not files or not place.exists():
+            problem = f"{place} is not there or holds no images"
+            raise InputError(f"{problem}; name pictures or their folder")
+        pictures += files
     return pictures

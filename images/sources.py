@@ -11,7 +11,8 @@ from pathlib import Path
 
 from console.errors import InputError
 from images import shapes
-from images.folders import ENDINGS, Item, Source, folder_source, stamp_of
+from images.folders import Item, Source, folder_source, stamp_of
+from images.walk import is_picture
 from records.sources import PROJECT
 
 DOWNLOADS = PROJECT / "data"  # where pets and cifar10 are kept
@@ -30,7 +31,7 @@ def fill_data_defaults(options: Namespace) -> Namespace:
 def default_source(folder: Path) -> str:
     """Name the source used when the user names none: data/ if it holds images, else shapes."""
     children = list(folder.iterdir()) if folder.is_dir() else []
-    pictures = any(child.suffix.lower() in ENDINGS.split() for child in children)
+    pictures = any(is_picture(child.name) for child in children)
     folders = {child.name for child in children if child.is_dir() and child.name[0] != "."}
     return str(folder) if pictures or folders - {PETS_FOLDER, CIFAR_FOLDER} else "shapes"
 

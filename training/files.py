@@ -195,7 +195,7 @@ def write_results(
     weight = {
         "kept": state.kept, "last": weights_of(state.model), "kept_epoch": kept,
         "epochs": state.epoch, "image_size": options.image_size, "classes": list(data.classes),
-        "mean": data.mean, "std": data.std, "data": data.source,
+        "mean": data.mean, "std": data.std, "scales": data.scales, "data": data.source,
         "skip_bad_images": options.skip_bad_images, "loss_function": options.loss_function,
         "network": describe_network(options, images.memory_format), "sources": network_sources(),
     }  # fmt: skip

@@ -1,0 +1,119 @@
+"""Pictures of more than 8 bits a channel: one scale for all the pictures of a set.
+
+    scales = scales_of({name: deep.extent for name, deep in pictures.items()})
+    pixels = to_bytes(deep, scales)          # uint8
+
+A file says how many bits it has room for, not how many were used: a camera's 12 bits come in
+16. So the scale follows from the largest value over the whole set.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from console.errors import InputError
+
+WHOLE, FLOAT, UPPER = "whole numbers", "floats", "upper 8 of 16 bits a colour"
+NAMED = 3  # pictures that a message names
+Scales = dict[str, list[float]]  # by kind of values: what becomes black, what white
+
+
+class Extent(NamedTuple):
+    """The values of one picture: their kind and range, and whether all of them are whole.
+
+    With `white_is_zero` the largest is black, as an X-ray's film is.
+    """
+
+    kind: str
+    low: float
+    high: float
+    is_whole: bool
+    white_is_zero: bool = False
+
+
+class Deep(NamedTuple):
+    """A picture at the size wanted, its values still to be scaled: float32 (size, size, 3)."""
+
+    values: np.ndarray
+    extent: Extent
+
+
+def scales_of(extents: dict[str, Extent], known: Scales | None = None) -> Scales:
+    """The scale of each kind of values that is not known, from all pictures of a set, by name.
+
+    Whole numbers: as many bits, 8 at least, as hold all of them. Floats: 0 to 1, or the scale
+    of whole numbers if there are none but those. InputError if floats lie otherwise.
+    """
+    scales = dict(known or {})
+    for kind in (WHOLE, FLOAT, UPPER):
+        of_kind = {name: extent for name, extent in extents.items() if extent.kind == kind}
+        if of_kind and kind not in scales:
+            scales[kind] = scale_of(kind, of_kind)
+    return scales
+
+
+def scale_of(kind: str, extents: dict[str, Extent]) -> list[float]:
+    """What becomes black and what white, for pictures of one kind."""
+    low = min(extent.low for extent in extents.values())
+    high = max(extent.high for extent in extents.values())
+    if kind == UPPER:
+        return [0.0, 2.0 ** max(1, bits_of(high)) - 1]
+    if kind == FLOAT and low >= 0 and high <= 1:
+        return [0.0, 1.0]
+    if all(extent.is_whole for extent in extents.values()):
+        return whole_scale(low, high)
+    names = ", ".join(list(extents)[:NAMED])
+    values = f"{kind} from {low:g} to {high:g} in {len(extents)} pictures ({names} …)"
+    raise InputError(f"{values} fit no rule; scale them to 0 … 1 or save them with 8 or 16 bits")
+
+
+def whole_scale(low: float, high: float) -> list[float]:
+    """The range of the fewest bits, 8 at least, that hold whole numbers from low to high."""
+    if low >= 0:
+        return [0.0, 2.0 ** max(8, bits_of(high)) - 1]
+    half = 2.0 ** max(7, bits_of(high), bits_of(-low - 1))
+    return [-half, half - 1]
+
+
+def bits_of(value: float) -> int:
+    """How many bits a whole number needs; 0 if it is negative."""
+    return int(max(value, 0)).bit_length()
+
+
+def to_bytes(deep: Deep, scales: Scales) -> np.ndarray:
+    """Scale a picture's values: uint8 (size, size, 3)."""
+    black, white = scales[deep.extent.kind]
+    share = (deep.values - black) / (white - black)
+    if deep.extent.white_is_zero:
+        share = 1 - share
+    return np.rint(share.clip(0, 1) * 255).astype(np.uint8)
+
+
+def scale_notes(extents: dict[str, Extent], scales: Scales) -> list[str]:
+    """Say how pictures of more than 8 bits were scaled, and which lie beyond the scale."""
+    notes = []
+    for kind, (black, white) in scales.items():
+        of_kind = {name: extent for name, extent in extents.items() if extent.kind == kind}
+        if of_kind:
+            count = f"pictures of more than 8 bits ({len(of_kind)}, {kind})"
+            notes.append(f"{count}: {black:g} is black, {white:g} is white")
+        beyond = [name for name, extent in of_kind.items() if lies_beyond(extent, black, white)]
+        if beyond:
+            names = ", ".join(beyond[:NAMED])
+            notes.append(f"values beyond {black:g} to {white:g} ({len(beyond)}): {names}")
+    return notes
+
+
+def lies_beyond(extent: Extent, black: float, white: float) -> bool:
+    """Whether a picture has values that a scale cuts off."""
+    return extent.low < black or extent.high > white
+
+
+def scale_warning(scales: Scales, trained: Scales) -> list[str]:
+    """Warn of a scale that is not the one of the training, whose own pictures decided it."""
+    warnings = []
+    for kind, (black, white) in scales.items():
+        if kind in trained and trained[kind] != [black, white]:
+            was = "{:g} to {:g}".format(*trained[kind])
+            warnings.append(f"{kind} are read as {black:g} to {white:g}, in training as {was}")
+    return warnings

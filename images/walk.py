@@ -1,0 +1,122 @@
+"""The pictures below a folder, and what is passed over on the way.
+
+passed = PassedOver()
+for path in picture_files("photos/cat", passed): ...
+print(passed.notes())
+"""
+
+import functools
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+
+# The most usual endings: they need no list of Pillow's, which takes 0.06 s to be made.
+ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+# Documents, vector graphics, films, and what Pillow knows the name of but cannot read.
+NO_PICTURES = ("PDF", "EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5")
+# Thumbnails, copies and rubbish of cameras, disks and desktops; hidden ones begin with a dot.
+TOOL_FOLDERS = (
+    "__macosx",
+    "__pycache__",
+    "@eadir",
+    "#recycle",
+    "$recycle.bin",
+    "lost+found",
+    "system volume information",
+)
+NAMED_KINDS = 10  # how many kinds of files, and of folders, a line names
+
+
+class PassedOver:
+    """Counts what is not read: files by their ending, folders by their name."""
+
+    def __init__(self) -> None:
+        self.files: Counter[str] = Counter()
+        self.folders: Counter[str] = Counter()
+
+    def file(self, name: str, why: str = "") -> None:
+        """Count a file that is no picture, or a picture with the reason why it is not read."""
+        ending = ending_of(name) or "without ending"
+        self.files[f"{why} {ending}".strip()] += 1
+
+    def notes(self) -> list[str]:
+        """One line that tells what was passed over, or none."""
+        counted = [f"{count} {kind}" for kind, count in self.files.most_common(NAMED_KINDS)]
+        for name, count in self.folders.most_common(NAMED_KINDS):
+            times = f" ({count} times)" if count > 1 else ""
+            counted.append(f"folder {name}{times}")
+        kinds = len(self.files) + len(self.folders)
+        if kinds > len(counted):
+            counted.append(f"{kinds - len(counted)} kinds more")
+        return [f"passed over: {', '.join(counted)}"] if counted else []
+
+
+def picture_files(root: str, passed: PassedOver) -> Iterator[str]:
+    """Walk a folder, nested ones too, in a fixed order; hidden files and folders are passed over.
+
+    A folder that links lead to more than once, a loop of them for one, counts once.
+    """
+    seen = set()
+    for folder, subfolders, names in os.walk(root, onerror=raise_error, followlinks=True):
+        place = os.path.realpath(folder)
+        if place in seen:
+            subfolders.clear()
+            continue
+        seen.add(place)
+        for name in subfolders:
+            if is_tool_folder(name):
+                passed.folders[name] += 1
+        subfolders[:] = sorted(name for name in subfolders if not is_tool_folder(name))
+        for name in sorted(names):
+            if is_shown_picture(name, passed):
+                yield os.path.join(folder, name)
+
+
+def is_shown_picture(name: str, passed: PassedOver) -> bool:
+    """Whether a file is a picture to be read; counts it if not."""
+    if not is_picture(name):
+        passed.file(name)
+        return False
+    if name.startswith("."):
+        passed.file(name, "hidden")
+        return False
+    return True
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's ending is one of pictures that Pillow reads, in capitals or not."""
+    ending = ending_of(name)
+    return ending in ENDINGS or ending in endings_of_pillow()
+
+
+def ending_of(name: str) -> str:
+    """A file's ending with its dot, in small letters; empty if there is none."""
+    return Path(name).suffix.lower()
+
+
+@functools.cache
+def endings_of_pillow() -> frozenset[str]:
+    """Endings of all the pictures that the installed Pillow reads."""
+    endings = set()
+    for ending, kind in Image.registered_extensions().items():
+        if kind in Image.OPEN and kind not in NO_PICTURES:
+            endings.add(ending)
+    return frozenset(endings)
+
+
+def is_tool_folder(name: str) -> bool:
+    """Whether a folder is hidden or holds what some tool keeps for itself."""
+    return name.startswith(".") or name.lower() in TOOL_FOLDERS
+
+
+def raise_error(error: OSError) -> None:
+    """A folder that cannot be listed is an error, not an empty folder."""
+    raise error
+
+
+def holds_pictures(folder: Path) -> bool:
+    """Whether a folder holds a picture at any depth."""
+    return any(True for _ in picture_files(str(folder), PassedOver()))
