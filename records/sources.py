@@ -35,7 +35,7 @@ DECIDE_NOTHING = {
 NEVER_IMPORTED = ("benchmarks", "report", "studies", "tests", "my_script.py")
 CODE_ENDINGS = (".py", ".so", ".pyd")
 HANDED = "CNN_SOURCES"  # environment variable: what a sweep read when it started, as JSON
-DEFINITIONS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 class Module(NamedTuple):
@@ -60,8 +60,9 @@ def read_module(name: str) -> Module:
         return Module("", "", [])
     except (SyntaxError, ValueError):
         return Module(digest_of(code), digest_of(code), [])
+    remove_docstring(tree)
     imports = []
-    for node in ast.walk(tree):
+    for node in statements_in(tree):
         if isinstance(node, DEFINITIONS):
             remove_docstring(node)
         elif isinstance(node, ast.Import):
@@ -69,6 +70,14 @@ def read_module(name: str) -> Module:
         elif isinstance(node, ast.ImportFrom):
             imports += names_of(node, Path(name).parent.parts)
     return Module(digest_of(code), digest_of(ast.dump(tree).encode()), imports)
+
+
+def statements_in(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements in a module or a statement, however deep: a sixth of what ast.walk gives."""
+    for part in ("body", "orelse", "handlers", "finalbody", "cases"):
+        for statement in getattr(node, part, []):
+            yield statement
+            yield from statements_in(statement)
 
 
 def remove_docstring(node: ast.AST) -> None:

@@ -64,6 +64,8 @@ IMPORTS = {
     "from lib import near": ["lib/__init__.py", "lib/far.py", "lib/near.py"],
     "from images.augment import flip": ["images/augment.py"],
     "def late():\n    import blocks": ["blocks.py"],
+    "with open(0):\n  if 1: pass\n  else:\n    import blocks": ["blocks.py"],
+    "match 1:\n  case 1:\n    import blocks": ["blocks.py"],
     "try:\n    import blocks\nexcept ImportError:\n    pass": ["blocks.py"],
     "import torch, console.errors, lib2": [],
 }
@@ -122,9 +124,7 @@ def test_a_file_saved_while_the_program_starts_is_refused(photos, tmp_path):
 def test_the_record_of_a_test_proves_the_network_that_was_tested(photos, tmp_path):
     project = tmp_path / "project"
     line = "    skip = options.skip_bad_images"
-    edit = (
-        f"    with open({str(project / 'model.py')!r}, 'a') as f:\n        f.write('EDITED = 1')\n"
-    )
+    edit = f"    __import__('pathlib').Path({str(project / 'model.py')!r}).write_text('EDITED')\n"
     copy_project(project, test=[(line, edit + line)])
     before = sources.read_module("model.py").meaning
     said(project, photos, tmp_path)
