@@ -9,7 +9,9 @@ something else can tell.
 """
 
 import ast
+import contextlib
 import functools
+import importlib.util
 import json
 import os
 import sys
@@ -31,8 +33,8 @@ DECIDE_NOTHING = {
     "console/progress.py",
     "report/figures.py",
 }
-# In the process of a test, modules are there that no program has imported.
-NEVER_IMPORTED = ("benchmarks", "report", "studies", "tests", "my_script.py")
+# Loaded by the modules above, or, in the process of a test, by no program at all.
+NOT_LOOKED_FOR = ("benchmarks", "console", "report", "studies", "tests", "my_script.py")
 CODE_ENDINGS = (".py", ".so", ".pyd")
 HANDED = "CNN_SOURCES"  # environment variable: what a sweep read when it started, as JSON
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -162,9 +164,22 @@ def named_by_user() -> dict[str, object]:
 def hand_over_code() -> dict[str, str]:
     """An environment variable that gives a sweep's programs what it has read itself."""
     handed: dict[str, dict] = {program: sources(program) for program in PROGRAMS}
-    names = {name for program in PROGRAMS for name in import_closure(program)}
-    handed["bytes"] = {name: read_module(name).bytes_digest for name in names}
+    handed["bytes"] = {}
+    for name in {name for program in PROGRAMS for name in import_closure(program)}:
+        remove_old_bytecode(PROJECT / name)
+        handed["bytes"][name] = read_module(name).bytes_digest
     return {HANDED: json.dumps(handed)}
+
+
+def remove_old_bytecode(path: Path) -> None:
+    """Remove bytecode that is older than the last change of its file.
+
+    Python compares whole seconds and sizes, so it might run what stood there before.
+    """
+    bytecode = Path(importlib.util.cache_from_source(path))
+    with contextlib.suppress(OSError):
+        if bytecode.stat().st_mtime_ns < path.stat().st_ctime_ns:
+            bytecode.unlink()
 
 
 def handed_over() -> dict[str, dict]:
@@ -226,9 +241,12 @@ def loaded_files() -> list[str]:
     names = set()
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None) or ""
-        if path.startswith(roots) and not path.startswith(packages):
-            name = Path(path).resolve().relative_to(PROJECT)
-            if name.parts[0] not in NEVER_IMPORTED and name.as_posix() not in DECIDE_NOTHING:
+        if not path.startswith(roots) or path.startswith(packages):
+            continue
+        file = Path(path).resolve()
+        if file.is_relative_to(PROJECT):
+            name = file.relative_to(PROJECT)
+            if name.parts[0] not in NOT_LOOKED_FOR:
                 names.add(name.as_posix())
     return sorted(names)
 

@@ -1,5 +1,7 @@
 """The code that decides a result: what is imported, however deep, by its meaning."""
 
+import os
+import py_compile
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,19 @@ def test_what_is_imported_decides_and_nothing_else_does(project, line):
     assert sources.import_closure("train.py") == sorted([*IMPORTS[line], "train.py"])
 
 
+def test_bytecode_of_what_stood_in_a_file_before_is_removed(project, tmp_path):
+    project(train="WIDTH = 8\n", test="")
+    path = tmp_path / "train.py"
+    bytecode = Path(py_compile.compile(str(path)))
+    sources.hand_over_code()
+    assert bytecode.exists()
+    times = path.stat()
+    path.write_text("WIDTH = 9\n")  # the same size, saved in the same second
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    sources.hand_over_code()
+    assert not bytecode.exists()
+
+
 def said(project: Path, photos: Path, out: Path) -> str:
     arguments = train_arguments(photos, out, epochs=1)
     ended = run_fork(project / "train.py", *arguments, "--no_pictures")
@@ -131,3 +146,11 @@ def test_the_record_of_a_test_proves_the_network_that_was_tested(photos, tmp_pat
     ended = run_fork(project / "test.py", *arguments_for_test(tmp_path), "--no_pictures")
     assert ended.status == 0 and "EDITED" in (project / "model.py").read_text()
     assert read_json(tmp_path / "r/test.json")["identity"]["model.py"] == before
+
+
+def test_what_only_talks_or_draws_is_in_no_record(trained):
+    identity = read_json(trained / "r/train.json")["identity"]
+    rooms = {name.split("/")[0] for name in identity if name.endswith(".py")}
+    assert rooms >= {"model.py", "training"}
+    assert not rooms & {"studies", "tests", "my_script.py"}
+    assert "console/options.py" not in identity and "report/figures.py" not in identity
