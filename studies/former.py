@@ -16,9 +16,8 @@ from typing import NamedTuple
 from records.files import digest_of, file_digest, read_json
 from records.runs import RUN_FILES, Change, Stage, checkpoint_path, what_changed
 from studies.plan import Training
-from studies.settings import Run
+from studies.settings import FORMER, Run
 
-FORMER = "former"  # in result/
 DIGITS = 8  # of the digest that names what made a run
 RECORD = "train.json"
 SUMMARIES = ("acc.txt", "Training_accuracy.png", "Loss_curve.png")  # of a setting's seeds

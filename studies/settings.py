@@ -16,6 +16,7 @@ from console.nearest import did_you_mean
 from console.options import SETTINGS
 from records.runs import checkpoint_path
 
+FORMER = "former"  # in result/: what former calls left
 BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is noise
 PREFIX = "Change_"  # of a study of one setting, before the setting's name
 
@@ -82,8 +83,9 @@ def needed(known: str) -> str:
 def check_grid(study: str, changes: dict[str, list]) -> None:
     """Refuse a study of several settings whose name or lists will not do."""
     place = f"{study!r} in my_script.py"
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", study) or study.startswith(PREFIX):
-        remedy = "name it with letters, digits and _, and not Change_: its name becomes a folder"
+    taken = study.startswith(PREFIX) or study == FORMER
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", study) or taken:
+        remedy = "name it with letters, digits and _, not Change_ or former: it becomes a folder"
         raise InputError(f"{place} changes several settings; {remedy}")
     if len(changes) < 2:
         remedy = 'write "Change_epochs": [20, 40] for a study of one setting'

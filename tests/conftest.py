@@ -65,6 +65,7 @@ def call():  # call("train", ...) runs a program in this process, which saves th
             patch.setattr(sys, "stdout", streams[0])
             patch.setattr(sys, "stderr", streams[1])
             sources.forget()  # a new process has read nothing yet
+            patch.setattr(sources, "STARTED", time.time())
             runs.versions.cache_clear()
             runpy.run_path(str(PROJECT / f"{program}.py"), run_name="__main__")
         return Ended(ended.value.code, *(each.buffer.getvalue().decode() for each in streams))

@@ -172,6 +172,28 @@ def test_an_edit_that_is_taken_back_brings_the_results_back(project, photos):
     assert len(read_csv(project / "result/results.csv")) == 3
 
 
+MOVE = "        source.replace(target)\n"
+DYING_MOVE = """        MOVES.append(source)
+        if len(MOVES) == {count}:
+            import os
+
+            os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize("count", [2, 8])  # a run's second file, another run's second
+def test_a_sweep_killed_while_it_sets_results_aside_loses_none(count, project, photos):
+    before, path = weights(project / "weights"), project / "studies/former.py"
+    code = path.read_text()
+    replace(path, MOVE, DYING_MOVE.format(count=count) + MOVE)
+    replace(path, "SHOWN = 4", "MOVES = []\nSHOWN = 4")
+    replace(project / "my_script.py", '"learning_rate": 0.01', '"learning_rate": 0.02')
+    assert sweep(project, photos).status == -9
+    path.write_text(code)
+    assert sweep(project, photos).status == 0
+    assert weights(project / "result/former") == before
+
+
 def test_several_seeds_leave_their_mean_and_nothing_of_a_call_of_one(project, photos):
     folder, weight = project / "result/Change_batch_size/4", project / "weights/Change_batch_size/4"
     one = file_digest(weight / "weight.pth")
