@@ -212,7 +212,8 @@ def single_colour_warning(names: list[str], images: Sequence[np.ndarray]) -> lis
     """Warn of images, uint8 (H, W, 3), that show one single colour: nothing can be learnt there."""
     empty = []
     for name, image in zip(names, images, strict=True):
-        if (image == image[0, 0]).all():
+        colour = image[0, 0]
+        if (image[-1, -1] == colour).all() and (image == colour).all():  # the first is quick
             empty.append(name)
     if not empty:
         return []

@@ -5,6 +5,7 @@ pixels = decode_or_reason("cat.jpg", image_size=64)   # or, as text, why there a
 
 import contextlib
 import logging
+import os
 import stat
 import threading
 import warnings
@@ -22,6 +23,7 @@ from images.values import FLOAT, UPPER, WHOLE, Deep, Extent
 NAMED_FILES = 20  # bad files named in a message; the rest is a count
 HUGE = 2**25  # pixels of a picture that is shrunk strip by strip: 128 MB as Pillow keeps them
 AT_ONCE = 2**26  # pixels of all the pictures that are decoded at once
+FEW = 64  # a picture of less than this part of AT_ONCE does not wait
 STRIP = 2**22  # pixels of a strip
 START_OF_JPEG = b"\xff\xd8"
 ORIENTATION, BITS, COLOURS, SAMPLE_FORMAT = 0x0112, 258, 262, 339  # tags of TIFF and Exif
@@ -39,7 +41,10 @@ class PixelBudget:
 
     @contextlib.contextmanager
     def share(self, pixels: int) -> Iterator[None]:
-        """Wait until so many pixels are free, and take them for the block."""
+        """Wait until so many pixels are free, and take them for the block; a few need not wait."""
+        if pixels < self.all // FEW:
+            yield
+            return
         taken = min(pixels, self.all)
         with self.changed:
             self.changed.wait_for(lambda: self.free >= taken)
@@ -91,7 +96,7 @@ def open_picture(path: str) -> Image.Image:
     A JPEG that is too large for Pillow is opened too, since a reduced one will be decoded;
     but not a progressive one, which is in memory whole.
     """
-    if not stat.S_ISREG(Path(path).stat().st_mode):
+    if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError("a pipe or device, not a file")
     try:
         return Image.open(path)
@@ -157,6 +162,8 @@ def in_colour(image: Image.Image) -> Image.Image:
     if is_transparent(image):
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if image.mode == "RGB":  # a copy of it takes time
+        return image
     return image.convert("RGB")
 
 
@@ -173,7 +180,10 @@ def resized(small: Image.Image, image: Image.Image, image_size: int) -> np.ndarr
     if orientation != 1:
         small.getexif()[ORIENTATION] = orientation
         small = ImageOps.exif_transpose(small)
-    return np.asarray(small.resize((image_size, image_size), Image.Resampling.BILINEAR))
+    shape = (image_size, image_size)
+    if small.size != shape:
+        small = small.resize(shape, Image.Resampling.BILINEAR)
+    return np.asarray(small)
 
 
 # --- more than 8 bits ------------------------------------------------------------------------
