@@ -207,11 +207,16 @@ def describe_training(training: Training) -> str:
 
 def describe_versions(trainings: list[Training], changed: list[str]) -> str:
     """Say which runs are of the code as it was at the start, and which were not done."""
-    finished = [training.names for training in trainings if training.is_finished]
-    left = [training.names for training in trainings if not training.is_finished]
+    finished, left = [], []
+    for training in trainings:
+        names = [run.name for run in training.runs]
+        if training.is_finished:
+            finished += names
+        else:
+            left += names
     lines = [f"{', '.join(changed)} changed while this ran; the same command does all runs anew"]
-    lines.append(f"  of the version before ({len(finished)}): {'; '.join(finished) or 'none'}")
-    lines.append(f"  not done ({len(left)}): {'; '.join(left) or 'none'}")
+    lines.append(f"  of the version before ({len(finished)}): {', '.join(finished) or 'none'}")
+    lines.append(f"  not done ({len(left)}): {', '.join(left) or 'none'}")
     return "\n".join(lines)
 
 

@@ -58,7 +58,7 @@ def test_code_saved_while_a_sweep_runs_is_told_and_finished_runs_stand(photos, t
     assert "error: losses.py changed since the sweep began" in ended.out
     assert "\nlosses.py changed while this ran; the same command does all runs anew" in ended.out
     assert "of the version before (1): Change_seed/0" in ended.out
-    assert "not done (2): Change_batch_size/2; Change_batch_size/4" in ended.out
+    assert "not done (2): Change_batch_size/2, Change_batch_size/4" in ended.out
     assert len(read_csv(project / "result/results.csv")) == 1
 
 
