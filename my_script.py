@@ -28,6 +28,7 @@ from records.files import remove_abandoned
 from records.lock import locked
 from records.runs import identity
 from records.sources import PROJECT, changed_since_read, hand_over_code, sources
+from report.live import LiveReport
 from studies import former, lines, plan, settings
 from studies.children import Children, command, default_jobs, plain_device, try_out
 
@@ -185,7 +186,7 @@ def run_all(children: Children, trainings: list[plan.Training], report: Callable
 
     `report` takes the number of open runs and the names of failed ones and gives the answer.
     """
-    started = written = time.monotonic()
+    started = time.monotonic()
     progress, failed = Progress(), {}
     asked = [training for training in trainings if training.runs]
 
@@ -196,8 +197,10 @@ def run_all(children: Children, trainings: list[plan.Training], report: Callable
         for training in asked:
             plan.deliver(training)
             former.remove_superseded(training)
-        report(count_open(), [])
-        with closing(children.run(progress)) as ended:
+        live = LiveReport(report, REPORT_SECONDS)
+        with live, closing(children.run(progress)) as ended:
+            if count_open():
+                live.update(count_open(), [])
             for child in ended:
                 training = child.training
                 if child.has_failed:
@@ -210,9 +213,7 @@ def run_all(children: Children, trainings: list[plan.Training], report: Callable
                     accuracy = (training.main_run.result / "acc.txt").read_text().splitlines()[0]
                     left = f"{count_open()} runs left{children.time_left()}"
                     progress.say(f"{training.names}  {accuracy}  ({left})")
-                if time.monotonic() - written > REPORT_SECONDS:
-                    report(count_open(), list(failed))
-                    written = time.monotonic()
+                live.update(count_open(), list(failed))
     finally:  # also after Ctrl-C: nothing is under way any more
         answer = report(0, list(failed))
     print(*answer, f"done in {duration(time.monotonic() - started)}", *failed.values(), sep="\n")

@@ -15,7 +15,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from report.figures import GREY, save, short, styled
+from report.figures import GREY, digest_of_picture, is_current, save_png, short, styled
 
 CELL = (0.95, 0.5)  # width and height of a cell, inches
 MARGIN = (1.9, 1.35)  # of the names beside and below the map, inches
@@ -38,16 +38,27 @@ class Cell(NamedTuple):
     learned: bool
 
 
-@styled
 def draw_heat_map(path: Path, cells: list[Cell], names: list[str]) -> None:
     """Draw test accuracy by the first setting, downwards, and the others, to the right.
 
     A solid frame: better than the base beyond noise; a dashed one: worse. Hatched: did not learn.
     """
+    digest = digest_of_picture("heat map", cells, names)
+    if is_current(path, digest):
+        return
     rows = list(dict.fromkeys(cell.row for cell in cells))
     columns = list(dict.fromkeys(cell.column for cell in cells))
     size = MARGIN[0] + CELL[0] * len(columns), MARGIN[1] + CELL[1] * len(rows)
-    axes = Figure(figsize=size, dpi=200).add_subplot()
+    with styled():
+        figure = Figure(figsize=size, dpi=200)
+        plot_heat_map(figure.add_subplot(), cells, names)
+        save_png([figure], path, digest)
+
+
+def plot_heat_map(axes: Axes, cells: list[Cell], names: list[str]) -> None:
+    """Plot a cell for every setting, and what frames and hatches mean."""
+    rows = list(dict.fromkeys(cell.row for cell in cells))
+    columns = list(dict.fromkeys(cell.column for cell in cells))
     percent = np.full((len(rows), len(columns)), np.nan)
     for cell in cells:
         column, row = columns.index(cell.column), rows.index(cell.row)
@@ -63,7 +74,6 @@ def draw_heat_map(path: Path, cells: list[Cell], names: list[str]) -> None:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     explain(axes, cells)
-    save(axes, path)
 
 
 def pale_blues() -> ListedColormap:

@@ -132,12 +132,20 @@ def mean_and_deviation(shares: list[float]) -> str:
 
 
 def write_results_csv(path: Path, results: list[Result]) -> None:
-    """Write every run with its settings, accuracies, times and places."""
-    rows = [csv_row(result) for result in results]
+    """Write every run with its settings, accuracies, times and places.
+
+    `copy_of` names the run whose training it shares; it is empty for that run itself.
+    """
+    first: dict[tuple, Run] = {}
+    rows = []
+    for result in results:
+        trained = first.setdefault(tuple(result.run.settings.items()), result.run)
+        copy_of = "" if trained is result.run else trained.name
+        rows.append(csv_row(result, copy_of))
     write_csv(path, list(rows[0]) if rows else [], [list(row.values()) for row in rows])
 
 
-def csv_row(result: Result) -> dict:
+def csv_row(result: Result, copy_of: str) -> dict:
     """A run's line of results.csv, by column."""
     run, train, test = result.run, result.train, result.test
     low, high = wilson(test["correct"], test["test_images"])
@@ -150,7 +158,7 @@ def csv_row(result: Result) -> dict:
     return {
         "study": run.study, "setting": folder_of(run.changed),
         **{name: run.settings[name] for name in ("seed", *SETTINGS)},
-        "diverged": train["diverged"], "kept_epoch": train["kept_epoch"],
+        "copy_of": copy_of, "diverged": train["diverged"], "kept_epoch": train["kept_epoch"],
         **{name: f"{share:.6f}" for name, share in shares.items()},
         "train_seconds": train["seconds"], "test_seconds": test["seconds"],
         "result": f"result/{run.name}", "weight": f"weights/{run.name}/weight.pth",

@@ -1,139 +1,355 @@
-"""From made-up runs to sentences, pictures and the page: true words, whole files, no markup."""
+"""From made-up runs to the page and its tables: true words, whole files, no foreign markup."""
 
 import re
 import shutil
 import subprocess
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import make_photos
-from made_up import BASE, DIVERGED, SIX, made, make
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from made_up import BASE, SIX, made, make
 
 from dataset import load_data
 from records.files import read_csv, write_csv, write_text
 from records.runs import HISTORY_COLUMNS
-from report import figures, page
+from report import contents, page
+from report.live import LiveReport
+from report.results import Result
+from report.summary import area_under_roc, tex
 from studies.settings import all_runs
 
 pytestmark = pytest.mark.filterwarnings("error")
+COLUMNS = ("file", "true_class", "predicted_class", "probability")
+TABLES = ("summary.csv", "summary.md", "summary.tex")
 
 
-@pytest.fixture
-def drawn(monkeypatch) -> list:
-    """The axes of every figure that is saved: without a warning, nothing cut off at an edge."""
+class Report:
+    """Five made-up runs on small images: three seeds of the base, batch sizes 16 and 32."""
 
-    def check(axes, path):
-        FigureCanvasAgg(axes.figure).draw()
-        box, (width, height) = axes.figure.get_tightbbox(), axes.figure.get_size_inches()
-        assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.01, path
-        saved.append(axes.figure.axes)
+    def __init__(self, folder: Path) -> None:
+        for path in make_photos(folder / "photos").glob("*/cat"):
+            path.rename(path.with_name("<script>x"))
+        self.folder = folder / "out/result"
+        self.data = load_data(str(folder / "photos"), 16)
+        studies = {"Change_batch_size": [16, 32]}
+        self.runs = all_runs(studies, BASE, range(3), folder / "out", range(1))
+        self.results = []
+        for run, accuracy in zip(self.runs, SIX[:5], strict=True):
+            result = made(run, accuracy)
+            self.results.append(result)
+            write_csv(run.result / "history.csv", HISTORY_COLUMNS, result.history.tolist())
+            self.predict(result, lambda index: index % 2)
 
-    saved = []
-    monkeypatch.setattr(figures, "save", check)
-    return saved
+    def predict(self, result: Result, predicted: Callable[[int], int]) -> None:
+        """Write predictions of the test images: the class that `predicted` gives for each."""
+        data, rows = self.data, []
+        for index in data.splits["test"]:
+            classes = data.classes[data.targets[index]], data.classes[predicted(index)]
+            rows.append((data.names[index], *classes, 0.9))
+        write_csv(result.run.result / "predictions.csv", COLUMNS, rows)
 
-
-@pytest.mark.parametrize(
-    ("options", "labels"),
-    [
-        ({"seeds": 3, "changes": {0.1: DIVERGED}}, ["base\n75.1% ± 0.8", "Change x", "0.1"]),
-        ({"changes": {"base": DIVERGED, 0.001: DIVERGED, 0.1: DIVERGED}}, ["0.1"]),
-        ({"changes": {0.1: {"losses": [1e9] * 20, "shift": -0.7}}}, ["0.1"]),
-        ({"studies": {"Change_loss_function": ["W" * 40, "L1Loss"]}}, ["W" * 19 + "…"]),
-        ({"base": SIX[:1]}, ["base\n74.1%", "0.1\n74.1%"]),
-    ],
-)
-def test_every_study_and_the_answer_can_be_drawn(options, labels, drawn):
-    studies, answer = make(**options)
-    base, *_, last = studies.values()
-    for settings in (base, last):
-        figures.draw_study(Path("Change_x/comparison.png"), settings, answer.rows)
-    if answer.rows:
-        figures.draw_answer(Path("answer.png"), {"Change_x": last}, answer.rows)
-    assert {*labels} <= {text.get_text() for axes in drawn for text in axes[-1].get_yticklabels()}
-
-
-def test_curves_have_whole_epochs_mark_the_kept_one_and_tell_where_seeds_diverged(drawn, tmp_path):
-    folders = [tmp_path / str(seed) for seed in range(3)]
-    for folder, losses in zip(folders, ([0.7, 0.5, 0.6], [0.7, np.nan], [0.7]), strict=True):
-        write_csv(folder / "history.csv", HISTORY_COLUMNS, made(None, losses=losses).history)
-        figures.draw_curves(folder)
-    figures.draw_curves(tmp_path, folders)
-    first, together = drawn[1][0], drawn[-1][0]  # losses
-    assert first.get_xticks().tolist() == [1, 2, 3]
-    assert first.get_legend_handles_labels()[1] == ["train-loss", "valid-loss", "kept: epoch 2"]
-    assert together.get_title() == "diverged at epoch 2"
-    assert together.lines[1].get_ydata().tolist() == pytest.approx([0.7, 0.5, 0.6])
+    def write(self, done: int = 5, open_runs: int = 0, failed: tuple = ()) -> str:
+        """Write the report of some of the runs; the page."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(page, "read_results", lambda *_: self.results[:done])
+            page.write_report(self.folder.parent, self.runs, self.data, None, open_runs, failed)
+        return (self.folder / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
-    """write(...) that gives the page about five made-up runs on small images."""
-    folder = tmp_path_factory.mktemp("report")
-    for path in make_photos(folder / "photos").glob("*/cat"):
-        path.rename(path.with_name("<script>x"))
-    data = load_data(str(folder / "photos"), 16)
-    splits = data.splits | {"test": data.splits["test"][:5]}  # of one class
-    note = b"caf\xe9".decode(errors="surrogateescape")  # a name that is no text
-    data = replace(data, splits=splits, warnings=(note,))
-    runs = all_runs({"Change_batch_size": [16, 32]}, BASE, range(3), folder / "out", range(1))
-    results = [made(run, accuracy) for run, accuracy in zip(runs, SIX[:5], strict=True)]
-    columns = ("file", "true_class", "predicted_class", "probability")
-    for run, _, _, history, *_ in results:
-        rows = [(data.names[k], data.classes[data.targets[k]], data.classes[k % 2], 0.9)
-                for k in data.splits["test"]]  # fmt: skip
-        write_csv(run.result / "predictions.csv", columns, rows)
-        write_csv(run.result / "history.csv", HISTORY_COLUMNS, history.tolist())
-
-    def write(done=5, open_runs=0, failed=()) -> str:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(page, "read_results", lambda *_: write.results[:done])
-            page.write_report(folder / "out", runs, data, None, open_runs, failed)
-        return (folder / "out/result/report.html").read_text(encoding="utf-8")
-
-    write.results = results
-    write.results_csv = folder / "out/result/results.csv"
-    return write
+def written(tmp_path_factory) -> Report:
+    """A report that no test changes."""
+    report = Report(tmp_path_factory.mktemp("report"))
+    report.write()
+    return report
 
 
-def test_the_page_is_one_file_without_foreign_markup_and_reloads_while_runs_are_open(report):
-    text = report()
-    assert "&lt;script&gt;x" in text and not re.search("<(script|link|iframe)", text)
-    sources = re.findall(' (?:src|href)="(.*?)"', text)
-    assert len(sources) > 9 and all(url.startswith("data:image/png;base64,iV") for url in sources)
-    assert "<td>test</td><td>5</td><td>0</td><td>100.0%</td>" in text and "caf\\udce9" in text
-    assert "No run is finished yet." in report(done=0)
-    text = report(done=4, open_runs=1)
-    assert 'http-equiv="refresh"' in text and "Runs still to be done: 1" in text
-    names = [row["result"] for row in read_csv(report.results_csv)]
-    assert names[-2:] == ["result/Change_seed/2", "result/Change_batch_size/16"] and len(names) == 4
-    text = report(done=4, failed=["Change_batch_size/<i>"])
-    assert 'http-equiv="refresh"' not in text and "4 of all 5 runs are done" in text
-    assert "failed: Change_batch_size/&lt;i&gt;" in text
+@pytest.fixture
+def report(written, tmp_path) -> Report:
+    """A report that a test may change."""
+    changed = Report(tmp_path)
+    shutil.copytree(written.folder, changed.folder, dirs_exist_ok=True)
+    return changed
 
 
-def test_a_validation_accuracy_of_0_is_shown_and_takes_no_page_down(report, monkeypatch):
-    wrong = [result._replace(valid_accuracy=0.0) for result in report.results]
-    monkeypatch.setattr(report, "results", wrong)
-    assert "valid 0.0%" in report()
+def text_of(html: str) -> str:
+    """What a reader sees of a page, with single spaces."""
+    return " ".join(unescape(re.sub("<[^>]*>", " ", html)).split())
 
+
+# --- the page --------------------------------------------------------------------------------
+
+
+def test_the_page_is_one_file(written):
+    html = (written.folder / "report.html").read_text()
+    sources = re.findall(r'\ssrc="(.*?)"', html)
+    assert len(sources) > 9
+    assert all(source.startswith("data:image/png;base64,iV") for source in sources)
+
+
+def test_links_of_the_page_lead_to_parts_of_it(written):
+    html = (written.folder / "report.html").read_text()
+    links = set(re.findall(r'href="#(.*?)"', html)) - {"-"}
+    assert {"Change_batch_size", "settings", "cite"} <= links
+    assert links <= set(re.findall(r'\sid="(.*?)"', html))
+
+
+def test_names_are_no_markup(written):
+    html = (written.folder / "report.html").read_text()
+    assert "&lt;script&gt;x" in html
+    assert "<script>x" not in html
+
+
+def test_the_finding_stands_before_the_picture(written):
+    html = (written.folder / "report.html").read_text()
+    assert 0 < html.index('class="lead"') < html.index('id="answer-picture"')
+
+
+def test_the_answers_picture_tells_its_values_in_words(written):
+    html = (written.folder / "report.html").read_text()
+    assert re.search(r'alt="Differences of test accuracy .*: batch size 16 \+\S+ \(−\S+ to ', html)
+
+
+def test_a_name_that_is_no_text_is_shown_escaped(report):
+    note = b"caf\xe9".decode(errors="surrogateescape")
+    report.data = replace(report.data, warnings=(note,))
+    assert "caf\\udce9" in report.write()
+
+
+def test_without_a_finished_run_the_page_says_so(report):
+    assert "No run is finished yet." in report.write(done=0)
+
+
+def test_while_runs_are_open_the_page_reloads_itself(report):
+    html = report.write(done=4, open_runs=1)
+    assert "Runs still to be done: 1" in html
+    assert "location.reload()" in html
+
+
+def test_a_page_at_rest_does_not_reload(written):
+    html = (written.folder / "report.html").read_text()
+    assert "reload()" not in html
+    assert 'http-equiv="refresh"' not in html
+
+
+def test_missing_runs_are_counted(report):
+    assert "4 of all 5 runs are done" in report.write(done=4)
+
+
+def test_failed_runs_are_named(report):
+    assert "failed: Change_batch_size/&lt;i&gt;" in report.write(failed=("Change_batch_size/<i>",))
+
+
+def test_a_validation_accuracy_of_0_is_shown_and_takes_no_page_down(report):
+    report.results = [result._replace(valid_accuracy=0.0) for result in report.results]
+    assert "validation accuracy 0.0%" in report.write()
+
+
+def test_test_images_of_one_class_take_no_page_down(report):
+    splits = report.data.splits | {"test": report.data.splits["test"][:5]}
+    report.data = replace(report.data, splits=splits)
+    for result in report.results:
+        report.predict(result, lambda index: index % 2)
+    assert "test 5 0 100.0%" in text_of(report.write())
+
+
+def test_a_setting_that_always_predicts_one_class_is_told(report):
+    report.predict(report.results[3], lambda index: 0)
+    told = "Predicts the same class for every test image, so its accuracy is only the share"
+    assert f"{told} of that class: batch size 16." in text_of(report.write())
+
+
+def test_a_setting_that_predicts_both_classes_is_not_told(written):
+    assert "Predicts the same class" not in (written.folder / "report.html").read_text()
+
+
+def test_mistakes_show_the_true_class_and_the_one_taken_for(written):
+    text = text_of((written.folder / "report.html").read_text())
+    assert "<script>x taken for dog 90%" in text
+    assert "dog taken for <script>x 90%" in text
+
+
+@pytest.mark.parametrize(("loss", "told"), [("L1Loss", True), ("CrossEntropyLoss", False)])
+def test_softmax_of_other_losses_is_said_to_be_no_calibrated_probability(loss, told, report):
+    for result in report.results:
+        result.run.settings["loss_function"] = loss
+    assert ("is no calibrated probability" in report.write()) == told
+
+
+@pytest.mark.parametrize(("source", "told"), [("cifar10", True), ("/data/photos", False)])
+def test_the_course_reports_numbers_stand_beside_comparable_data_only(source, told, report):
+    report.data = replace(report.data, source=source)
+    assert ("74.8 and 73.6%" in report.write()) == told
+
+
+def test_the_page_says_what_to_cite(written):
+    text = text_of((written.folder / "report.html").read_text())
+    assert re.search(r"photos, 16 × 16 pixels: 16 train, 4 valid, 10 test", text)
+    assert "A method text:" in text
+
+
+def test_a_page_of_many_settings_shows_those_furthest_from_the_base(monkeypatch):
+    studies, answer = make({7: {"shift": -0.2}}, studies={"Change_batch_size": list(range(1, 90))})
+    shown = contents.furthest(studies["Change_batch_size"], answer)
+    assert len(shown) == contents.MOST
+    assert "7" in [setting.label for setting in shown]
+
+
+def test_with_nothing_new_no_picture_is_written_again(report):
+    report.write()
+    pictures = [*report.folder.rglob("*.png"), *report.folder.rglob("*.pdf")]
+    before = [picture.stat().st_mtime_ns for picture in pictures]
+    report.write()
+    assert len(pictures) > 10
+    assert [picture.stat().st_mtime_ns for picture in pictures] == before
+
+
+def test_sentences_link_the_settings_they_name():
+    studies, _ = make()
+    links = contents.links_of(studies)
+    parts = contents.parts_of("Worse: batch size 16 and 64, epochs 80. All epochs count.", links)
+    linked = [(part.text, part.anchor) for part in parts if part.anchor]
+    assert linked == [("batch size 16 and 64", "Change_batch_size"), ("epochs 80", "Change_epochs")]
+    assert "".join(part.text for part in parts).startswith("Worse: batch size 16 and 64, epochs")
+
+
+# --- tables ----------------------------------------------------------------------------------
+
+
+def test_results_csv_has_a_row_for_each_run_and_tells_copies(written):
+    rows = read_csv(written.folder / "results.csv")
+    assert [row["copy_of"] for row in rows] == ["", "", "", "", "Change_seed/0"]
+
+
+def test_summary_csv_has_a_row_for_each_setting_the_base_once(written):
+    rows = read_csv(written.folder / "summary.csv")
+    assert [(row["setting"], row["seeds"]) for row in rows] == [
+        ("the base", "3"),
+        ("batch size 16", "1"),
+    ]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_holds_the_difference_from_the_base(name, written):
+    difference = SIX[3] - np.mean(SIX[:3])
+    text = (written.folder / name).read_text().replace("$-$", "−")
+    shown = f"{difference:.6f}" if name == "summary.csv" else f"{100 * difference:+.1f}"
+    assert shown.replace("-", "−") in text.replace("-", "−")
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex is installed")
+def test_summary_tex_compiles_alone_and_within_a_text(written, tmp_path):
+    shutil.copy(written.folder / "summary.tex", tmp_path)
+    thesis = "\\documentclass{article}\n\\begin{document}\n\\input{summary}\n\\end{document}\n"
+    (tmp_path / "thesis.tex").write_text(thesis)
+    for name in ("summary", "thesis"):
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", name]
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stdout[-2000:]
+
+
+def test_letters_that_latex_reads_otherwise_are_escaped():
+    assert tex("50% a_b & {c} −1 ± 犬") == "50\\% a\\_b \\& \\{c\\} $-$1 $\\pm$ ?"
+
+
+@pytest.mark.parametrize(
+    ("scores", "positive", "area"),
+    [
+        ([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], 1.0),
+        ([0.9, 0.8, 0.2, 0.1], [0, 0, 1, 1], 0.0),
+        ([0.5, 0.5, 0.5], [0, 1, 1], 0.5),
+        ([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], 0.75),  # scikit-learn's example
+        ([0.1, 0.2], [1, 1], None),
+    ],
+)
+def test_area_under_roc(scores, positive, area):
+    assert area_under_roc(np.array(scores), np.array(positive, dtype=bool)) == area
+
+
+# --- while runs go on ------------------------------------------------------------------------
+
+
+def test_a_live_report_lets_no_one_wait_and_is_written_one_at_a_time():
+    held, written = threading.Event(), []
+
+    def write(number: int) -> None:
+        held.wait(10)
+        written.append(number)
+
+    with LiveReport(write, seconds=0) as live:
+        started = time.monotonic()
+        live.update(1)
+        live.update(2)
+        assert time.monotonic() - started < 5
+        held.set()
+    assert written == [1]
+
+
+def test_a_live_report_is_written_no_more_often_than_said():
+    written = []
+    with LiveReport(written.append, seconds=3600) as live:
+        live.update(1)
+        live.under_way.result(10)
+        live.update(2)
+    assert written == [1]
+
+
+# --- in a browser ----------------------------------------------------------------------------
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--enable-logging=stderr")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--enable-logging=stderr"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS += ["--allow-file-access-from-files", "--virtual-time-budget=5000", "--dump-dom"]
+# A window is at least 500 pixels wide; a frame may be as narrow as a phone.
+FRAME = """<iframe id="frame" src="page.html" style="width: {width}px; height: 900px"></iframe>
+<script>onload = () => {{ const page = frame.contentDocument, root = page.documentElement;
+document.title = [{values}].join(); }}</script>"""
+needs_browser = pytest.mark.skipif(not CHROMIUM, reason="no Chromium (Debian: chromium)")
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed (Debian: chromium)")
+def browse(written: Report, folder: Path, width: int, values: str) -> list[str]:
+    """Open the page in a frame, and give what JavaScript expressions on `page`, `root` say."""
+    shutil.copy(written.folder / "report.html", folder / "page.html")
+    write_text(folder / "frame.html", FRAME.format(width=width, values=values))
+    place = [f"--user-data-dir={folder}/profile", (folder / "frame.html").as_uri()]
+    ended = subprocess.run([CHROMIUM, *FLAGS, *place], capture_output=True, text=True, timeout=100)
+    assert "CONSOLE" not in ended.stderr, ended.stderr
+    return re.search("<title>(.*?)</title>", ended.stdout)[1].split(",")
+
+
+@needs_browser
 @pytest.mark.parametrize("width", [1200, 390])
-def test_in_a_browser_pictures_load_nothing_runs_off_no_error_is_logged(width, report, tmp_path):
-    probe = """<script>onload = () => { const root = document.documentElement;
-        const broken = [...document.images].filter(image => !image.naturalWidth).length;
-        document.title = [broken, root.scrollWidth - root.clientWidth]; }</script></head>"""
-    path = tmp_path / "page.html"
-    write_text(path, report().replace("</head>", probe))
-    options = [f"--user-data-dir={tmp_path}", f"--window-size={width},1000", "--dump-dom"]
-    command = [CHROMIUM, *FLAGS, *options, "--virtual-time-budget=5000", path.as_uri()]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert "<title>0,0</title>" in ended.stdout and "CONSOLE" not in ended.stderr, ended.stderr
+def test_in_a_browser_pictures_load_and_nothing_runs_off(width, written, tmp_path):
+    broken = "[...page.images].filter(image => !image.naturalWidth).length"
+    values = f"{broken}, root.scrollWidth - root.clientWidth"
+    assert browse(written, tmp_path, width, values) == ["0", "0"]
+
+
+@needs_browser
+def test_on_a_phone_single_curves_are_folded(written, tmp_path):
+    values = (
+        "page.querySelectorAll('.curves').length, page.querySelectorAll('.curves[open]').length"
+    )
+    assert browse(written, tmp_path, 390, values) == ["1", "0"]
+
+
+@needs_browser
+def test_a_picture_opens_over_the_whole_page(written, tmp_path):
+    box = "page.querySelector('#answer-picture a').getBoundingClientRect()"
+    click = "page.querySelector('#answer-picture a').click()"
+    values = f"({click}, Math.round({box}.width) - root.clientWidth), {box}.top"
+    assert browse(written, tmp_path, 600, values) == ["0", "0"]
+
+
+@needs_browser
+def test_a_picture_that_is_opened_and_closed_keeps_the_place(written, tmp_path):
+    figure = "page.querySelectorAll('.panels figure')[1]"
+    clicks = f"{figure}.querySelector('.open').click(), {figure}.querySelector('.close').click()"
+    values = f"(root.scrollTop = 900, {clicks}, root.scrollTop)"
+    assert browse(written, tmp_path, 1200, values) == ["900"]

@@ -1,0 +1,250 @@
+"""One row for each setting: the table of the page, summary.csv, summary.md and summary.tex.
+
+rows = summarize(answer, data.classes)
+write_summary(Path("result"), rows, data.classes)
+"""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import NamedTuple
+
+import numpy as np
+
+from console.options import SETTINGS
+from records.files import write_csv, write_text
+from report.comparison import Row, points
+from report.findings import Answer, name_of
+from report.results import Result, Setting
+from report.rules import ends_of
+from report.words import templates, words
+
+DASH = "–"  # where there is no value
+TEX = {letter: f"\\{letter}" for letter in "&%$#_{}"}
+TEX |= {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
+TEX |= {"−": "$-$", "–": "--", "×": "$\\times$", "±": "$\\pm$"}
+TEX |= {"<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}"}
+
+
+class Recognition(NamedTuple):
+    """How the two classes were told apart: recall of each, area under the ROC curve.
+
+    None where the test images do not hold the class, or only one of the two.
+    """
+
+    recalls: list[float | None]
+    auc: float | None
+    predicts_one_class: bool
+
+
+class Cells(NamedTuple):
+    """A setting's row for a reader, as texts; a dash where there is no value."""
+
+    setting: str
+    seeds: str
+    accuracy: str
+    difference: str
+    verdict: str
+    last_accuracy: str
+    recalls: list[str]
+    auc: str
+    ended: str
+
+
+class SummaryRow(NamedTuple):
+    """All of a setting in one row; shares are means over its seeds.
+
+    `comparison` is None for the base and where nothing can be compared; `ends` counts how its
+    trainings ended; `one_class` counts the seeds that predict the same class for every image.
+    """
+
+    name: str
+    setting: Setting
+    accuracy: float
+    deviation: float | None
+    comparison: Row | None
+    last_accuracy: float
+    recalls: list[float | None]
+    auc: float | None
+    ends: dict[str, int]
+    one_class: int
+
+    @property
+    def ended(self) -> str:
+        """How the trainings ended: converged; or converged 5, diverged 1."""
+        if len(self.ends) == 1:
+            return next(iter(self.ends))
+        return ", ".join(f"{end} {count}" for end, count in self.ends.items())
+
+
+# --- how the classes were told apart ---------------------------------------------------------
+
+
+def recognition(predictions: Path, classes: list[str]) -> Recognition:
+    """Recalls and AUC from a run's predictions.csv."""
+    with predictions.open(encoding="utf-8", newline="") as file:
+        header, *lines = csv.reader(file)
+    columns = dict(zip(header, zip(*lines, strict=True), strict=True))
+    is_second = np.array(columns["true_class"]) == classes[1]
+    chose_second = np.array(columns["predicted_class"]) == classes[1]
+    probability = np.array(columns["probability"], dtype=float)
+    scores = np.where(chose_second, probability, 1 - probability)
+    recalls = [share_of(~chose_second, ~is_second), share_of(chose_second, is_second)]
+    one_class = len(set(columns["predicted_class"])) < len(set(columns["true_class"]))
+    return Recognition(recalls, area_under_roc(scores, is_second), one_class)
+
+
+def share_of(hits: np.ndarray, members: np.ndarray) -> float | None:
+    """The share of members that are hits, both bool (n,); None without members."""
+    return float(hits[members].mean()) if members.any() else None
+
+
+def area_under_roc(scores: np.ndarray, positive: np.ndarray) -> float | None:
+    """The chance that a positive image scores above another one; a tie counts half.
+
+    `scores` is float (n,), `positive` bool (n,); None if all are of one kind. Mann and Whitney
+    (1947, Ann. Math. Stat. 18:50).
+    """
+    count = int(positive.sum())
+    others = len(positive) - count
+    if not count or not others:
+        return None
+    _, places, ties = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(ties) - (ties - 1) / 2  # tied scores share the mean of their ranks
+    above = ranks[places][positive].sum() - count * (count + 1) / 2
+    return float(above / (count * others))
+
+
+# --- rows ------------------------------------------------------------------------------------
+
+
+def summarize(answer: Answer, classes: list[str]) -> list[SummaryRow]:
+    """A row for every setting, the base first and once."""
+    return [summarize_setting(setting, answer, classes) for setting in answer.settings]
+
+
+def summarize_setting(setting: Setting, answer: Answer, classes: list[str]) -> SummaryRow:
+    """The row of one setting."""
+    seen = [recognition_of(result, classes) for result in setting.results]
+    recalls = [mean_or_none([each.recalls[target] for each in seen]) for target in (0, 1)]
+    return SummaryRow(
+        name=name_of(setting),
+        setting=setting,
+        accuracy=fmean(setting.accuracies),
+        deviation=stdev(setting.accuracies) if len(setting.accuracies) > 1 else None,
+        comparison=answer.rows.get(setting.key),
+        last_accuracy=fmean(result.last_accuracy for result in setting.results),
+        recalls=recalls,
+        auc=mean_or_none([each.auc for each in seen]),
+        ends={end.value: count for end, count in ends_of(setting, answer.chance).items()},
+        one_class=sum(each.predicts_one_class for each in seen),
+    )
+
+
+def recognition_of(result: Result, classes: list[str]) -> Recognition:
+    """Recalls and AUC of one run."""
+    return recognition(result.run.result / "predictions.csv", classes)
+
+
+def mean_or_none(values: list[float | None]) -> float | None:
+    """The mean; None if a value is missing."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if len(known) == len(values) else None
+
+
+# --- words -----------------------------------------------------------------------------------
+
+
+def cells_of(row: SummaryRow) -> Cells:
+    """A setting's row as texts: accuracies in percent, differences in points."""
+    spread = f" ± {number(row.deviation)}" if row.deviation is not None else ""
+    difference, verdict = DASH, DASH
+    if row.comparison:
+        difference = difference_of(row.comparison)
+        verdict = words().VERDICTS[row.comparison.verdict]
+    return Cells(
+        setting=row.name,
+        seeds=str(len(row.setting.results)),
+        accuracy=number(row.accuracy) + spread,
+        difference=difference,
+        verdict=verdict,
+        last_accuracy=number(row.last_accuracy),
+        recalls=[number(recall) for recall in row.recalls],
+        auc=DASH if row.auc is None else f"{row.auc:.3f}",
+        ended=row.ended,
+    )
+
+
+def difference_of(row: Row) -> str:
+    """A difference with its interval, in points: −1.2 (−3.0 to +0.6)."""
+    return f"{points(row.difference)} ({points(row.low)} to {points(row.high)})"
+
+
+def number(share: float | None) -> str:
+    """A share in percent, without the sign; a dash if there is none."""
+    return DASH if share is None else f"{100 * share:.1f}"
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+def write_summary(folder: Path, rows: list[SummaryRow], classes: list[str]) -> None:
+    """Write summary.csv with all digits, summary.md and summary.tex for a text."""
+    table = [csv_row(row, classes) for row in rows]
+    columns = list(table[0]) if table else []
+    write_csv(folder / "summary.csv", columns, [list(row.values()) for row in table])
+    for name, escape in (("summary.md", markdown), ("summary.tex", tex)):
+        texts = [escaped(cells_of(row), escape) for row in rows]
+        names = [escape(name) for name in classes]
+        text = templates().get_template(name).render(rows=texts, classes=names)
+        write_text(folder / name, text)
+
+
+def escaped(cells: Cells, escape: Callable[[str], str]) -> Cells:
+    """The same texts, safe in another language."""
+    texts = {}
+    for field, value in cells._asdict().items():
+        texts[field] = escape(value) if isinstance(value, str) else [escape(each) for each in value]
+    return Cells(**texts)
+
+
+def csv_row(row: SummaryRow, classes: list[str]) -> dict[str, object]:
+    """A setting's line of summary.csv, by column; empty where there is no value."""
+    key = dict(row.setting.key)
+    values: dict[str, object] = {"setting": row.name}
+    for name in SETTINGS:
+        values[name] = key[name]
+    values["seeds"] = len(row.setting.results)
+    values["test_accuracy"] = digits(row.accuracy)
+    values["standard_deviation"] = digits(row.deviation)
+    compared = row.comparison
+    values["difference"] = digits(compared.difference if compared else None)
+    values["low"] = digits(compared.low if compared else None)
+    values["high"] = digits(compared.high if compared else None)
+    values["verdict"] = compared.verdict if compared else ""
+    values["last_test_accuracy"] = digits(row.last_accuracy)
+    for name, recall in zip(classes, row.recalls, strict=True):
+        values[f"recall_{name}"] = digits(recall)
+    values["auc"] = digits(row.auc)
+    values["ended"] = row.ended
+    return values
+
+
+def digits(share: float | None) -> str:
+    """A share with six digits; empty if there is none."""
+    return "" if share is None else f"{share:.6f}"
+
+
+def markdown(text: str) -> str:
+    """Text for a cell of a Markdown table."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
+def tex(text: str) -> str:
+    """Text for LaTeX with pdflatex; letters beyond Latin-1 become question marks."""
+    letters = []
+    for letter in text:
+        known = letter if letter.isprintable() and ord(letter) < 256 else "?"
+        letters.append(TEX.get(letter, known))
+    return "".join(letters)

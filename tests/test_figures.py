@@ -1,0 +1,226 @@
+"""Pictures from made-up runs: what they show, where they are cut, when they are drawn again."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up import DIVERGED, SIX, made, make
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+
+from records.files import write_csv
+from records.runs import HISTORY_COLUMNS
+from report import contents, figures
+from report.figures import draw_answer, draw_confusion_matrix, draw_curves, draw_study
+
+pytestmark = pytest.mark.filterwarnings("error")
+GRID = {"Loss_by_rate": {"loss_function": ["L1Loss", "MSELoss"], "learning_rate": [0.001, 0.1]}}
+
+
+@pytest.fixture
+def drawn(monkeypatch) -> list[Figure]:
+    """Every figure that is saved: without a warning, nothing cut off at an edge."""
+
+    def check(figure: Figure) -> None:
+        FigureCanvasAgg(figure).draw()
+        box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+        assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.01
+        saved.append(figure)
+
+    def save_png(several: list[Figure], path: Path, digest: str) -> None:
+        for figure in several:
+            check(figure)
+
+    saved: list[Figure] = []
+    monkeypatch.setattr(figures, "save_png", save_png)
+    monkeypatch.setattr(figures, "save_pdf", lambda figure, path, digest: check(figure))
+    return saved
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+
+
+def draw_all(tmp_path: Path, **options) -> None:
+    """Draw the answer and every study, for the screen and for print."""
+    studies, answer = make(**options)
+    for settings in studies.values():
+        entries = contents.entries_of(settings, answer)
+        draw_study(tmp_path, settings, entries, for_print=True)
+    if answer.rows:
+        entries = contents.answer_entries(studies, answer)
+        draw_answer(tmp_path / "answer.png", entries, "Test accuracy", for_print=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "label"),
+    [
+        ({"seeds": 3, "changes": {0.1: DIVERGED}}, "base\n75.1% ± 0.8"),
+        ({"changes": {"base": DIVERGED, 0.001: DIVERGED, 0.1: DIVERGED}}, "0.1"),
+        ({"changes": {0.1: {"losses": [1e9] * 20, "shift": -0.7}}}, "0.1"),
+        ({"studies": {"Change_loss_function": ["W" * 40, "L1Loss"]}}, "W" * 19 + "…"),
+        ({"studies": {"Change_batch_size": list(range(1, 71))}}, "1"),
+        ({"studies": GRID}, "Loss by rate"),
+        ({"base": SIX[:1]}, "base\n74.1%"),
+    ],
+)
+def test_every_study_and_the_answer_can_be_drawn(options, label, drawn, tmp_path):
+    draw_all(tmp_path, **options)
+    assert any(label in texts(figure) for figure in drawn)
+
+
+def test_figures_for_print_are_16_cm_wide_with_text_of_8_to_9_points(drawn, tmp_path):
+    draw_all(tmp_path)
+    printed = [each for each in drawn if each.get_size_inches()[0] == pytest.approx(16 / 2.54)]
+    assert len(printed) == 5  # the answer, the base's seeds and three studies
+    for figure in printed:
+        sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]
+        assert min(sizes) >= 7.6
+        assert max(sizes) <= 9
+
+
+def test_the_base_carries_its_accuracy(drawn, tmp_path):
+    studies, answer = make()
+    entries = contents.answer_entries(studies, answer)
+    draw_answer(tmp_path / "answer.png", entries, "Test accuracy")
+    assert "75.1%" in texts(drawn[0])
+
+
+def markers(figure: Figure) -> list[str]:
+    return [
+        line.get_marker() for axes in figure.axes for line in axes.lines if len(line.get_xdata())
+    ]
+
+
+def test_a_difference_beyond_the_axis_has_an_arrow(drawn, tmp_path):
+    studies, answer = make({0.1: {"shift": -0.7}})
+    draw_answer(tmp_path / "answer.png", contents.answer_entries(studies, answer), "")
+    assert "<" in markers(drawn[0])
+
+
+def test_an_interval_beyond_the_axis_has_an_arrow(drawn, tmp_path):
+    studies, answer = make({0.1: {"shift": -0.12}, 0.001: {"shift": -0.2}})
+    entries = contents.answer_entries(studies, answer)
+    wide = [each._replace(row=each.row._replace(high=0.9)) if each.label == "0.1" else each
+            for each in entries]  # fmt: skip
+    draw_answer(tmp_path / "answer.png", wide, "")
+    assert ">" in markers(drawn[0])
+
+
+def test_a_curve_above_the_axis_has_an_arrow(drawn, tmp_path):
+    studies, answer = make({0.1: {"losses": [0.7] * 19 + [50.0]}})
+    settings = studies["Change_learning_rate"]
+    draw_study(tmp_path, settings, contents.entries_of(settings, answer))
+    loss = drawn[1]
+    assert loss.axes[0].get_ylim()[1] < 50
+    assert "^" in markers(loss)
+
+
+def contrast(colour: str) -> float:
+    """Against white, by WCAG 2.1."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+              for part in to_rgb(colour)]  # fmt: skip
+    return 1.05 / (0.05 + float(np.dot(linear, (0.2126, 0.7152, 0.0722))))
+
+
+@pytest.mark.parametrize("colour", [figures.BLUE, figures.ORANGE, figures.GREY])
+def test_coloured_text_has_a_contrast_of_5_that_stands_dimming_in_the_dark(colour):
+    assert contrast(colour) > 5
+
+
+def write_history(folder: Path, losses: list[float]) -> None:
+    write_csv(folder / "history.csv", HISTORY_COLUMNS, made(None, losses=losses).history)
+
+
+@pytest.fixture
+def seeds(tmp_path) -> list[Path]:
+    """Folders of three seeds, of which one diverged and one is short."""
+    folders = [tmp_path / str(seed) for seed in range(3)]
+    for folder, losses in zip(folders, ([0.7, 0.5, 0.6], [0.7, np.nan], [0.7]), strict=True):
+        write_history(folder, losses)
+    return folders
+
+
+def test_curves_have_whole_epochs(drawn, seeds):
+    draw_curves(seeds[0])
+    assert drawn[1].axes[0].get_xticks().tolist() == [1, 2, 3]
+
+
+def test_curves_mark_the_epoch_whose_weights_are_kept(drawn, seeds):
+    draw_curves(seeds[0])
+    named = drawn[1].axes[0].get_legend_handles_labels()[1]
+    assert named == ["train-loss", "valid-loss", "weights kept: epoch 2"]
+
+
+def test_curves_of_several_seeds_tell_where_one_diverged(drawn, seeds, tmp_path):
+    draw_curves(tmp_path, seeds)
+    assert drawn[1].axes[0].get_title() == "diverged at epoch 2"
+
+
+def test_curves_of_several_seeds_are_the_mean_of_those_that_go_on(drawn, seeds, tmp_path):
+    draw_curves(tmp_path, seeds)
+    assert drawn[1].axes[0].lines[1].get_ydata().tolist() == pytest.approx([0.7, 0.5, 0.6])
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+def test_a_picture_is_not_drawn_again_where_it_shows_the_same(seeds, tmp_path):
+    draw_curves(tmp_path, seeds)
+    before = (tmp_path / "Loss_curve.png").stat().st_mtime_ns
+    draw_curves(tmp_path, seeds)
+    assert (tmp_path / "Loss_curve.png").stat().st_mtime_ns == before
+
+
+def test_a_picture_is_drawn_again_where_a_seed_has_changed(seeds, tmp_path):
+    draw_curves(tmp_path, seeds)
+    before = (tmp_path / "Loss_curve.png").read_bytes()
+    write_history(seeds[0], [0.7, 0.4])
+    draw_curves(tmp_path, seeds)
+    assert (tmp_path / "Loss_curve.png").read_bytes() != before
+
+
+def test_a_picture_that_was_cut_short_is_drawn_again(seeds):
+    draw_curves(seeds[0])
+    path = seeds[0] / "Loss_curve.png"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    draw_curves(seeds[0])
+    assert path.read_bytes() == whole
+
+
+def test_the_same_run_gives_the_same_bytes(seeds):
+    write_history(seeds[1], [0.7, 0.5, 0.6])
+    for folder in seeds[:2]:
+        draw_curves(folder)
+    first, second = ((folder / "Loss_curve.png").read_bytes() for folder in seeds[:2])
+    assert first == second
+
+
+def test_paper_is_white_and_a_picture_small(seeds):
+    draw_curves(seeds[0])
+    path = seeds[0] / "Loss_curve.png"
+    with Image.open(path) as image:
+        assert image.convert("RGB").getpixel((2, 2)) == (255, 255, 255)
+    assert path.stat().st_size < 20_000
+
+
+def test_a_confusion_matrix_has_counts_and_shares(drawn, tmp_path):
+    rows = [("a", "cat", "cat", 0.9)] * 3 + [("b", "cat", "dog", 0.6)]
+    write_csv(
+        tmp_path / "predictions.csv",
+        ("file", "true_class", "predicted_class", "probability"),
+        rows,
+    )
+    draw_confusion_matrix(tmp_path, ["cat", "dog"])
+    assert "3\n75.0%" in texts(drawn[0])
+
+
+def test_the_answer_is_a_pdf_too(tmp_path):
+    studies, answer = make()
+    entries = contents.answer_entries(studies, answer)
+    draw_answer(tmp_path / "answer.png", entries, "Test accuracy", for_print=True)
+    assert (tmp_path / "answer.pdf").read_bytes().startswith(b"%PDF")
