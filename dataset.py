@@ -18,7 +18,7 @@ import PIL
 
 from console.errors import InputError, printable
 from images.cache import BLOCK, Decoded, building, cache_folder, decode_into, open_images
-from images.copies import copy_notes
+from images.copies import copy_notes, near_copy_notes
 from images.decode import decode_or_reason, left_out, silence
 from images.folders import Source, pictures_in
 from images.layout import PARTS
@@ -197,6 +197,7 @@ def make_index(source: Source, decoded: Decoded, images: np.ndarray, warnings: l
             *warnings,
             *single_colour_warning(names, images),
             *copy_notes(names, digests, parts, classes),
+            *near_copy_notes(names, images, parts),
         ],
         "notes": decoded.notes,
         "scales": decoded.scales,

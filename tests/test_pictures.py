@@ -14,6 +14,7 @@ from PIL import Image, TiffImagePlugin
 from console.errors import InputError
 from dataset import Data, load_data
 from images import decode
+from images.copies import near_copies
 from images.decode import decode_or_reason
 
 SIZE = 24
@@ -330,3 +331,47 @@ def test_the_same_picture_in_both_classes_is_told(tmp_path):
         "same pixels in both classes (2 pictures, 4 files): "
         "cat/8.png (cat) = dog/8.png (dog); cat/9.png (cat) = dog/9.png (dog)"
     )
+
+
+def scene(seed: int, width: int = 120, height: int = 90) -> Image.Image:
+    """A picture of smooth blobs, like no other."""
+    coarse = Image.fromarray(noise(seed, 7))
+    return coarse.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def save_scenes(root: Path, count: int = 6) -> Path:
+    for target, name in enumerate(GREYS):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            scene(number + 100 * target).save(root / name / f"{number}.png")
+    return root
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: image.resize((60, 45)),
+        lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        lambda image: image.rotate(90, expand=True),
+        lambda image: image.point(lambda value: value * 4 // 5),
+    ],
+    ids=["smaller", "flipped", "turned", "darker"],
+)
+def test_near_copies_are_told_with_their_places(tmp_path, change):
+    save_scenes(tmp_path)
+    change(scene(3)).save(tmp_path / "dark" / "again.jpg", quality=85)
+    [warning] = load(tmp_path).warnings
+    assert warning.startswith("pairs that look alike (1, ")
+    assert "bright/3.png" in warning and "dark/again.jpg" in warning
+
+
+def test_different_pictures_are_no_near_copies(tmp_path):
+    save_scenes(tmp_path, count=40)
+    assert load(tmp_path).warnings == []
+
+
+def test_pictures_that_very_many_look_like_take_no_time():
+    images = np.broadcast_to(np.asarray(scene(1).resize((32, 32))), (5000, 32, 32, 3))
+    started = time.process_time()
+    assert near_copies(images) == []
+    assert time.process_time() - started < 5
