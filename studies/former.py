@@ -144,8 +144,9 @@ def set_aside(trainings: list[Training], out: Path) -> None:
 
 def move_to_seed(run: Run, training: Training, out: Path) -> dict[Run, Run]:
     """Bring what a call of one seed left to its seed's folder; what was moved to where."""
-    seed = read_json(run.result / RECORD).get("identity", {}).get("seed")
-    if seed is not None:
+    settings = recorded_settings(run.result, ["seed"])
+    if settings:
+        seed = settings["seed"]
         folder, weights = run.result / f"seed_{seed}", run.weight.parent / f"seed_{seed}"
         if not (folder / RECORD).is_file():
             move_files(run, folder, weights)
