@@ -54,8 +54,10 @@ def main() -> int:
     options = parse_options()
     handed_code = hand_over_code()  # all that decides is read once, here
     settings.check_studies(STUDIES, BASE)
-    data = load_data(*options.images)
     runs = all_runs(options.out, options.seeds)
+    if options.against:
+        return hold_against(options, runs)
+    data = load_data(*options.images)
     studies = (settings.BASE_STUDY, *(options.studies or STUDIES))
     asked_for = [run for run in runs if run.study in studies]
     others = runs + runs_elsewhere(options)
@@ -117,6 +119,7 @@ def parse_options() -> Namespace:
         dry_run=(bool, False, "print the plan, and on standard output lines for a scheduler"),
         line=(filled, None, "the work to do of what --dry_run printed (default: all of it)"),
         collect=(bool, False, "only report on what is there; status 1 if runs are missing"),
+        against=(path, None, "compare with this other --out, setting by setting; train nothing"),
     )
     if options.dry_run + options.collect + bool(options.line) > 1:
         raise InputError("--dry_run, --line and --collect exclude one another; name one of them")
@@ -148,6 +151,15 @@ def choose_device(options: Namespace, runs: list[settings.Run]) -> str:
     if elsewhere and options.device != "auto":
         return options.device
     return plain_device(options.device) or try_out(options.device, options.image_size, runs)
+
+
+def hold_against(options: Namespace, runs: list[settings.Run]) -> int:
+    """Hold every setting of this sweep against the same one of another."""
+    from report.against import write_against  # here: matplotlib takes a second to import
+
+    other = options.against.resolve()
+    print(*write_against(options.out, runs, other, all_runs(other, options.seeds)), sep="\n")
+    return 0
 
 
 def report_on(*arguments: object) -> list[str]:

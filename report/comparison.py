@@ -108,16 +108,35 @@ def compare_with_base(
     comparisons = len(accuracies) - 1
     rows = {}
     for name, sample in accuracies.items():
-        if name == base:
-            continue
-        difference = fmean(sample) - fmean(accuracies[base])
-        error, degrees = standard_error(sample, accuracies[base], pool)
-        half = t_quantile(share_of_look(len(sample)) / comparisons, degrees) * error
-        low, high = difference - half, difference + half
-        verdict = verdict_of(low, high, close)
-        mean, deviation, seeds = fmean(sample), deviation_of(sample), len(sample)
-        rows[name] = Row(mean, deviation, seeds, difference, low, high, verdict)
+        if name != base:
+            rows[name] = hold_against(sample, accuracies[base], pool, comparisons, close)
     return rows
+
+
+def compare_sweeps(
+    here: dict[str, list[float]], there: dict[str, list[float]], close: float = SMALL
+) -> dict[str, Row]:
+    """Hold every setting of one sweep against the same setting of another, by the same rule.
+
+    The noise is pooled over both. ValueError where it cannot be known.
+    """
+    pool = pooled_noise([*here.values(), *there.values()])
+    rows = {}
+    for name, sample in here.items():
+        rows[name] = hold_against(sample, there[name], pool, len(here), close)
+    return rows
+
+
+def hold_against(
+    sample: list[float], base: list[float], pool: Pool, comparisons: int, close: float
+) -> Row:
+    """One of so many comparisons: a setting against the one it is measured by."""
+    difference = fmean(sample) - fmean(base)
+    error, degrees = standard_error(sample, base, pool)
+    half = t_quantile(share_of_look(len(sample)) / comparisons, degrees) * error
+    low, high = difference - half, difference + half
+    verdict = verdict_of(low, high, close)
+    return Row(fmean(sample), deviation_of(sample), len(sample), difference, low, high, verdict)
 
 
 def share_of_look(seeds: int) -> float:
