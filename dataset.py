@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -149,8 +148,10 @@ def load_pictures(places: list[Path], weight: dict, skip_bad: bool) -> Data:
     InputError that names the bad ones, unless they are to be skipped and some are good.
     """
     passed = PassedOver()
-    names, images, bad = [], [], []
-    deep: dict[str, Deep] = {}
+    names: list[str] = []
+    images: list[np.ndarray] = []
+    bad: list[str] = []
+    deep: dict[int, Deep] = {}
     with silence():
         for path in pictures_in(places, passed):
             pixels, name = decode_or_reason(path, weight["image_size"]), printable(path)
@@ -158,15 +159,15 @@ def load_pictures(places: list[Path], weight: dict, skip_bad: bool) -> Data:
                 bad.append(f"{name} ({pixels})")
                 continue
             if isinstance(pixels, Deep):
-                deep[name] = pixels
+                deep[len(names)] = pixels
+                pixels = np.zeros(pixels.values.shape, np.uint8)  # until the scale is known
             names.append(name)
             images.append(pixels)
     warnings = left_out(bad, skip_bad and len(names) > 0)
-    extents = {name: picture.extent for name, picture in deep.items()}
+    extents = {names[number]: picture.extent for number, picture in deep.items()}
     scales = scales_of(extents, known=weight.get("scales"))
-    for number, pixels in enumerate(images):
-        if isinstance(pixels, Deep):
-            images[number] = to_bytes(pixels, scales)
+    for number, picture in deep.items():
+        images[number] = to_bytes(picture, scales)
     return Data(
         images=np.stack(images),
         targets=np.zeros(len(names), np.int64),
@@ -209,8 +210,8 @@ def make_index(source: Source, decoded: Decoded, images: np.ndarray, warnings: l
     }
 
 
-def single_colour_warning(names: list[str], images: Sequence[np.ndarray]) -> list[str]:
-    """Warn of images, uint8 (H, W, 3), that show one single colour: nothing can be learnt there."""
+def single_colour_warning(names: list[str], images: np.ndarray) -> list[str]:
+    """Warn of images, uint8 (N, H, W, 3), that show one single colour: nothing can be learnt there."""
     empty = []
     for name, image in zip(names, images, strict=True):
         colour = image[0, 0]

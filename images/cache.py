@@ -84,7 +84,8 @@ def decode_into(path: Path, items: list[Item], image_size: int) -> Decoded:
     Memory holds one block of images, however many there are. InputError if values of more than
     8 bits fit no rule.
     """
-    good, bad = [], []
+    good: list[Item] = []
+    bad: list[str] = []
     extents: dict[int, Extent] = {}
     with path.open("wb") as file, tempfile.TemporaryFile(dir=path.parent) as unscaled:
         for item, pixels in decoded(items, image_size):
@@ -95,7 +96,7 @@ def decode_into(path: Path, items: list[Item], image_size: int) -> Decoded:
                 extents[len(good)] = pixels.extent
                 unscaled.write(pixels.values.tobytes())
                 pixels = np.zeros(pixels.values.shape, np.uint8)  # until the scale is known
-            file.write(pixels)
+            file.write(pixels.data)
             good.append(item)
         by_name = {good[index].name: extent for index, extent in extents.items()}
         scales = scales_of(by_name)
@@ -132,4 +133,4 @@ def scale_into(
     for number, extent in extents.items():
         values = np.frombuffer(unscaled.read(4 * count), np.float32).reshape(shape)
         file.seek(number * count)
-        file.write(to_bytes(Deep(values, extent), scales))
+        file.write(to_bytes(Deep(values, extent), scales).data)

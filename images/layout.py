@@ -83,7 +83,8 @@ def look_into(folder: Path) -> Place:
 
 def list_place(folder: Path) -> Place:
     """List a folder's folders and pictures; hidden ones and those of tools are not seen."""
-    folders, words = [], {}
+    folders: list[str] = []
+    words: dict[str, list[str]] = {}
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir():
             if not is_tool_folder(entry.name):
@@ -263,13 +264,19 @@ def refuse_split(place: Place) -> None:
     """InputError if the two "classes" are two parts of a set: the same folders lie in both."""
     if len(place.folders) != 2:
         return
-    first, second = (set(look_into(place.path / name).folders) for name in place.folders)
+    first, second = (folders_in(place.path / name) for name in place.folders)
     both = sorted(first & second)
     if len(both) > 1:
         parts = f"{place.folders[0]} and {place.folders[1]} hold the same folders"
         listed = ", ".join(both[:NAMED_FOLDERS])
         remedy = "name them train and test if they are splits, or rename the folders in one"
         raise InputError(f"{place.path}: {parts} ({listed}), as splits do; {remedy}")
+
+
+def folders_in(path: Path) -> set[str]:
+    """Names of the folders in a folder, whose files may be many."""
+    names = [entry.name for entry in os.scandir(path) if entry.is_dir()]
+    return {name for name in names if not is_tool_folder(name)}
 
 
 def files_of(

@@ -71,11 +71,11 @@ def picture_files(root: str, passed: PassedOver) -> Iterator[str]:
                 passed.folders[name] += 1
         subfolders[:] = sorted(name for name in subfolders if not is_tool_folder(name))
         for name in sorted(names):
-            if is_shown_picture(name, passed):
+            if is_read(name, passed):
                 yield os.path.join(folder, name)
 
 
-def is_shown_picture(name: str, passed: PassedOver) -> bool:
+def is_read(name: str, passed: PassedOver) -> bool:
     """Whether a file is a picture to be read; counts it if not."""
     if not is_picture(name):
         passed.file(name)
@@ -88,13 +88,12 @@ def is_shown_picture(name: str, passed: PassedOver) -> bool:
 
 def is_picture(name: str) -> bool:
     """Whether a file's ending is one of pictures that Pillow reads, in capitals or not."""
-    ending = ending_of(name)
-    return ending in ENDINGS or ending in endings_of_pillow()
+    return name.lower().endswith(ENDINGS) or ending_of(name) in endings_of_pillow()
 
 
 def ending_of(name: str) -> str:
     """A file's ending with its dot, in small letters; empty if there is none."""
-    return Path(name).suffix.lower()
+    return os.path.splitext(name)[1].lower()
 
 
 @functools.cache
