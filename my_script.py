@@ -22,7 +22,6 @@ from pathlib import Path
 
 from console.options import filled, one_of, parse, path, whole_number
 from console.progress import Progress, duration
-from dataset import describe, hand_over, has_changed, load_data
 from images.sources import fill_data_defaults
 from records.files import remove_abandoned
 from records.lock import locked
@@ -57,7 +56,10 @@ def main() -> int:
     runs = all_runs(options.out, options.seeds)
     if options.against:
         return hold_against(options, runs)
-    data = load_data(*options.images)
+    show_start(options)
+    import dataset  # here: numpy and Pillow take time, and --help needs none
+
+    data = dataset.load_data(*options.images)
     studies = (settings.BASE_STUDY, *(options.studies or STUDIES))
     asked_for = [run for run in runs if run.study in studies]
     others = runs + runs_elsewhere(options)
@@ -71,11 +73,12 @@ def main() -> int:
     trainings = [training for chain in chains for training in chain]
     for training in trainings:
         plan.look_up(training, identity_of(training.settings), data.digest, options.fresh)
+    handed_images = dataset.hand_over(data, options.image_size, options.skip_bad_images)
     children = Children(
         chains=sorted(chains, key=plan.epochs_of, reverse=True),  # so that they end together
         command_for=partial(command, options=options, device=device),
         jobs=options.jobs or default_jobs(device),
-        environment=handed_code | hand_over(data, options.image_size, options.skip_bad_images),
+        environment=handed_code | handed_images,
     )
     if options.line:
         return run_line(options, children)
@@ -87,8 +90,8 @@ def main() -> int:
     if plan.epochs_of(trainings) and (device == "cpu" or options.dry_run):
         try_out("cpu", options.image_size, asked_for)
     screen = sys.stderr if options.dry_run else sys.stdout
-    print(describe(data), f"results: {options.out / 'result'}", sep="\n", file=screen)
-    planned = [plan.describe_plan(trainings, asked_for, children.jobs)]
+    print(dataset.describe(data), f"results: {options.out / 'result'}", sep="\n", file=screen)
+    planned = [plan.describe_plan(trainings, asked_for, children.jobs) + children.time_left()]
     planned += former.describe_stale(trainings, options.out)
     print(*planned, sep="\n", file=screen, flush=True)
     if options.dry_run:
@@ -99,7 +102,7 @@ def main() -> int:
         remove_abandoned(settings.folders_of(options.out, others))
         former.set_aside(trainings, options.out)
         status = run_all(children, trainings, report)
-    if planned_work and has_changed(data, *options.images):
+    if planned_work and dataset.has_changed(data, *options.images):
         kept = "the results are of those that were there when it started"
         print(f"the images changed while this ran: {kept}; run it again for the new ones")
         return 1
@@ -125,6 +128,14 @@ def parse_options() -> Namespace:
         raise InputError("--dry_run, --line and --collect exclude one another; name one of them")
     options.out = options.out.resolve()
     return fill_data_defaults(options)
+
+
+def show_start(options: Namespace) -> None:
+    """Say at once where the report will be, and that images are looked at, which may take long."""
+    progress = Progress()
+    if not (options.dry_run or options.line or options.collect):
+        progress.say(f"report: {options.out / 'result' / 'report.html'}, also while runs go on")
+    progress.show(f"looking at the images: {options.data}")
 
 
 def all_runs(out: Path, seeds: int) -> list[settings.Run]:
@@ -223,11 +234,14 @@ def run_all(children: Children, trainings: list[plan.Training], report: Callable
                     plan.deliver(training)
                     former.remove_superseded(training)
                     accuracy = (training.main_run.result / "acc.txt").read_text().splitlines()[0]
-                    left = f"{count_open()} runs left{children.time_left()}"
+                    left = f"{plan.count_done(asked)} done{children.time_left()}"
                     progress.say(f"{training.names}  {accuracy}  ({left})")
                 live.update(count_open(), list(failed))
-    finally:  # also after Ctrl-C: nothing is under way any more
-        answer = report(0, list(failed))
+    except BaseException:  # Ctrl-C, a full disk: nothing is under way any more
+        place = report(0, list(failed))[-1:]  # none of a single line of a dry run
+        progress.say("; ".join([f"{plan.count_done(asked)} done", *place]))
+        raise
+    answer = report(0, list(failed))
     print(*answer, f"done in {duration(time.monotonic() - started)}", *failed.values(), sep="\n")
     if changed := changed_since_read():
         print(plan.describe_versions(asked, changed))

@@ -8,20 +8,38 @@ acc.txt, predictions.csv, confusion_matrix.png and test.json to --img_path. With
 prints class, probability and file for pictures of the user's own instead.
 """
 
-from console.errors import InputError, before_imports, run_program
+from console.errors import InputError, answer_at_once, before_imports, run_program
 
 if __name__ == "__main__":
     before_imports()
 
+from argparse import Namespace
+
+from console.options import parse, path, whole_number
+
+
+def parse_options() -> Namespace:
+    """Read the command line; InputError if it is wrong."""
+    size = "images scored at once (default: 256 of 32 x 32 pixels, fewer of larger ones)"
+    pictures = "print class and probability of these pictures and folders (default: none)"
+    return parse(
+        "Test weights on the test images, or predict pictures of your own.",
+        *("weight_path", "img_path", "data", "skip_bad_images", "device", "no_pictures"),
+        batch_size=(whole_number(1), None, size),
+        predict=([path], None, pictures),
+    )
+
+
+if __name__ == "__main__":
+    answer_at_once(parse_options)  # what follows takes seconds to load
+
 import sys
 import time
-from argparse import Namespace
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from console.options import parse, path, whole_number
 from dataset import Data, describe, load_data, load_pictures
 from images.values import scale_warning
 from records.files import write_csv, write_json, write_text
@@ -48,18 +66,6 @@ def main() -> int:
     else:
         test(options, weight, device, code)
     return 0
-
-
-def parse_options() -> Namespace:
-    """Read the command line; InputError if it is wrong."""
-    size = "images scored at once (default: 256 of 32 x 32 pixels, fewer of larger ones)"
-    pictures = "print class and probability of these pictures and folders (default: none)"
-    return parse(
-        "Test weights on the test images, or predict pictures of your own.",
-        *("weight_path", "img_path", "data", "skip_bad_images", "device", "no_pictures"),
-        batch_size=(whole_number(1), None, size),
-        predict=([path], None, pictures),
-    )
 
 
 def test(options: Namespace, weight: dict, device: torch.device, code: dict) -> None:

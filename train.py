@@ -8,22 +8,42 @@ command goes on from it. SGD with momentum 0.9; no schedule, augmentation or wei
 The kept weights are those of the epoch with the lowest validation loss.
 """
 
-from console.errors import before_imports, run_program
+from console.errors import answer_at_once, before_imports, run_program
 
 if __name__ == "__main__":
     before_imports()
 
 import json
-import time
 from argparse import Namespace
+
+from console.options import SETTINGS, parse, path
+from images.sources import fill_data_defaults
+
+
+def parse_options() -> Namespace:
+    """Read the command line; InputError if it is wrong."""
+    shorter = "checkpoint of a shorter training of these settings to go on from (default: none)"
+    tried = "settings, each in JSON, to try in a few steps that leave nothing (default: none)"
+    options = parse(
+        "Train the CNN once and leave its weights, history and curves.",
+        *(*SETTINGS, "seed", "weight_path", "img_path", "data", "image_size"),
+        *("skip_bad_images", "device", "fresh", "no_pictures"),
+        start_from=(path, None, shorter),
+        try_out=([json.loads], None, tried),
+    )
+    return fill_data_defaults(options)
+
+
+if __name__ == "__main__":
+    answer_at_once(parse_options)  # what follows takes seconds to load
+
+import time
 from collections.abc import Iterator, Sequence
 
 import torch
 
-from console.options import SETTINGS, parse, path
 from console.progress import Progress, duration
 from dataset import Data, describe, load_data
-from images.sources import fill_data_defaults
 from records.runs import (
     DONE,
     HISTORY_COLUMNS,
@@ -82,20 +102,6 @@ def main() -> int:
 
             draw_curves(options.img_path)
     return 0
-
-
-def parse_options() -> Namespace:
-    """Read the command line; InputError if it is wrong."""
-    shorter = "checkpoint of a shorter training of these settings to go on from (default: none)"
-    tried = "settings, each in JSON, to try in a few steps that leave nothing (default: none)"
-    options = parse(
-        "Train the CNN once and leave its weights, history and curves.",
-        *(*SETTINGS, "seed", "weight_path", "img_path", "data", "image_size"),
-        *("skip_bad_images", "device", "fresh", "no_pictures"),
-        start_from=(path, None, shorter),
-        try_out=([json.loads], None, tried),
-    )
-    return fill_data_defaults(options)
 
 
 def try_settings(options: Namespace, device: torch.device) -> int:

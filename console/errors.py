@@ -24,6 +24,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from console.cores import wait_politely
+from console.progress import Progress
 
 STARTED = time.time()  # nothing of the project was imported before
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
@@ -51,6 +52,15 @@ def before_imports() -> None:
     fill_closed_streams()
     if os.environ.get(STDIN_IS_PARENT):
         end_with_parent()
+
+
+def answer_at_once(parse_options: Callable[[], object]) -> None:
+    """Answer --help and wrong options before packages load; show that the program has started."""
+    try:
+        parse_options()
+    except InputError as error:
+        sys.exit(complain(str(error)))
+    Progress().show("loading packages ...")
 
 
 def run_program(main: Callable[[], int]) -> None:
@@ -94,6 +104,7 @@ def end_importing(kind: type[BaseException], error: BaseException, trace: Traceb
 
 def complain(message: str) -> int:
     """Write a message as one line of standard error; the status for bad input."""
+    Progress().clear()
     print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
     return 2
 

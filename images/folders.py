@@ -6,14 +6,15 @@ source = folder_source(Path("photos"))   # scans; decodes nothing yet
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from console.errors import InputError, printable
 from images.layout import PARTS, find_layout
 from images.walk import PassedOver, picture_files
 from records.files import digest_of
+
+if TYPE_CHECKING:
+    import numpy as np  # --help and a plan need none
 
 
 class Item(NamedTuple):
@@ -22,7 +23,7 @@ class Item(NamedTuple):
     name: str
     part: str
     target: int
-    image: str | np.ndarray  # a file, or uint8 (H, W, 3)
+    image: "str | np.ndarray"  # a file, or uint8 (H, W, 3)
 
 
 class Source(NamedTuple):

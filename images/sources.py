@@ -10,7 +10,6 @@ from argparse import Namespace
 from pathlib import Path
 
 from console.errors import InputError
-from images import shapes
 from images.folders import Item, Source, folder_source, stamp_of
 from images.walk import is_picture
 from records.sources import PROJECT
@@ -52,6 +51,7 @@ def open_source(data: str) -> Source:
 
 def shapes_source() -> Source:
     """Drawn images: nothing to download, hard in the way photographs are."""
+    from images import shapes  # here: it needs numpy, which --help does without
 
     def items() -> list[Item]:
         drawn = shapes.draw_all()

@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image
-
 # The most usual endings: they need no list of Pillow's, which takes 0.06 s to be made.
 ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 # Documents, vector graphics, films, and what Pillow knows the name of but cannot read.
@@ -99,6 +97,8 @@ def ending_of(name: str) -> str:
 @functools.cache
 def endings_of_pillow() -> frozenset[str]:
     """Endings of all the pictures that the installed Pillow reads."""
+    from PIL import Image  # here: it takes time, and --help needs none
+
     endings = set()
     for ending, kind in Image.registered_extensions().items():
         if kind in Image.OPEN and kind not in NO_PICTURES:

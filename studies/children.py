@@ -8,6 +8,7 @@ Every child has one thread, writes to its run's log, and ends when this program 
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from console.progress import Progress, duration
 from images.sources import BUILT_IN
 from records.runs import DONE, MISSING, Status, in_words
 from records.sources import PROJECT
-from studies.plan import Training
+from studies.plan import Training, epochs_of, seconds_per_epoch
 from studies.settings import Run
 
 # Two trainings of several threads each would wait for one another.
@@ -62,8 +63,11 @@ class Child:
         return self.process.returncode != 0 or self.status != DONE
 
     def __str__(self) -> str:
-        words = " ".join(self.last_lines()[-1:]).split()[:4]  # epoch 3 of 20
-        return " ".join([self.training.main_run.name, self.program, *words])
+        said = ""
+        if self.program == "train":  # a test says only what came of it, after what training said
+            epoch = re.match(r"epoch \d+ of \d+", "".join(self.last_lines()[-1:]))
+            said = f" {epoch.group()}" if epoch else ""
+        return f"{self.training.main_run.name} {self.program}{said}"
 
     def failure(self) -> str:
         """Say how it failed."""
@@ -91,6 +95,10 @@ class Children:
         self.environment = {**environment, **ONE_THREAD, STDIN_IS_PARENT: "1"}
         self.running: list[Child] = []
         self.started = time.monotonic()
+        # Of an epoch, with so many trainings at once; None where nothing was trained before.
+        trainings = [training for chain in chains for training in chain]
+        before = seconds_per_epoch(trainings)
+        self.seconds_before = before and before / jobs
 
     def run(self, progress: Progress) -> Iterator[Child]:
         """Run every step, and give each child that ends; its chain's next one runs by then.
@@ -141,12 +149,17 @@ class Children:
         self.running.append(Child(training, program, steps, process, log))
 
     def time_left(self) -> str:
-        """A guess from the time that epochs have taken so far; empty where there is none."""
+        """A guess from the time that epochs have taken, now or before; empty where there is none.
+
+        Of trainings that are under way, all epochs count as left.
+        """
         trainings = [training for chain in self.chains for training in chain]
-        epochs = sum(training.epochs_to_do for training in trainings)
-        done = sum(training.epochs_to_do for training in trainings if training.is_trained)
-        left = (time.monotonic() - self.started) * (epochs - done) / max(done, 1)
-        return f", about {duration(left)} left" if 0 < done < epochs else ""
+        done = epochs_of([training for training in trainings if training.is_trained])
+        left = epochs_of(trainings) - done
+        seconds = self.seconds_before
+        if done:
+            seconds = (time.monotonic() - self.started) / done
+        return f", about {duration(seconds * left)} left" if seconds and left else ""
 
 
 # --- what is started -------------------------------------------------------------------------

@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from records import runs as records
-from records.files import file_digest, replacing
+from records.files import file_digest, read_json, replacing
 from records.runs import DONE, MISSING, Stage, Status, in_words
 from studies.settings import BASE_STUDY, Run
+
+# Stages of what was there before and is done again.
+REPEATED = (Stage.CHANGED, Stage.INCOMPLETE, Stage.OVERWRITTEN, Stage.TO_REPEAT)
 
 
 @dataclass(eq=False)  # two trainings are the same only if they are one
@@ -180,17 +183,91 @@ def can_go_on_from(shorter: Training) -> bool:
     return bool(shorter.runs)
 
 
+# --- in words --------------------------------------------------------------------------------
+
+
 def describe_plan(trainings: list[Training], runs: list[Run], jobs: int) -> str:
-    """Say of every training that is asked for what is to be done and why, and how much in all."""
+    """Say of every setting how many of its trainings are done and to do, the total last."""
     asked = [training for training in trainings if training.runs]
-    lines = [f"  {training.names}: {describe_training(training)}" for training in asked]
-    studies = sum(run.settings["epochs"] for run in runs if run.study != BASE_STUDY)
+    lines = [describe_setting(name, group) for name, group in by_setting(asked, runs).items()]
+    lines += describe_repeats(asked)
     trainings_left = sum(not training.is_trained for training in asked)
-    epochs = sum(training.epochs_to_do for training in asked)
     tests = sum(not training.is_finished for training in asked)
-    left = f"{trainings_left} trainings, {epochs} epochs, {tests} tests; {jobs} at once"
-    total = f"the studies ask for {studies} epochs; to be done, with the base's seeds: {left}"
-    return "\n".join(["settings:", *lines, total])
+    left = f"{trainings_left} trainings, {epochs_of(asked)} epochs, {tests} tests; {jobs} at once"
+    total = f"{count_done(asked)} done; to be done, with the base's seeds: {left}"
+    return "\n".join(["settings:", *(f"  {line}" for line in lines), total])
+
+
+def by_setting(trainings: list[Training], runs: list[Run]) -> dict[str, list[Training]]:
+    """The trainings of every setting, by its name, in the order of the runs."""
+    of_run = {run.result: training for training in trainings for run in training.runs}
+    settings: dict[str, list[Training]] = {}
+    for run in runs:
+        training = of_run[run.result]
+        if run is training.runs[0]:  # the setting of another study is there already
+            settings.setdefault(name_of_setting(run), []).append(training)
+    return settings
+
+
+def name_of_setting(run: Run) -> str:
+    """What a run changes, to what: batch_size 16; base for the base setting."""
+    if run.study == BASE_STUDY:
+        return "base"
+    return ", ".join(f"{name} {value}" for name, value in run.changed.items())
+
+
+def describe_setting(name: str, trainings: list[Training]) -> str:
+    """Say in one line how far a setting has come."""
+    epochs = epochs_of(trainings)
+    tests = sum(training.is_trained and not training.is_finished for training in trainings)
+    interrupted = sum(training.trained.stage is Stage.INTERRUPTED for training in trainings)
+    parts = [f"{name}: {counted(len(trainings), 'seed')}", f"{count_finished(trainings)} done"]
+    if epochs:
+        parts.append(f"{counted(epochs, 'epoch')} to do")
+    if tests:
+        parts.append(f"{tests} to test")
+    if interrupted:
+        parts.append(f"{interrupted} interrupted, to go on")
+    return ", ".join(parts)
+
+
+def describe_repeats(trainings: list[Training]) -> list[str]:
+    """Say what is done again, and why: a line for each reason, with its number of trainings."""
+    counts: dict[str, int] = {}
+    for training in trainings:
+        if training.trained.stage in REPEATED:
+            why = in_words(training.trained, "trained")
+            counts[why] = counts.get(why, 0) + 1
+        elif training.is_trained and training.tested.stage in REPEATED:
+            why = in_words(training.tested, "tested")
+            counts[why] = counts.get(why, 0) + 1
+    return [f"to be done again: {count} ({why})" for why, count in counts.items()]
+
+
+def count_finished(trainings: list[Training]) -> int:
+    """How many of some trainings are finished, with their tests."""
+    return sum(training.is_finished for training in trainings)
+
+
+def count_done(trainings: list[Training]) -> str:
+    """Say how many of some trainings are finished: 7 of 18 trainings."""
+    return f"{count_finished(trainings)} of {counted(len(trainings), 'training')}"
+
+
+def counted(count: int, name: str) -> str:
+    """A number of things: 1 seed, 8 seeds."""
+    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
+
+
+def seconds_per_epoch(trainings: list[Training]) -> float | None:
+    """What an epoch took in earlier trainings on these images; None if there is none."""
+    seconds, epochs = 0.0, 0
+    for training in trainings:
+        record = read_json(training.main_run.result / "train.json")
+        if record.get("identity", {}).get("images") == training.images:
+            seconds += record["seconds"]
+            epochs += record["epochs"]
+    return seconds / epochs if epochs else None
 
 
 def describe_training(training: Training) -> str:

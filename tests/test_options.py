@@ -1,11 +1,12 @@
 """The command line: near misses are answered with what was probably meant."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import arguments_for_test, fill, refused, train_arguments
+from conftest import PROJECT, arguments_for_test, fill, refused, train_arguments
 
 import my_script
 from console.errors import InputError
@@ -100,3 +101,12 @@ def test_help_shows_what_kind_of_value_an_option_takes(call):
     shown = " ".join(call("my_script", "--help").out.split())
     assert "--seeds N how often every setting is trained" in shown
     assert "--out PATH" in shown and "--studies NAME [NAME ...]" in shown
+
+
+@pytest.mark.parametrize("program", ["train", "test", "my_script"])
+def test_help_and_a_wrong_option_are_answered_without_loading_packages(program):
+    heavy = r"\| +(torch|numpy|matplotlib|PIL)\n"
+    for word, status in (("--help", 0), ("--frobnicate", 2)):
+        command = [sys.executable, "-X", "importtime", PROJECT / f"{program}.py", word]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert ended.returncode == status and not re.search(heavy, ended.stderr), word

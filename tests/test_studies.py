@@ -8,6 +8,8 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from conftest import copy_project, make_photos, run_sweep, small, trainings_of, wait_for
@@ -15,6 +17,7 @@ from conftest import copy_project, make_photos, run_sweep, small, trainings_of, 
 import my_script
 from console.errors import InputError
 from records.files import file_digest, read_csv, read_json
+from studies.children import Child
 from studies.settings import check_studies
 
 STUDIES = '{"Change_epochs": [2, 4], "Change_learning_rate": [0.001, 0.01]}'
@@ -69,12 +72,12 @@ def test_a_sweep_leaves_every_file_trains_a_shared_one_once_and_says_what_it_doe
     assert re.search(r"train +8 +8\n +valid +2 +2\n +test +5 +5", said)
     assert f"results: {project / 'result'}" in said
     shared = "Change_seed/0, Change_epochs/2, Change_learning_rate/0_01"
-    assert f"  {shared}: to train 2 epochs: not trained yet\n" in said
-    assert "  Change_epochs/4: to train 2 epochs, goes on after epoch 2: not trained yet\n" in said
-    assert "the studies ask for 10 epochs; to be done, with the base's seeds: 3 tr" in said
+    plan = "base: 1 seed, 0 done, 2 epochs", "epochs 4: 1 seed, 0 done, 2 epochs"
+    assert "settings:\n  {} to do\n  {} to do\n".format(*plan) in said
+    assert "0 of 3 trainings done; to be done, with the base's seeds: 3 tr" in said
     assert "3 trainings, 6 epochs, 3 tests; " in said
-    assert re.search(rf"^{shared}  Test accuracy: \d+\.\d{{4}}%  \([12] runs left", said, re.M)
-    assert len(re.findall(r"  Test accuracy: \d+\.\d{4}%  \(\d runs left", said)) == 3
+    assert re.search(rf"^{shared}  Test accuracy: \d+\.\d{{4}}%  \([12] of 3 trainings", said, re.M)
+    assert len(re.findall(r"  Test accuracy: \d+\.\d{4}%  \(\d of 3 trainings done", said)) == 3
     assert "\x1b" not in said and "\r" not in said
     assert "The base (epochs 2, batch size 32," in said, "the answer is printed too"
 
@@ -97,20 +100,22 @@ def test_a_second_call_only_does_what_is_missing_or_stale(sweep):
         file.write("# another colour\n")
     said = call().out
     assert "seeds: 0 trainings, 0 epochs, 1 tests" in said
-    assert "  Change_epochs/4: to test: not tested yet\n" in said
+    assert "  epochs 4: 1 seed, 0 done, 1 to test\n" in said
     assert (project / "result" / RATES[1] / "acc.txt").is_file()
     assert read_json(project / "result/Change_epochs/4/test.json")
     assert times == {path: path.stat().st_mtime_ns for path in times}
     ended = call("--dry_run")
     assert "seeds: 0 trainings, 0 epochs, 0 tests" in ended.err and ended.out.strip() == ""
-    assert "  Change_epochs/4: done\n" in ended.err
+    assert "  epochs 4: 1 seed, 1 done\n" in ended.err
     ended = call("--fresh", "--dry_run")
-    assert "seeds: 3 trainings, 6 epochs, 3 tests" in ended.err
+    total = r"seeds: 3 trainings, 6 epochs, 3 tests; \d+ at once, about \d+ s left\n"
+    assert re.search(total, ended.err), "the time is known from the earlier trainings"
     assert ended.out.count("--fresh") == 2, "one line for each chain"
     with (project / "losses.py").open("a") as file:
         file.write("CHANGED = True\n")
     said = call("--dry_run").err
-    assert "to train 2 epochs: losses.py changed since this run" in said
+    assert "  to be done again: 3 (losses.py changed since this run)\n" in said
+    assert said.count("to be done again") == 1
     assert "seeds: 3 trainings, 6 epochs" in said
 
 
@@ -149,6 +154,25 @@ def test_the_scripts_studies_share_epochs_and_can_be_run_on_no_base_of_another_k
         check_studies({}, my_script.BASE)
 
 
+@pytest.mark.parametrize(
+    ("program", "said", "shown"),
+    [
+        (
+            "train",
+            "images: photos\nepoch 3 of 20  train_loss 0.5\n",
+            "Change_seed/0 train epoch 3 of 20",
+        ),
+        ("train", "images: photos, 16 x 16 pixels\n", "Change_seed/0 train"),
+        ("train", "", "Change_seed/0 train"),
+        ("test", "epoch 20 of 20  train_loss 0.5\nimages: photos\n", "Change_seed/0 test"),
+    ],
+)
+def test_of_a_child_its_epoch_is_shown_and_nothing_else(program, said, shown, tmp_path):
+    (tmp_path / "log.txt").write_text(said)
+    training = SimpleNamespace(main_run=SimpleNamespace(name="Change_seed/0"))
+    assert str(Child(training, program, iter(()), Mock(), tmp_path / "log.txt")) == shown
+
+
 def start(project: Path, arguments: list, out: Path) -> subprocess.Popen:
     """Start a sweep and do not wait for it."""
     command = [sys.executable, project / "my_script.py", *map(str, arguments), "--out", str(out)]
@@ -162,13 +186,17 @@ def test_a_sweep_stopped_by_ctrl_c_leaves_no_training_behind_and_can_go_on(finis
     process = start(project, arguments, out)
     wait_for((out / "result/Change_epochs/100000/history.csv").is_file)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    out_said, said = process.communicate(timeout=60)
     wait_for(lambda: not trainings_of(out))
     assert process.returncode == 130 and "Traceback" not in said
+    report = f"report: {out / 'result' / 'report.html'}"
+    assert out_said.startswith(report), "where it will be is said first"
+    assert re.search(rf"\n\d of 2 trainings done; {re.escape(report)}\n", out_said)
     assert "reloads itself" not in (out / "result" / "report.html").read_text()
     assert "the same command (without --fresh) goes on" in said
     plan = run_sweep(project, *arguments, "--out", out, "--dry_run").err
-    assert re.search(r"Change_epochs/100000: .*goes on after epoch \d+: interrupted", plan)
+    epochs = re.search(r"  epochs 100000: .* (\S+) epochs to do, 1 interrupted, to go on\n", plan)
+    assert int(epochs[1].replace(",", "")) < 100000
 
 
 def test_a_killed_sweep_ends_with_the_bits_of_an_uninterrupted_one(finished, tmp_path):
