@@ -211,7 +211,7 @@ def make_index(source: Source, decoded: Decoded, images: np.ndarray, warnings: l
 
 
 def single_colour_warning(names: list[str], images: np.ndarray) -> list[str]:
-    """Warn of images, uint8 (N, H, W, 3), that show one single colour: nothing can be learnt there."""
+    """Warn of images, uint8 (N, H, W, 3), of one single colour: nothing can be learnt there."""
     empty = []
     for name, image in zip(names, images, strict=True):
         colour = image[0, 0]
