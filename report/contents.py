@@ -26,11 +26,14 @@ from report.comparison import Mean
 from report.figures import PANELS, PICTURES, Entry
 from report.findings import (
     Answer,
+    Finding,
     answer_findings,
     name_of,
     study_findings,
     words_of,
 )
+from report.grids import grid_findings, is_grid
+from report.heatmap import Cell
 from report.results import Result, Setting
 from report.summary import Cells, SummaryRow, cells_of, difference_of
 from report.words import sentence, span
@@ -97,11 +100,12 @@ class SettingView(NamedTuple):
 
 
 class StudyView(NamedTuple):
-    """A study: its settings, its picture in panels, what was found."""
+    """A study: its settings, its picture in panels, what was found; a grid has a heat map."""
 
     anchor: str
     name: str
     settings: list[SettingView]
+    map: Picture | None
     panels: list[Picture]
     found: list[list[Part]]
     left_out: int
@@ -225,16 +229,51 @@ def view_of_study(folder: Path, settings: list[Setting], found: Found) -> StudyV
     study = settings[0].study
     name = study_name(study)
     shown = furthest(settings, found.answer)
-    told = study_findings(settings, found.answer)
+    told = findings_of(settings, found.answer)
     links = {link: target for link, target in links_of(found.studies).items() if target != study}
     return StudyView(
         anchor=study,
         name=name,
         settings=[view_of_setting(setting, found.answer) for setting in shown],
+        map=map_of(folder / study / "heatmap.png", settings, found.answer),
         panels=panels_of(folder / study / "comparison.png", study, f"{name}: "),
         found=[parts_of(sentence(finding), links) for finding in told],
         left_out=len(settings) - len(shown),
     )
+
+
+def findings_of(settings: list[Setting], answer: Answer) -> list[Finding]:
+    """What a study found, of one setting or of several at once."""
+    if is_grid(settings):
+        return grid_findings(settings, answer)
+    return study_findings(settings, answer)
+
+
+def cells_of_map(settings: list[Setting], answer: Answer) -> list[Cell]:
+    """What the heat map of a grid shows: the first setting downwards, the others to the right."""
+    cells = []
+    for setting in settings:
+        row, *column = setting.results[0].run.changed.values()
+        compared = answer.rows.get(setting.key)
+        cell = Cell(
+            row=str(row),
+            column=", ".join(map(str, column)),
+            accuracy=answer.means[setting.key].mean,
+            verdict=compared.verdict if compared else "",
+            is_base=answer.base is not None and setting.key == answer.base.key,
+            learned=setting.key not in answer.failed,
+        )
+        cells.append(cell)
+    return cells
+
+
+def map_of(path: Path, settings: list[Setting], answer: Answer) -> Picture | None:
+    """The heat map of a grid; its alternative text gives the values."""
+    if not is_grid(settings):
+        return None
+    values = [f"{name_of(setting)} {answer.means[setting.key].mean:.1%}" for setting in settings]
+    alt = f"Test accuracy of every combination: {'; '.join(values)}"
+    return picture(path, f"{settings[0].study}-map", alt)
 
 
 def view_of_setting(setting: Setting, answer: Answer) -> SettingView:

@@ -20,11 +20,14 @@ from report.contents import (
     Status,
     answer_entries,
     by_study,
+    cells_of_map,
     contents,
     entries_of,
     furthest,
 )
 from report.findings import Answer, answer_findings, make_answer
+from report.grids import changed, is_grid
+from report.heatmap import draw_heat_map
 from report.results import (
     Result,
     Setting,
@@ -96,6 +99,9 @@ def draw_all(folder: Path, found: Found, classes: list[str], for_print: bool) ->
         shown = furthest(settings, found.answer)
         entries = entries_of(shown, found.answer)
         figures.draw_study(folder / study, shown, entries, for_print)
+        if is_grid(settings):
+            cells = cells_of_map(settings, found.answer)
+            draw_heat_map(folder / study / "heatmap.png", cells, list(changed(settings[0])))
     if found.answer.rows:
         draw_answer(folder / "answer.png", found.studies, found.answer, for_print)
 

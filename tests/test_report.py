@@ -32,16 +32,16 @@ TABLES = ("summary.csv", "summary.md", "summary.tex")
 class Report:
     """Five made-up runs on small images: three seeds of the base, batch sizes 16 and 32."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, studies: dict | None = None) -> None:
         for path in make_photos(folder / "photos").glob("*/cat"):
             path.rename(path.with_name("<script>x"))
         self.folder = folder / "out/result"
         self.data = load_data(str(folder / "photos"), 16)
-        studies = {"Change_batch_size": [16, 32]}
+        studies = studies or {"Change_batch_size": [16, 32]}
         self.runs = all_runs(studies, BASE, range(3), folder / "out", range(1))
         self.results = []
-        for run, accuracy in zip(self.runs, SIX[:5], strict=True):
-            result = made(run, accuracy)
+        for place, run in enumerate(self.runs):
+            result = made(run, SIX[place % len(SIX)])
             self.results.append(result)
             write_csv(run.result / "history.csv", HISTORY_COLUMNS, result.history.tolist())
             self.predict(result, lambda index: index % 2)
@@ -54,7 +54,7 @@ class Report:
             rows.append((data.names[index], *classes, 0.9))
         write_csv(result.run.result / "predictions.csv", COLUMNS, rows)
 
-    def write(self, done: int = 5, open_runs: int = 0, failed: tuple = ()) -> str:
+    def write(self, done: int | None = None, open_runs: int = 0, failed: tuple = ()) -> str:
         """Write the report of some of the runs; the page."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(page, "read_results", lambda *_: self.results[:done])
@@ -199,6 +199,13 @@ def test_a_page_of_many_settings_shows_those_furthest_from_the_base(monkeypatch)
     shown = contents.furthest(studies["Change_batch_size"], answer)
     assert len(shown) == contents.MOST
     assert "7" in [setting.label for setting in shown]
+
+
+def test_a_grid_has_its_heat_map_and_its_sentences(tmp_path):
+    grid = {"loss_function": ["L1Loss", "MSELoss"], "learning_rate": [0.01, 0.1]}
+    html = Report(tmp_path, {"Loss_by_rate": grid}).write()
+    assert 'id="Loss_by_rate-map"' in html
+    assert "loss function L1Loss, learning rate 0.01" in text_of(html)
 
 
 def test_with_nothing_new_no_picture_is_written_again(report):
