@@ -3,11 +3,14 @@
     for part, target, image in draw_all(): ...
 
 Hard in the way photographs are hard (place, size, turn, colour, light, clutter, noise), not by
-wrong labels: in half of them the stripes are plain, so that learning starts early, in the
-others they can hardly be seen. Only whole numbers, + - * / and square roots are used, whose
-results every platform rounds alike: the images are the same everywhere.
+wrong labels. How hard is graded: the contrast of the stripes goes from none to strong without a
+gap, the fainter the more images of it. Learning starts early, on the strong ones; the better a
+network is trained, the fainter are those it still reads; some are beyond any. Only whole
+numbers, + - * / and square roots are used, whose results every platform rounds alike: the
+images are the same everywhere.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,13 +19,13 @@ CLASSES = ("left", "right")  # to which side the stripes lean
 COUNTS = {"train": 700, "test": 1000}  # images of each class
 SIZE = 32
 SEED = 20
-RADIUS = (7.0, 12.0)  # of the disc, pixels
-PERIOD = (4.0, 7.0)  # of the stripes, pixels
-LEAN = (0.25, 0.6)  # tangent of half the stripes' angle: from 28 to 62 degrees off upright
-PLAIN = 0.52  # share of images with plain stripes
-CONTRAST = {True: (70.0, 180.0), False: (0.0, 8.0)}  # grey levels of plain and of faint stripes
+RADIUS = (10.0, 14.0)  # of the disc, pixels
+PERIOD = (4.5, 5.5)  # of the stripes, pixels
+LEAN = (0.35, 0.45)  # tangent of half the stripes' angle: from 39 to 48 degrees off upright
+STRONGEST = 200.0  # grey levels between dark and light stripes
 SPOTS = 4  # clutter: small discs and bars behind the disc, and half as many before it
-NOISE = 40.0  # grey levels, the width of the noise
+LIGHT = 1.0  # grey levels from pixel to pixel by which the light falls off to one side
+NOISE = 64.0  # grey levels, the width of the noise
 
 
 def draw_all() -> Iterator[tuple[str, int, np.ndarray]]:
@@ -37,7 +40,7 @@ def draw_all() -> Iterator[tuple[str, int, np.ndarray]]:
 def draw(target: int, random: np.random.Generator) -> np.ndarray:
     """Draw one image of a class: uint8 (SIZE, SIZE, 3)."""
     y, x = np.mgrid[:SIZE, :SIZE].astype(np.float64)
-    slope = random.uniform(-2, 2, (2, 3))  # light that falls off to one side
+    slope = random.uniform(-LIGHT, LIGHT, (2, 3))
     middle = (SIZE - 1) / 2
     light = (x - middle)[..., None] * slope[0] + (y - middle)[..., None] * slope[1]
     image = light + random.uniform(60, 195, 3)
@@ -68,8 +71,12 @@ def stripes(x: np.ndarray, y: np.ndarray, lean: float, random: np.random.Generat
     across, _ = turned(x, y, lean)
     phase = across / random.uniform(*PERIOD) + random.uniform(0, 1)
     wave = 4 * np.abs(phase - np.floor(phase) - 0.5) - 1  # from -1 to 1 and back
-    plain = bool(random.uniform(0, 1) < PLAIN)
-    return wave * random.uniform(*CONTRAST[plain]) / 2
+    return wave * contrast(random.uniform(0, 1)) / 2
+
+
+def contrast(rank: float) -> float:
+    """Grey levels between dark and light stripes that a share `rank` of the images fall below."""
+    return STRONGEST * rank * rank * rank * math.sqrt(rank)
 
 
 def turned(x: np.ndarray, y: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:

@@ -205,7 +205,14 @@ def test_shapes_are_the_same_pixels_on_every_platform():
     digest = hashlib.sha256()
     for part, target, image in shapes.draw_all():
         digest.update(f"{part} {target}".encode() + image.tobytes())
-    assert digest.hexdigest() == "0be463743995342cb62fe989b5d14e578f13da8b96940375ce04c0671baecd9f"
+    assert digest.hexdigest() == "39d4787b64a739e24968511fe3411e99f5e63ea512ab50feb46dcf2b4f311ec9"
+
+
+def test_the_stripes_of_shapes_go_from_none_to_strong_without_a_gap():
+    contrasts = np.array([shapes.contrast(rank / 1000) for rank in range(1001)])
+    assert (contrasts[0], contrasts[-1]) == (0, shapes.STRONGEST)
+    assert np.diff(contrasts).min() > 0 and np.diff(contrasts).max() < shapes.NOISE / 50
+    assert 0.3 < (contrasts < shapes.NOISE / 8).mean() < 0.5, "many too faint, many strong"
 
 
 def test_without_data_the_folder_data_is_used_if_it_holds_images(tmp_path):
