@@ -1,15 +1,24 @@
-"""Time for an image and memory, as a folder grows and as images grow.
+"""How time and memory grow: with the runs of a sweep, with the images of a folder, with their size.
 
     python benchmarks/growth.py --data FOLDER [--counts 1000 10000 100000] [--sizes 32 64 128]
+                                              [--runs 30 120 480]
+
+Runs are copies of one small training, each with another learning rate in its record. my_script.py
+plans them (--dry_run), draws and reports on all (--collect), finds nothing to do, and does a line
+whose work is done. These times are processor seconds, user and system.
 
 Folders of any size are made by linking FOLDER's images again and again under other names. Each
-is read once and trained on by train.py: one training, then two at once, each on one thread.
+is read once, scanned again, and trained on by train.py: one training, then two at once, each on
+one thread.
 Memory is the highest seen while a program runs: its own (anonymous) pages, which add up over
 programs, beside pages of the decoded images, which all programs share and the system may drop.
 """
 
 import argparse
 import os
+import re
+import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,19 +26,34 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from measure import PROJECT, environment, parse, parser, print_machine, train_command
+from measure import (
+    PROJECT,
+    environment,
+    parse,
+    parser,
+    print_machine,
+    smoke_images,
+    train_command,
+)
 
 from images.sources import open_source
-from records.files import read_json
+from records.files import read_json, write_json
 
 READ = """
 import sys, time
 from dataset import load_data
 started = time.perf_counter()
 load_data(sys.argv[1], int(sys.argv[2]))
-print(time.perf_counter() - started)
+read = time.perf_counter()
+load_data(sys.argv[1], int(sys.argv[2]))
+print(read - started, time.perf_counter() - read)
 """
-ROW = "{:>8} {:>6} {:>10} {:>10} {:>12} {:>14} {:>14}"
+ROW = "{:>8} {:>6} {:>10} {:>10} {:>10} {:>12} {:>14} {:>14}"
+RUNS_ROW = "{:>8} {:>10} {:>10} {:>10} {:>14} {:>14}"
+SETTINGS = {  # of my_script.py: what is to be found there, what takes its place
+    r"BASE_SEEDS = 6": "BASE_SEEDS = 1",
+    r"STUDIES = {.*?\n}": 'STUDIES = {"Change_learning_rate": [0.01]}',
+}
 
 
 def repeat(paths: list[str], count: int, root: Path) -> None:
@@ -54,7 +78,7 @@ def private_memory(process: subprocess.Popen) -> float:
 
 def run(commands: list[list[str]], cache: Path) -> tuple[str, list[float]]:
     """Run programs side by side: what the first printed, and the highest memory of each."""
-    variables = environment(1, XDG_CACHE_HOME=str(cache))
+    variables = {**environment(1), "XDG_CACHE_HOME": str(cache)}
     running = [
         subprocess.Popen(command, cwd=PROJECT, env=variables, stdout=subprocess.PIPE, text=True)
         for command in commands
@@ -72,7 +96,8 @@ def run(commands: list[list[str]], cache: Path) -> tuple[str, list[float]]:
 def print_case(images: Path, count: int, image_size: int) -> None:
     """Read and train on one folder at one size, and print a line."""
     cache, outs = images.with_name("cache"), [images.with_name(f"out_{job}") for job in range(2)]
-    seconds, (reading,) = run([[sys.executable, "-c", READ, str(images), str(image_size)]], cache)
+    printed, (reading,) = run([[sys.executable, "-c", READ, str(images), str(image_size)]], cache)
+    read, scanned = map(float, printed.split())
     options = argparse.Namespace(data=images, image_size=image_size, epochs=2)
     trainings = [train_command(options, out, "--fresh") for out in outs]
     _, (one,) = run(trainings[:1], cache)
@@ -81,22 +106,96 @@ def print_case(images: Path, count: int, image_size: int) -> None:
     epoch = record["seconds"] / options.epochs / record["train_images"]
     print(
         ROW.format(
-            count, image_size, f"{1e3 * float(seconds) / count:.2f} ms", f"{reading:.0f} MB",
+            count, image_size, f"{1e3 * read / count:.2f} ms", f"{1e3 * scanned / count:.3f} ms",
+            f"{reading:.0f} MB",
             f"{1e3 * epoch:.3f} ms", f"{one:.0f} MB", f"{sum(both):.0f} MB",
         ),
         flush=True,
     )  # fmt: skip
 
 
+# --- runs ------------------------------------------------------------------------------------
+
+
+def make_project(folder: Path) -> Path:
+    """A copy of the project with one small training, asked for by two runs."""
+    left_out = shutil.ignore_patterns("result", "weights", "data", ".*", "__pycache__", "tests")
+    shutil.copytree(PROJECT, folder, ignore=left_out)
+    shutil.copytree(smoke_images(), folder / "data")
+    script, text = folder / "my_script.py", (folder / "my_script.py").read_text()
+    for old, new in SETTINGS.items():
+        text = re.sub(old, new, text, count=1, flags=re.DOTALL)
+    script.write_text(text)
+    processor_seconds(folder)
+    return folder
+
+
+def copy_runs(project: Path, count: int) -> None:
+    """Bring the project to so many finished runs, with no picture of them."""
+    rates = [round(0.01 + number * 1e-5, 5) for number in range(count - 1)]
+    script = project / "my_script.py"
+    listed = f'"Change_learning_rate": {rates}'
+    script.write_text(re.sub(r'"Change_learning_rate": \[.*?\]', listed, script.read_text()))
+    for rate in rates:
+        name = f"Change_learning_rate/{str(rate).replace('.', '_')}"
+        for room in ("result", "weights"):
+            source = project / room / "Change_seed" / "0"
+            shutil.copytree(source, project / room / name, dirs_exist_ok=True)
+        record = read_json(project / "result" / name / "train.json")
+        record["identity"]["learning_rate"] = rate
+        write_json(project / "result" / name / "train.json", record)
+    for picture in project.glob("result/**/*.png"):
+        picture.unlink()
+
+
+def processor_seconds(project: Path, *arguments: str) -> float:
+    """Processor time of my_script.py with its children."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "my_script.py", *arguments]
+    ended = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    if ended.returncode:
+        raise SystemExit(f"my_script.py failed:\n{ended.stdout}{ended.stderr}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def line_of_first(project: Path) -> list[str]:
+    """The arguments that do the first line of the plan."""
+    command = [sys.executable, "my_script.py", "--fresh", "--dry_run"]
+    text = subprocess.run(command, cwd=project, stdout=subprocess.PIPE, text=True).stdout
+    words = shlex.split(text.splitlines()[0])[2:]
+    return [word for word in words if word != "--fresh"]
+
+
+def print_runs(project: Path, count: int) -> None:
+    """Time what my_script.py does with so many finished runs, and print a line."""
+    copy_runs(project, count)
+    calls = (["--dry_run"], line_of_first(project), ["--collect"], ["--collect"], [])
+    seconds = [f"{processor_seconds(project, *call):.1f} s" for call in calls]
+    print(RUNS_ROW.format(count, *seconds), flush=True)
+
+
 def main() -> None:
     options_parser = parser(__doc__)
     options_parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10000, 100000])
     options_parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128])
-    options = parse(options_parser)
-    counts, sizes = options.counts, options.sizes
+    options_parser.add_argument("--runs", type=int, nargs="*", default=[30, 120, 480])
+    options = parse(options_parser, counts=[20], sizes=[32], runs=[3])
     print_machine()
+    print("\nprocessor seconds of my_script.py with finished runs")
+    print(RUNS_ROW.format("runs", "to plan", "a line", "to report", "again", "nothing to do"))
+    with TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = str(Path(folder, "cache"))
+        project = make_project(Path(folder, "project"))
+        for count in options.runs:
+            print_runs(project, count)
+    counts, sizes = options.counts, options.sizes
     print("\ntimes are for one image: to read it; an epoch's (with validation), by training images")
-    print(ROW.format("images", "pixels", "to read", "memory", "to train", "one training", "two"))
+    print(
+        ROW.format(
+            "images", "pixels", "to read", "to scan", "memory", "to train", "one training", "two"
+        )
+    )
     paths = [item.image for item in open_source(options.data).items()]
     cases = [(count, sizes[0]) for count in counts]
     cases += [(counts[len(counts) // 2], size) for size in sizes[1:]]
