@@ -52,6 +52,8 @@ REPORT_SECONDS = 120  # while runs go on, the report is written no more often th
 def main() -> int:
     options = parse_options()
     handed_code = hand_over_code()  # all that decides is read once, here
+    settings.check_written_once(PROJECT / "my_script.py")
+    settings.check_seeds(FIRST_SEED, BASE_SEEDS)
     settings.check_studies(STUDIES, BASE)
     runs = all_runs(options.out, options.seeds)
     if options.against:
@@ -64,7 +66,8 @@ def main() -> int:
     asked_for = [run for run in runs if run.study in studies]
     others = runs + runs_elsewhere(options)
     left = former.former_runs(options.out, others)
-    chains = plan.make_plan(asked_for, others, left)
+    goes_on = plan.are_longer_going_on(PROJECT / "train.py")
+    chains = plan.make_plan(asked_for, others, left, goes_on)
     device = choose_device(options, asked_for)
     computed_on = {"device": device.split(":")[0], "threads": 1}
     identity_of = partial(identity, images=data.digest, code=sources("train.py"), **computed_on)

@@ -4,7 +4,7 @@ options = parse("What the program does.", *SETTINGS, "seed", jobs=(whole_number(
 """
 
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +77,8 @@ SETTINGS: dict[str, Option] = {  # what a training is told, and a study may chan
 # What else your model.py, losses.py or train.py read and a result depends on: files, named from
 # the project's folder ("prior.npy"), and environment variables ("$VARIANT").
 ALSO_DECIDE: list[str] = []
-# How a value is read (bool: a switch; in a list: one value or more), its default, its meaning.
-# Where the default is None, the meaning tells it.
+# How a value is read (bool: a switch, in SETTINGS also with --no-; in a list: one value or more),
+# its default, its meaning. Where the default is None, the meaning tells it.
 PROGRAM_OPTIONS: dict[str, Option] = {
     "seed": (whole_number(0), 0, "start of all random numbers"),
     "weight_path": (path, "weights/weight.pth", "weight file"),
@@ -144,11 +144,12 @@ def parse(description: str, *shared: str, **more: Option) -> Namespace:
 def add(parser: Parser, name: str, option: Option) -> None:
     """Have a parser know an option."""
     read, default, meaning = option
-    if read is bool:
-        parser.add_argument(f"--{name}", action="store_true", help=f"{meaning} (default: off)")
-        return
     if default is not None:
-        meaning = f"{meaning} (default: {default})"
+        meaning = f"{meaning} (default: {value_text(default)})"
+    if read is bool:
+        action = BooleanOptionalAction if name in SETTINGS else "store_true"
+        parser.add_argument(f"--{name}", action=action, default=default, help=meaning)
+        return
     count = None
     if isinstance(read, list):
         read, count = read[0], "+"
@@ -179,3 +180,47 @@ def what_was_meant(word: str, options: Collection[str]) -> str:
         if fits and name in options:
             return f"; did you mean --{name} {word}?"
     return ""
+
+
+# --- values of settings ----------------------------------------------------------------------
+
+
+def is_value(name: str, value: object) -> bool:
+    """Whether train.py reads a value of a setting from its command line as it is."""
+    read = SETTINGS[name][0]
+    if read is bool:
+        return isinstance(value, bool)
+    if isinstance(read, list):
+        return isinstance(value, list) and value != [] and all(reads(read[0], v) for v in value)
+    return reads(read, value)
+
+
+def reads(read: Callable, value: object) -> bool:
+    """Whether a reader gets a value back from its text."""
+    try:
+        return read(str(value)) == value
+    except (ArgumentTypeError, ValueError):
+        return False
+
+
+def words_of(name: str, value: object) -> list[str]:
+    """The words of a command line that give a setting its value."""
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    if isinstance(value, list):
+        return [f"--{name}", *map(str, value)]
+    return [f"--{name}", str(value)]
+
+
+def value_text(value: object) -> str:
+    """A value for a reader, without spaces: 0.01, on, 8-24-48."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return "-".join(map(str, value))
+    return str(value)
+
+
+def as_key(value: object) -> object:
+    """A value that can stand in a key and in a table: a list or a switch as its text."""
+    return value_text(value) if isinstance(value, (bool, list)) else value

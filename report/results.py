@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from console.options import SETTINGS
+from console.options import SETTINGS, as_key, value_text
 from records.files import read_json, write_csv, write_text
 from records.runs import DONE, read_history, test_status, training_status
 from report.comparison import wilson
@@ -96,8 +96,8 @@ def read_results(runs: list[Run], identity_of: Callable, images: str) -> list[Re
 def setting_of(result: Result) -> tuple:
     """Study, what it changes, label and key of the setting that a run belongs to."""
     run = result.run
-    label = "base" if run.study == BASE_STUDY else ", ".join(map(str, run.changed.values()))
-    key = tuple(setting for setting in run.settings.items() if setting[0] != "seed")
+    label = "base" if run.study == BASE_STUDY else ", ".join(map(value_text, run.changed.values()))
+    key = tuple((name, as_key(run.settings[name])) for name in run.settings if name != "seed")
     return run.study, ", ".join(run.changed), label, key
 
 
@@ -139,7 +139,8 @@ def write_results_csv(path: Path, results: list[Result]) -> None:
     first: dict[tuple, Run] = {}
     rows = []
     for result in results:
-        trained = first.setdefault(tuple(result.run.settings.items()), result.run)
+        key = tuple(map(as_key, result.run.settings.values()))
+        trained = first.setdefault(key, result.run)
         copy_of = "" if trained is result.run else trained.name
         rows.append(csv_row(result, copy_of))
     write_csv(path, list(rows[0]) if rows else [], [list(row.values()) for row in rows])
@@ -157,7 +158,7 @@ def csv_row(result: Result, copy_of: str) -> dict:
     }  # fmt: skip
     return {
         "study": run.study, "setting": folder_of(run.changed),
-        **{name: run.settings[name] for name in ("seed", *SETTINGS)},
+        **{name: as_key(run.settings[name]) for name in ("seed", *SETTINGS)},
         "copy_of": copy_of, "diverged": train["diverged"], "kept_epoch": train["kept_epoch"],
         **{name: f"{share:.6f}" for name, share in shares.items()},
         "train_seconds": train["seconds"], "test_seconds": test["seconds"],

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from console.cores import usable_cores
 from console.errors import STDIN_IS_PARENT, InputError
+from console.options import words_of
 from console.progress import Progress, duration
 from images.sources import BUILT_IN
 from records.runs import DONE, MISSING, Status, in_words
@@ -176,7 +177,7 @@ def command(training: Training, program: str, options: Namespace, device: str) -
         line.append("--no_pictures")  # my_script.py draws them
     if program == "train":
         for name, value in {**training.settings, "image_size": options.image_size}.items():
-            line += [f"--{name}", value]
+            line += words_of(name, value)
         line += ["--fresh"] * options.fresh
         if training.shorter and (training.shorter.runs or not options.fresh):
             line += ["--start_from", training.shorter.main_run.checkpoint]

@@ -6,11 +6,15 @@ Settings that several studies share become one training; trainings that differ o
 epochs form a chain, in which each goes on from the checkpoint of the one before.
 """
 
+import ast
 import contextlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from console.errors import InputError
+from console.options import as_key
 from records import runs as records
 from records.files import file_digest, read_json, replacing
 from records.runs import DONE, MISSING, Stage, Status, in_words
@@ -75,11 +79,12 @@ class Training:
 
 
 def make_plan(
-    asked_for: list[Run], others: list[Run], former: Sequence[Run] = ()
+    asked_for: list[Run], others: list[Run], former: Sequence[Run] = (), goes_on: bool = True
 ) -> list[list[Training]]:
     """Chains of trainings: same settings but for the epochs, the shortest first.
 
-    Of `others` that are not asked for, and of `former` runs, the files can be reused.
+    Each `goes_on` from the one before; if none does, every training is a chain of its own. Of
+    `others` that are not asked for, and of `former` runs, the files can be reused.
     """
     trainings: dict[tuple, Training] = {}
     asked = {run.result for run in asked_for}
@@ -92,15 +97,33 @@ def make_plan(
         training_for(run, trainings).former.append(run)
     chains: dict[tuple, list[Training]] = {}
     for training in sorted(trainings.values(), key=lambda each: each.settings["epochs"]):
-        chain = chains.setdefault(tuple({**training.settings, "epochs": 0}.values()), [])
+        alike = {**training.settings, "epochs": 0} if goes_on else training.settings
+        chain = chains.setdefault(key_of(alike), [])
         training.shorter = chain[-1] if chain else None
         chain.append(training)
     return list(chains.values())
 
 
+def key_of(settings: dict) -> tuple:
+    """Settings as a key: equal ones ask for the same training."""
+    return tuple(map(as_key, settings.values()))
+
+
+def are_longer_going_on(program: Path) -> bool:
+    """Whether longer trainings go on from shorter ones: the constant GOES_ON of train.py.
+
+    InputError if it is not there as True or False.
+    """
+    for line in ast.parse(program.read_bytes()).body:
+        text = ast.unparse(line)
+        if text in ("GOES_ON = True", "GOES_ON = False"):
+            return text == "GOES_ON = True"
+    raise InputError(f"{program.name} needs a line GOES_ON = True, or False")
+
+
 def training_for(run: Run, trainings: dict[tuple, Training]) -> Training:
     """The training that a run asks for, a new one if no run has asked for it."""
-    key = tuple(run.settings.values())
+    key = key_of(run.settings)
     if key not in trainings:
         trainings[key] = Training(run.settings)
     return trainings[key]

@@ -6,6 +6,7 @@ A study of one setting is "Change_epochs": [20, 40]. A study of several is a gri
 one with every value of the other: "Loss_by_rate": {"loss_function": [...], "learning_rate": [...]}.
 """
 
+import ast
 import itertools
 import re
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from console.errors import InputError
 from console.nearest import did_you_mean
-from console.options import SETTINGS
+from console.options import SETTINGS, Reader, is_value, value_text
 from records.runs import checkpoint_path
 
 FORMER = "former"  # in result/: what former calls left
@@ -103,21 +104,50 @@ def is_filled_list(values: object) -> bool:
 
 def check_values(study: str, name: str, values: list) -> None:
     """Refuse values of a setting that cannot be used or stand there twice."""
+    folders: dict[str, object] = {}
     for index, value in enumerate(values):
         check_value(study, name, value)
         if value in values[:index]:
             raise InputError(f"{study} in my_script.py lists {value!r} twice; remove one")
+        folder = folder_name(value)
+        if folder in folders:
+            both = f"{folders[folder]!r} and {value!r}"
+            raise InputError(f"{both} of {study} in my_script.py are one folder; change one")
+        folders[folder] = value
 
 
 def check_value(study: str, name: str, value: object) -> None:
-    """Refuse a value that train.py would not read from its command line as it is."""
-    reader = SETTINGS[name][0]
-    if reader.read(str(value)) != value:
-        meant = reader.hint(str(value))
-        if value == 0 and reader.kind is float:
+    """Refuse a value that train.py would not read, or that cannot name a folder."""
+    place = f"{value!r} of {study} in my_script.py"
+    if not is_value(name, value):
+        reader = SETTINGS[name][0]
+        meant = reader.hint(str(value)) if isinstance(reader, Reader) else ""
+        if value == 0 and isinstance(reader, Reader) and reader.kind is float:
             meant = "; should it be 0,1? write 0.1, with a decimal point"
-        place = f"{value!r} of {study} in my_script.py"
         raise InputError(f"{place} cannot be {name}{meant}; see --help")
+    if not re.fullmatch(r"[\w+-]+", folder_name(value)):
+        remedy = "name it with letters, digits, dots, _, + and -: it names a folder"
+        raise InputError(f"{place} will not do; {remedy}")
+
+
+def check_seeds(first: object, count: object) -> None:
+    """Refuse FIRST_SEED and BASE_SEEDS that are no numbers of seeds."""
+    for name, value, least in (("FIRST_SEED", first, 0), ("BASE_SEEDS", count, 1)):
+        if type(value) is not int or value < least:
+            raise InputError(
+                f"{name} in my_script.py is {value!r}; give a whole number from {least}"
+            )
+
+
+def check_written_once(script: Path) -> None:
+    """Refuse a table that names something twice, of which Python keeps the last in silence."""
+    for table in ast.walk(ast.parse(script.read_bytes())):
+        if not isinstance(table, ast.Dict):
+            continue
+        keys = [key.value for key in table.keys if isinstance(key, ast.Constant)]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                raise InputError(f"{script.name} names {key!r} twice in one table; remove one")
 
 
 # --- the runs --------------------------------------------------------------------------------
@@ -148,7 +178,12 @@ def combinations(changes: dict[str, list]) -> list[dict]:
 
 def folder_of(changed: dict) -> str:
     """A setting's folder below that of its study: one level for each setting that it changes."""
-    return "/".join(str(value).replace(".", "_") for value in changed.values())
+    return "/".join(map(folder_name, changed.values()))
+
+
+def folder_name(value: object) -> str:
+    """A value as the name of a folder: 0.01 is 0_01."""
+    return value_text(value).replace(".", "_")
 
 
 def run_of(out: Path, study: str, folder: str, changed: dict, settings: dict) -> Run:

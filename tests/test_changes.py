@@ -117,3 +117,32 @@ def test_what_cannot_work_is_one_line_and_leaves_nothing(photos, tmp_path, messa
         assert message in ended.err and f"{file}.py" in ended.err
     for path in (tmp_path / "out", project / "result", project / "weights"):
         assert not path.exists(), "nothing half-written"
+
+
+THREE = f"""{SETTINGS}
+    "widths": ([whole_number(1)], [8, 24, 48], "channels of the three blocks"),
+    "augment": (bool, False, "flip half of the images"),
+    "weight_decay": (float, 0.0, "of SGD"),"""
+DECAYED = "SGD(model.parameters(), options.learning_rate, 0.9, options.weight_decay)"
+
+
+def test_a_list_a_switch_and_a_weight_decay_are_studied_and_predicted_with(photos, tmp_path):
+    edits = {"console/options": [(SETTINGS, THREE)], "train": [(SGD, DECAYED)]}
+    line = "        trained = train_one_epoch("
+    edits["train"].append((line, "        state.flips = options.augment\n" + line))
+    studies = '{"Change_widths": [[4, 6, 8], [8, 24, 48]], "Change_augment": [False, True], '
+    studies += '"Change_weight_decay": [0.0, 0.5]}'
+    base = 'BASE = {"widths": [8, 24, 48], "augment": False, "weight_decay": 0.0, '
+    edits["my_script"] = [*small(studies), ("BASE = {", base)]
+    project = copy_project(tmp_path / "project", **edits)
+    rows, page = results(project, photos)
+    names = [f"{row['study']}/{row['setting']}" for row in rows[1:]]
+    assert names[:2] == ["Change_widths/4-6-8", "Change_widths/8-24-48"]
+    assert names[2:4] == ["Change_augment/off", "Change_augment/on"]
+    assert [row["widths"] for row in rows[:3]] == ["8-24-48", "4-6-8", "8-24-48"]
+    digests = [file_digest(project / row["weight"]) for row in rows]
+    assert digests[0] == digests[2] == digests[3] == digests[5] and len(set(digests)) == 3
+    assert "4-6-8" in page
+    weight = project / rows[1]["weight"]
+    ended = run_fork(project / "test.py", "--weight_path", weight, "--predict", photos / "test")
+    assert ended.status == 0 and ended.out.count("\n") == 10

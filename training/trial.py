@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from console.errors import InputError
-from console.options import SETTINGS
+from console.options import SETTINGS, words_of
 from dataset import Data
 from training.batches import Images
 from training.files import State, from_bytes, model_of, to_bytes
@@ -143,7 +143,7 @@ def settings_text(options: Namespace) -> str:
     """The settings that a failure may depend on, as options."""
     names = [name for name in SETTINGS if name not in ("epochs", "learning_rate")]
     values = vars(options)
-    return ", ".join(f"--{name} {values[name]}" for name in ("image_size", *names))
+    return ", ".join(" ".join(words_of(name, values[name])) for name in ("image_size", *names))
 
 
 # --- one step --------------------------------------------------------------------------------
