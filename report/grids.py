@@ -17,6 +17,7 @@ from report.findings import (
     test_accuracy,
     valid_mean,
     values_of,
+    with_row,
     with_verdict,
     words_of,
 )
@@ -142,7 +143,7 @@ def compared(cells: list[Setting], reference: Setting | None, answer: Answer) ->
     """Every cell, and the base, against one of them; empty where the noise is not known."""
     samples = values_of(cells, test_accuracy)
     if answer.base:
-        samples.setdefault(answer.base.key, [test_accuracy(run) for run in answer.base.results])
+        samples[answer.base.key] = [test_accuracy(run) for run in answer.base.results]
     return rows_of(samples, reference, answer.close)
 
 
@@ -164,7 +165,7 @@ def find_turn(cells: list[Setting], answer: Answer) -> Turn | None:
     for column in columns_of(cells):
         for position, other in enumerate(column):
             rows = compared(cells, other, answer)
-            for one in column[:position]:
+            for one in with_row(column[:position], rows):
                 pair = first_of(one), first_of(other)
                 seen = signs.setdefault(pair, {})
                 seen[rows[one.key].verdict] = others_of(one)

@@ -202,7 +202,8 @@ def test_a_page_of_many_settings_shows_those_furthest_from_the_base(monkeypatch)
 
 
 def test_a_grid_has_its_heat_map_and_its_sentences(tmp_path):
-    grid = {"loss_function": ["L1Loss", "MSELoss"], "learning_rate": [0.01, 0.1]}
+    losses = ["CrossEntropyLoss", "L1Loss"]  # of which a cell is the base, with one seed of three
+    grid = {"loss_function": losses, "learning_rate": [0.01, 0.1]}
     html = Report(tmp_path, {"Loss_by_rate": grid}).write()
     assert 'id="Loss_by_rate-map"' in html
     assert "loss function L1Loss, learning rate 0.01" in text_of(html)
