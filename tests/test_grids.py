@@ -11,7 +11,7 @@ from report.grids import grid_findings
 from report.results import Setting, settings_of
 from report.words import say
 from studies.plan import make_plan
-from studies.settings import all_runs, check_studies
+from studies.settings import all_runs, check_seeds, check_studies, check_written_once
 
 BASE = {
     "epochs": 20,
@@ -164,3 +164,28 @@ def test_the_sentences_of_a_grid_name_values_rates_and_differences():
     assert (
         "That the order of the loss functions changes with the learning rate is not shown." in text
     )
+
+
+def test_where_none_goes_on_every_length_is_a_chain_of_its_own():
+    runs = runs_of({"Change_epochs": [20, 40, 80]})
+    assert sorted(map(len, make_plan(runs, []))) == [1, 3]
+    assert sorted(map(len, make_plan(runs, [], goes_on=False))) == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("seeds", [(0.5, 6), (-1, 6), (0, 0), (0, True)])
+def test_seeds_that_are_no_numbers_of_seeds_are_refused(seeds):
+    with pytest.raises(InputError, match=r"_SEEDS? in my_script.py is"):
+        check_seeds(*seeds)
+
+
+def test_a_study_that_is_named_twice_is_refused(tmp_path):
+    script = tmp_path / "my_script.py"
+    script.write_text('STUDIES = {"Change_epochs": [20], "Change_epochs": [40]}\n')
+    with pytest.raises(InputError, match="names 'Change_epochs' twice"):
+        check_written_once(script)
+
+
+def test_a_value_that_names_no_folder_is_refused():
+    base = {**BASE, "loss_function": "Focal/2"}
+    with pytest.raises(InputError, match="it names a folder"):
+        check_studies(GRID, base)
