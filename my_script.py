@@ -19,17 +19,23 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from console.options import filled, one_of, parse, path, whole_number
+from console.options import filled, one_of, parse, path, precision, whole_number
 from console.progress import Progress, duration
 from images.sources import fill_data_defaults
 from records.files import remove_abandoned
 from records.lock import locked
 from records.runs import identity
 from records.sources import PROJECT, changed_since_read, hand_over_code, sources
+from report.comparison import SMALL
 from report.live import LiveReport
 from studies import former, lines, plan, settings
 from studies.children import Children, command, default_jobs, plain_device, try_out
+
+if TYPE_CHECKING:
+    from dataset import Data
+    from report.findings import Answer
 
 BASE = {
     "epochs": 20,
@@ -62,6 +68,17 @@ def main() -> int:
     import dataset  # here: numpy and Pillow take time, and --help needs none
 
     data = dataset.load_data(*options.images)
+    if options.until:
+        return go_on(options, data, handed_code)
+    return sweep(options, data, handed_code, runs)
+
+
+def sweep(
+    options: Namespace, data: "Data", handed_code: dict[str, str], runs: list[settings.Run]
+) -> int:
+    """Do what is left of these runs, or what else was asked for, and report on them."""
+    import dataset
+
     studies = (settings.BASE_STUDY, *(options.studies or STUDIES))
     asked_for = [run for run in runs if run.study in studies]
     others = runs + runs_elsewhere(options)
@@ -69,8 +86,7 @@ def main() -> int:
     goes_on = plan.are_longer_going_on(PROJECT / "train.py")
     chains = plan.make_plan(asked_for, others, left, goes_on)
     device = choose_device(options, asked_for)
-    computed_on = {"device": device.split(":")[0], "threads": 1}
-    identity_of = partial(identity, images=data.digest, code=sources("train.py"), **computed_on)
+    identity_of = identity_on(device, data)
     if options.line:
         chains = [lines.find(options.line, chains, identity_of)]
     trainings = [training for chain in chains for training in chain]
@@ -85,7 +101,7 @@ def main() -> int:
     )
     if options.line:
         return run_line(options, children)
-    report = partial(report_on, options.out, runs, data, identity_of)
+    report = partial(report_on, options.out, runs, data, identity_of, close=close_of(options))
     if options.collect:
         former.set_aside([each for each in trainings if each.is_finished], options.out)
         return collect(trainings, report)
@@ -121,6 +137,7 @@ def parse_options() -> Namespace:
         studies=([one_of(STUDIES)], None, f"studies to do (default: {' '.join(STUDIES)})"),
         out=(path, PROJECT, "where result/ and weights/ go; one folder per data set"),
         seeds=(whole_number(1), 1, seeds),
+        until=(precision, None, "seeds until settings are known to so many points (default: off)"),
         jobs=(whole_number(1), None, "trainings at once (default: one per core; 1 on a GPU)"),
         dry_run=(bool, False, "print the plan, and on standard output lines for a scheduler"),
         line=(filled, None, "the work to do of what --dry_run printed (default: all of it)"),
@@ -129,6 +146,8 @@ def parse_options() -> Namespace:
     )
     if options.dry_run + options.collect + bool(options.line) > 1:
         raise InputError("--dry_run, --line and --collect exclude one another; name one of them")
+    if options.until and (options.seeds > 1 or options.fresh or options.against):
+        raise InputError("--until decides on the seeds: leave out --seeds, --fresh and --against")
     options.out = options.out.resolve()
     return fill_data_defaults(options)
 
@@ -152,7 +171,8 @@ def runs_elsewhere(options: Namespace) -> list[settings.Run]:
 
     One seed has folders without its number, several have them with it.
     """
-    runs = all_runs(options.out, 2 if options.seeds == 1 else 1)
+    are_numbered = options.seeds > 1 or options.until
+    runs = all_runs(options.out, 1 if are_numbered else 2)
     return [run for run in runs if run.settings["seed"] == FIRST_SEED]
 
 
@@ -176,11 +196,78 @@ def hold_against(options: Namespace, runs: list[settings.Run]) -> int:
     return 0
 
 
-def report_on(*arguments: object) -> list[str]:
+def identity_on(device: str, data: "Data") -> Callable[[dict], dict]:
+    """What gives the identity of a training from its settings."""
+    computed_on = {"device": device.split(":")[0], "threads": 1}
+    return partial(identity, images=data.digest, code=sources("train.py"), **computed_on)
+
+
+def close_of(options: Namespace) -> float:
+    """The difference, a share, up to which settings are alike."""
+    return options.until / 100 if options.until else SMALL
+
+
+def go_on(options: Namespace, data: "Data", handed_code: dict[str, str]) -> int:
+    """--until: rounds of one more seed for every setting that is open, up to rounds.MOST."""
+    from report import page, rounds  # here: matplotlib takes a second to import
+    from report.findings import make_answer
+    from report.results import read_results, settings_of
+
+    check_precision(options.until, len(data.splits["test"]))
+    seeds = {tuple(BASE.items()): BASE_SEEDS}
+    every_run = runs_of_rounds(options, rounds.MOST)
+    is_reported = False
+    while seeds:
+        runs = rounds.runs_of(every_run, seeds, FIRST_SEED)
+        identity_of = identity_on(choose_device(options, runs), data)
+        results = read_results(runs, identity_of, data.digest)
+        if len(results) < len(runs):
+            status = sweep(options, data, handed_code, runs)
+            if status or options.dry_run or options.line or options.collect:
+                return status
+            is_reported = True
+            results = read_results(runs, identity_of, data.digest)
+        answer = make_answer(settings_of(results), page.chance_of(data), close_of(options))
+        seeds = rounds.next_seeds(answer, seeds)
+        if seeds:
+            print(describe_round(answer, seeds, options.until), flush=True)
+    return 0 if is_reported else sweep(options, data, handed_code, runs)
+
+
+def check_precision(points: float, images: int) -> None:
+    """Refuse a precision that so few test images cannot give."""
+    if 100 / images > points:
+        one = f"the {images} test images change by {100 / images:.3g} points with each one"
+        raise InputError(f"--until {points:g}: {one}; ask for as much, or take more test images")
+
+
+def runs_of_rounds(options: Namespace, most: int) -> list[settings.Run]:
+    """All runs that rounds may come to, of the studies that are asked for."""
+    base_seeds = range(FIRST_SEED, FIRST_SEED + BASE_SEEDS + most - 1)
+    runs = settings.all_runs(STUDIES, BASE, base_seeds, options.out, base_seeds[:most])
+    studies = (settings.BASE_STUDY, *(options.studies or STUDIES))
+    return [run for run in runs if run.study in studies]
+
+
+def describe_round(answer: "Answer", seeds: dict[tuple, int], points: float) -> str:
+    """Say what the next round is for, and if the precision is out of reach."""
+    from report.comparison import OPEN
+    from report.rounds import MOST, reach
+
+    still_open = sum(row.verdict == OPEN for row in answer.rows.values())
+    number = seeds[answer.base.key] - BASE_SEEDS + 1
+    line = f"round {number}: {still_open} settings are open; a seed more for each and the base"
+    best = 100 * reach(answer.pool, BASE_SEEDS, len(answer.rows))
+    if best > points:
+        line += f"; at this noise {MOST} seeds tell differences only to within {best:.1f} points"
+    return line
+
+
+def report_on(*arguments: object, close: float) -> list[str]:
     """Write the report; the answer's sentences."""
     from report.page import write_report  # here: matplotlib takes a second to import
 
-    return write_report(*arguments)
+    return write_report(*arguments, close=close)
 
 
 def collect(trainings: list[plan.Training], report: Callable) -> int:

@@ -9,6 +9,7 @@ trained again), and draws from them. Every share has its standard error. docs/co
 what was printed.
 """
 
+import argparse
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import NamedTuple
@@ -31,6 +32,7 @@ from replicas import is_base, read_replicas, train_replicas
 
 from report.comparison import POWER, found_from
 from report.comparison import Noise as Variance
+from report.rounds import MOST
 
 LOOKS = (1, 2, 3, 6)
 SETTINGS = 11  # beside the base, as in the studies
@@ -215,6 +217,67 @@ def sizes_told(known: np.ndarray, seeds: int, settings: int) -> np.ndarray:
     return np.array(sizes)[places]
 
 
+# --- rounds ----------------------------------------------------------------------------------
+
+
+class Rounds(NamedTuple):
+    """What --until did in many studies; `equal` trainings give every setting the same seeds."""
+
+    named_falsely: Count
+    alike_wrongly: Count
+    open: Count
+    trainings: float
+    equal: float
+
+
+def go_on(true: list[float], close: float, draws: int) -> Rounds:
+    """Rounds of one more seed for what is open, as report/rounds.py has them; all in sd."""
+    random = np.random.default_rng(0)
+    settings, differences = len(true), np.array(true)
+    accuracies = normal(random, (draws, 1 + settings, BASE_SEEDS + MOST))
+    accuracies[:, 1:] += differences[:, None]
+    seeds = equal_seeds(draws, settings, 1)
+    falsely, wrongly = np.zeros(draws, bool), np.zeros(draws, bool)
+    for _ in range(MOST):
+        judged = judge(accuracies, seeds, Rule())
+        alike = judged.is_alike(close)
+        other_sign = np.sign(judged.difference) != np.sign(differences)
+        falsely |= (judged.named & other_sign).any(1)
+        wrongly |= (alike & (np.abs(differences) > close)).any(1)
+        still_open = ~judged.named & ~alike
+        more = still_open & (seeds[:, 1:] < MOST)
+        seeds[:, 1:] += more
+        seeds[:, 0] += more.any(1)
+    equal = equal_trainings(accuracies, close, still_open.sum(1))
+    trainings = float(seeds.sum(1).mean())
+    return Rounds(count(falsely), count(wrongly), count(still_open), trainings, equal)
+
+
+def equal_trainings(accuracies: np.ndarray, close: float, still_open: np.ndarray) -> float:
+    """The trainings, in the mean, if all settings get the fewest seeds that leave no more open."""
+    draws, settings = accuracies.shape[0], accuracies.shape[1] - 1
+    needed_seeds = np.full(draws, MOST)
+    for number in range(MOST, 0, -1):
+        judged = judge(accuracies, equal_seeds(draws, settings, number), Rule())
+        left = (~judged.named & ~judged.is_alike(close)).sum(1)
+        needed_seeds[left <= still_open] = number
+    return float((needed_seeds * settings + np.maximum(needed_seeds, BASE_SEEDS)).mean())
+
+
+def print_rounds(draws: int) -> None:
+    """What --until says falsely, and the trainings it takes."""
+    heads("precision, sd; settings", "named falsely", "alike wrongly", "open", "trainings", "equal")
+    for close in (2.0, 2.7):
+        studies = {
+            "equal": [0.0] * SETTINGS,
+            "edge": [1.001 * close] * SETTINGS,
+            "mixed": [0.0, 0.0, 0.0, 0.0, 1.0, -1.0, -2.0, -3.5, -5.0, -10.0, -20.0],
+        }
+        for name, true in studies.items():
+            rounds = go_on(true, close, draws // 5)
+            row(f"{close}; {name}", *rounds[:3], *(f"{number:.0f}" for number in rounds[3:]))
+
+
 # --- real trainings --------------------------------------------------------------------------
 
 
@@ -269,13 +332,14 @@ def main() -> None:
     else:
         print_candidates(options.draws)
         print_calibration(options.draws)
+        print_rounds(options.draws)
     print_looks(noises, options.draws)
     print_noisier(noises, options.draws)
     if accuracies:
         print_real(accuracies, options.draws)
 
 
-def trained(options) -> dict[str, list[float]]:
+def trained(options: argparse.Namespace) -> dict[str, list[float]]:
     """The test accuracies of trained replicas, by setting."""
     out = options.out.resolve()
     train_replicas(options.data, options.image_size, out, options.base_seeds, options.seeds)

@@ -104,7 +104,7 @@ def print_numbers(runs: Runs) -> None:
         error = math.sqrt(noise.variance * (1 + 1 / len(accuracies)) + sampling)
         half = 100 * t_quantile(0.05, noise.degrees) * error
         difference = reported - 100 * mean
-        word = "confirmed" if abs(difference) <= half else "contradicted"
+        word = "compatible" if abs(difference) <= half else "not compatible"
         low, high = difference - half, difference + half
         shown = f"{100 * mean:.1f} %: {difference:+.1f} ({low:+.1f} to {high:+.1f})"
         print(f"| {name}: {reported} % | {shown.replace('-', '−')} | {word} |")

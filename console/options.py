@@ -65,6 +65,7 @@ def one_of(names: Collection[str]) -> Reader:
 
 
 positive_float = Reader(float, lambda value: 0 < value <= 3.4e38, "a finite number above 0", "X")
+precision = Reader(float, lambda value: 0 < value < 100, "points of accuracy, 0 to 100", "POINTS")
 filled = Reader(str, bool, "a name: it is empty", "NAME")  # it comes from a variable not set
 path = Reader(lambda text: text and Path(text), bool, "a path: it is empty", "PATH")
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 BETTER, WORSE, ALIKE, OPEN = "better", "worse", "alike", "open"
 # How often an answer without any difference names one, at one look: with one seed of a setting,
 # and with each seed that is added. All looks together stay below 5 %.
-FIRST_LOOK, LATER_LOOK = 0.016, 0.01
+FIRST_LOOK, LATER_LOOK = 0.016, 0.009
 SMALL = 0.02  # settings that are known to be this close to the base are alike
 FAR = 3.0  # times the median scatter, or a third of it: such a setting is left out of the pool
 NOISIER = 0.05  # p of an F test below which a setting is judged by its own variance

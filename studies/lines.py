@@ -67,6 +67,8 @@ def line_of(
         words += ["--studies", *options.studies]
     if options.seeds > 1:
         words += ["--seeds", options.seeds]
+    if options.until:
+        words += ["--until", f"{options.until:g}"]
     if options.skip_bad_images:
         words.append("--skip_bad_images")
     if options.fresh:

@@ -1,0 +1,79 @@
+"""--until: one more seed only where it is needed, and refusals."""
+
+import pytest
+from conftest import copy_project, make_photos, refused, small
+from forks import run_sweep
+from made_up import SIX, make
+
+from report.comparison import OPEN
+from report.rounds import MOST, next_seeds, reach
+
+
+def seeds_of(answer, count=1) -> dict:
+    """Seeds as a round has them."""
+    return dict.fromkeys(answer.rows, count) | {answer.base.key: 6}
+
+
+def test_only_what_is_open_gets_one_more_seed_and_the_base_with_it():
+    answer = make({0.1: {"shift": -0.3}})[1]
+    seeds = next_seeds(answer, seeds_of(answer))
+    assert seeds[answer.base.key] == 7
+    for key, row in answer.rows.items():
+        assert seeds[key] == (2 if row.verdict == OPEN else 1)
+
+
+def test_where_everything_is_known_the_rounds_end():
+    answer = make({0.1: {"shift": -0.3}}, seeds=6)[1]
+    assert next_seeds(answer, seeds_of(answer, 6)) == {}
+
+
+def test_more_than_the_stated_most_is_not_trained():
+    wide = [0.6, 0.9] * 5
+    answer = make(base=wide, seeds=MOST)[1]
+    assert {row.verdict for row in answer.rows.values()} == {OPEN}
+    assert next_seeds(answer, seeds_of(answer, MOST)) == {}
+
+
+def test_where_the_noise_is_not_known_the_rounds_end():
+    answer = make(base=[0.5] * 6)[1]
+    assert next_seeds(answer, {answer.base.key: 6}) == {}
+
+
+def test_the_precision_that_the_most_seeds_reach_grows_with_the_noise():
+    small = reach(make()[1].pool, 6, 5)
+    large = reach(make(base=[4 * share for share in SIX])[1].pool, 6, 5)
+    assert large == pytest.approx(4 * small)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--until", "0"], "0 to 100"),
+        (["--until", "-1"], "0 to 100"),
+        (["--until", "200"], "0 to 100"),
+        (["--until", "nan"], "0 to 100"),
+        (["--until", "2", "--seeds", "3"], "leave out --seeds"),
+        (["--until", "2", "--fresh"], "leave out"),
+        (["--until", "2"], "points with each one"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused_in_one_line(arguments, why, call, tmp_path):
+    photos = make_photos(tmp_path / "photos")
+    out = tmp_path / "out"
+    options = ["--data", photos, "--image_size", 16, "--out", out]
+    assert why in refused(call("my_script", *options, *arguments))
+    assert not out.exists()
+
+
+def test_seeds_have_folders_of_their_own_and_the_same_call_finds_all_of_it_done(tmp_path):
+    photos = make_photos(tmp_path / "photos")
+    edits = [*small('{"Change_learning_rate": [0.01, 0.02]}', 2), ("SEEDS = 1", "SEEDS = 3")]
+    project = copy_project(tmp_path / "project", my_script=edits)
+    options = ["--data", photos, "--image_size", 16, "--until", "10", "--jobs", "2"]
+    first = run_sweep(project, *options)
+    assert first.status == 0, first.err
+    again = run_sweep(project, *options)
+    assert again.status == 0
+    seeds = sorted((project / "result/Change_learning_rate/0_02").glob("seed_*"))
+    assert seeds[0].name == "seed_0"
+    assert "to train" not in again.out
