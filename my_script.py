@@ -142,7 +142,7 @@ def parse_options() -> Namespace:
         dry_run=(bool, False, "print the plan, and on standard output lines for a scheduler"),
         line=(filled, None, "the work to do of what --dry_run printed (default: all of it)"),
         collect=(bool, False, "only report on what is there; status 1 if runs are missing"),
-        against=(path, None, "compare with this other --out, setting by setting; train nothing"),
+        against=(path, None, "compare with this other --out, train nothing (default: none)"),
     )
     if options.dry_run + options.collect + bool(options.line) > 1:
         raise InputError("--dry_run, --line and --collect exclude one another; name one of them")
