@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from console.options import filled, one_of, parse, path, precision, whole_number
 from console.progress import Progress, duration
@@ -73,12 +73,48 @@ def main() -> int:
     return sweep(options, data, handed_code, runs)
 
 
+class Work(NamedTuple):
+    """What this call is about: runs that are asked for, and the trainings they come to.
+
+    `others` are runs whose files may be reused; `identity_of` gives the identity of a training
+    from its settings.
+    """
+
+    runs: list[settings.Run]
+    asked_for: list[settings.Run]
+    others: list[settings.Run]
+    chains: list[list[plan.Training]]
+    device: str
+    identity_of: Callable[[dict], dict]
+
+    @property
+    def trainings(self) -> list[plan.Training]:
+        return [training for chain in self.chains for training in chain]
+
+
 def sweep(
     options: Namespace, data: "Data", handed_code: dict[str, str], runs: list[settings.Run]
 ) -> int:
     """Do what is left of these runs, or what else was asked for, and report on them."""
-    import dataset
+    work = find_work(options, data, runs)
+    children = prepare_children(options, data, handed_code, work)
+    report = partial(report_on, options.out, runs, data, work.identity_of, close=close_of(options))
+    if options.line:
+        return run_line(options, children)
+    if options.collect:
+        return collect(options, work, report)
+    if plan.epochs_of(work.trainings) and (work.device == "cpu" or options.dry_run):
+        try_out("cpu", options.image_size, work.asked_for)
+    show_plan(options, data, work, children)
+    if options.dry_run:
+        for chain in filter(lines.is_left, children.chains):
+            print(lines.line_of(chain, work.identity_of, options, work.device))
+        return 0
+    return do_work(options, data, work, children, report)
 
+
+def find_work(options: Namespace, data: "Data", runs: list[settings.Run]) -> Work:
+    """Look up what is finished of these runs; with --line, of its chain alone."""
     studies = (settings.BASE_STUDY, *(options.studies or STUDIES))
     asked_for = [run for run in runs if run.study in studies]
     others = runs + runs_elsewhere(options)
@@ -89,39 +125,52 @@ def sweep(
     identity_of = identity_on(device, data)
     if options.line:
         chains = [lines.find(options.line, chains, identity_of)]
-    trainings = [training for chain in chains for training in chain]
-    for training in trainings:
+    work = Work(runs, asked_for, others, chains, device, identity_of)
+    for training in work.trainings:
         plan.look_up(training, identity_of(training.settings), data.digest, options.fresh)
-    handed_images = dataset.hand_over(data, options.image_size, options.skip_bad_images)
-    children = Children(
-        chains=sorted(chains, key=plan.epochs_of, reverse=True),  # so that they end together
-        command_for=partial(command, options=options, device=device),
-        jobs=options.jobs or default_jobs(device),
+    return work
+
+
+def prepare_children(
+    options: Namespace, data: "Data", handed_code: dict[str, str], work: Work
+) -> Children:
+    """The programs to be started, those with most epochs first, so that they end together."""
+    from dataset import hand_over
+
+    handed_images = hand_over(data, options.image_size, options.skip_bad_images)
+    return Children(
+        chains=sorted(work.chains, key=plan.epochs_of, reverse=True),
+        command_for=partial(command, options=options, device=work.device),
+        jobs=options.jobs or default_jobs(work.device),
         environment=handed_code | handed_images,
     )
-    if options.line:
-        return run_line(options, children)
-    report = partial(report_on, options.out, runs, data, identity_of, close=close_of(options))
-    if options.collect:
-        former.set_aside([each for each in trainings if each.is_finished], options.out)
-        return collect(trainings, report)
-    planned_work = any(map(lines.is_left, chains))
-    if plan.epochs_of(trainings) and (device == "cpu" or options.dry_run):
-        try_out("cpu", options.image_size, asked_for)
+
+
+def show_plan(options: Namespace, data: "Data", work: Work, children: Children) -> None:
+    """Say what images there are and what is to be done; a dry run keeps standard output clean."""
+    from dataset import describe
+
     screen = sys.stderr if options.dry_run else sys.stdout
-    print(dataset.describe(data), f"results: {options.out / 'result'}", sep="\n", file=screen)
-    planned = [plan.describe_plan(trainings, asked_for, children.jobs) + children.time_left()]
-    planned += former.describe_stale(trainings, options.out)
-    print(*planned, sep="\n", file=screen, flush=True)
-    if options.dry_run:
-        for chain in filter(lines.is_left, children.chains):
-            print(lines.line_of(chain, identity_of, options, device))
-        return 0
+    planned = plan.describe_plan(work.trainings, work.asked_for, children.jobs)
+    print(describe(data), f"results: {options.out / 'result'}", sep="\n", file=screen)
+    print(planned + children.time_left(), file=screen)
+    for line in former.describe_stale(work.trainings, options.out):
+        print(line, file=screen)
+    screen.flush()
+
+
+def do_work(
+    options: Namespace, data: "Data", work: Work, children: Children, report: Callable
+) -> int:
+    """Run what is left, alone in the results folder; say if the images changed meanwhile."""
+    from dataset import has_changed
+
+    is_anything_left = any(map(lines.is_left, work.chains))
     with locked(options.out / "result" / LOCK):
-        remove_abandoned(settings.folders_of(options.out, others))
-        former.set_aside(trainings, options.out)
-        status = run_all(children, trainings, report)
-    if planned_work and dataset.has_changed(data, *options.images):
+        remove_abandoned(settings.folders_of(options.out, work.others))
+        former.set_aside(work.trainings, options.out)
+        status = run_all(children, work.trainings, report)
+    if is_anything_left and has_changed(data, *options.images):
         kept = "the results are of those that were there when it started"
         print(f"the images changed while this ran: {kept}; run it again for the new ones")
         return 1
@@ -270,10 +319,11 @@ def report_on(*arguments: object, close: float) -> list[str]:
     return write_report(*arguments, close=close)
 
 
-def collect(trainings: list[plan.Training], report: Callable) -> int:
+def collect(options: Namespace, work: Work, report: Callable) -> int:
     """Copy what is finished to every run that shares it, report, and name what is missing."""
+    former.set_aside([each for each in work.trainings if each.is_finished], options.out)
     missing = []
-    for training in trainings:
+    for training in work.trainings:
         plan.deliver(training)
         if training.runs and not training.is_finished:
             missing.append(f"MISSING {training.names}: {plan.describe_training(training)}")

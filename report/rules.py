@@ -55,7 +55,7 @@ class Chance(NamedTuple):
 def guess_bound(share: float, images: int, looks: int) -> float:
     """The accuracy that the best of so many looks at guessing exceeds in 2.5 %: normal law."""
     deviations = NormalDist().inv_cdf(1 - 0.025 / looks)
-    return share + deviations * math.sqrt(share * (1 - share) / images)
+    return min(1.0, share + deviations * math.sqrt(share * (1 - share) / images))
 
 
 # --- curves ----------------------------------------------------------------------------------

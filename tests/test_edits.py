@@ -141,7 +141,7 @@ def test_a_new_base_keeps_the_old_ones_results_and_finds_them_again(project, pho
 def test_a_longer_base_goes_on_from_what_the_shorter_one_left(project, photos, tmp_path):
     replace(project / "my_script.py", '"epochs": 1', '"epochs": 2')
     ended = sweep(project, photos)
-    assert ended.out.count("to train 1 epochs, goes on after epoch 1: epochs was 1, is 2") == 3
+    assert ended.out.count(" 1 epoch to do\n") == 3 and "(epochs was 1, is 2)" in ended.out
     log = (project / "result/Change_batch_size/4/log.txt").read_text()
     assert "going on after epoch 1\n" in log, log
     arguments = train_arguments(photos, tmp_path, epochs=2, learning_rate=0.01)

@@ -377,3 +377,7 @@ def test_labels_of_seeds_are_counts(count, seeds, text):
 
 def test_thresholds_are_those_of_the_rules():
     assert only("overfits_rule", {}, EPOCHS) == {"rise": rules.OVERFIT_RISE, "gap": 0.05}
+
+
+def test_what_guessing_may_reach_is_at_most_every_image():
+    assert rules.Chance(0.5, 4, 0.5, 4).valid_bound(20) == 1.0
