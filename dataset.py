@@ -8,6 +8,7 @@ data.images[data.splits["train"]]          # uint8 (n, 64, 64, 3)
 import json
 import os
 import shutil
+import sys
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,13 +25,17 @@ from images.layout import PARTS
 from images.sources import BUILT_IN, open_source
 from images.values import Deep, Scales, scale_notes, scales_of, to_bytes
 from images.walk import ENDINGS, PassedOver
-from records.files import digest_of, file_digest, read_json, write_json
+from records.files import Damaged, digest_of, file_digest, read_record, write_record
 from records.sources import PROJECT
 
 HANDED = "CNN_DECODED_IMAGES"  # set for children, which then need not look at every file
 HELD_OUT = 0.2  # share of a class that becomes valid, and test where there is none
 NAMED_EMPTY = 5  # images of a single colour that a message names
 SPLIT_SEED = 0  # one split for every run, so that runs are compared on the same images
+INDEX_FORM = {
+    "source": str, "classes": list, "names": list, "warnings": list, "targets": list,
+    "splits": dict, "mean": list, "std": list, "digest": str, "pixels": str,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,9 @@ def load_data(name: str, image_size: int, skip_bad_images: bool = False) -> Data
         data = open_cache(folder, image_size)
         if data is None:
             data = build_cache(folder, source, image_size, skip_bad_images)
+    except Damaged as error:  # just after it was written
+        remedy = "check the disk, or name another folder: XDG_CACHE_HOME"
+        raise InputError(f"{folder} (decoded images): {error}; {remedy}") from None
     except OSError as error:
         error.filename = f"{folder.parent} (the cache of decoded images)"
         raise
@@ -117,19 +125,33 @@ def build_cache(folder: Path, source: Source, image_size: int, skip_bad_images: 
         images = open_images(work / "images", len(decoded.items), image_size)
         if images is None:  # there is no mapping of nothing
             images = np.empty((0, image_size, image_size, 3), np.uint8)
-        write_json(work / "index.json", make_index(source, decoded, images, warnings))
-    return open_cache(folder, image_size)
+        index = make_index(source, decoded, images, warnings)
+        write_record(work / "index.json", {**index, "pixels": file_digest(work / "images")})
+    return read_cache(folder, image_size)
 
 
 def open_cache(folder: Path, image_size: int) -> Data | None:
-    """Images that an earlier run has decoded; None if they are not all there."""
-    was_there, index = folder.exists(), read_json(folder / "index.json")
-    images = open_images(folder / "images", len(index["names"]), image_size) if index else None
-    if images is None:
-        if was_there:  # it appears whole or not at all, so it has been damaged
-            shutil.rmtree(folder, ignore_errors=True)
-            refuse_foreign(folder)
+    """Images that an earlier run has decoded; None if there are none, or, told, damaged ones."""
+    if not folder.exists():
         return None
+    try:
+        return read_cache(folder, image_size)
+    except (Damaged, FileNotFoundError, PermissionError) as error:  # it appeared whole
+        shutil.rmtree(folder, ignore_errors=True)
+        refuse_foreign(folder)
+        note = f"decoding again, since decoded images are damaged: {folder} ({error})"
+        print(note, file=sys.stderr)
+    return None
+
+
+def read_cache(folder: Path, image_size: int) -> Data:
+    """Decoded images as they were written; Damaged or OSError if they are not."""
+    index = read_record(folder / "index.json", INDEX_FORM)
+    if file_digest(folder / "images") != index.pop("pixels"):
+        raise Damaged("its pixels are not as they were written")
+    images = open_images(folder / "images", len(index["names"]), image_size)
+    if images is None:
+        raise Damaged("there are more or fewer images than names")
     targets = np.array(index.pop("targets"), dtype=np.int64)
     splits = {part: np.array(at, dtype=np.int64) for part, at in index.pop("splits").items()}
     return Data(images, targets, splits, folder=folder, **index)

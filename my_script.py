@@ -25,7 +25,7 @@ from console.options import filled, one_of, parse, path, precision, whole_number
 from console.progress import Progress, duration
 from images.sources import fill_data_defaults
 from records.files import remove_abandoned
-from records.lock import locked
+from records.lock import locked, remove_abandoned_locks
 from records.runs import identity
 from records.sources import PROJECT, changed_since_read, hand_over_code, sources
 from report.comparison import SMALL
@@ -167,7 +167,9 @@ def do_work(
 
     is_anything_left = any(map(lines.is_left, work.chains))
     with locked(options.out / "result" / LOCK):
-        remove_abandoned(settings.folders_of(options.out, work.others))
+        folders = settings.folders_of(options.out, work.others)
+        remove_abandoned(folders)
+        remove_abandoned_locks(folders)
         former.set_aside(work.trainings, options.out)
         status = run_all(children, work.trainings, report)
     if is_anything_left and has_changed(data, *options.images):

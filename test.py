@@ -42,15 +42,14 @@ from torch import Tensor
 
 from dataset import Data, describe, load_data, load_pictures
 from images.values import scale_warning
-from records.files import write_csv, write_json, write_text
+from records.files import write_csv, write_record, write_text
+from records.finished import PREDICTION_COLUMNS, accuracies
 from records.runs import test_identity
 from records.sources import imported_sources
 from training.batches import Images, score_all
 from training.files import changed_sources, load_weight, model_of
 from training.network import memory_format_of
 from training.processes import choose_device, choose_threads
-
-COLUMNS = ("file", "true_class", "predicted_class", "probability")
 
 
 def main() -> int:
@@ -84,22 +83,25 @@ def test(options: Namespace, weight: dict, device: torch.device, code: dict) -> 
         (data.names[index], data.classes[data.targets[index]], data.classes[predicted], f"{p:.6f}")
         for index, (predicted, p) in zip(indices, predictions(scores), strict=True)
     ]
-    kept, last = (100 * correct[name] / len(indices) for name in ("kept", "last"))
-    accuracies = f"Test accuracy: {kept:.4f}%\nLast epoch: {last:.4f}%\n"
-    write_text(options.img_path / "acc.txt", accuracies)
-    write_csv(options.img_path / "predictions.csv", COLUMNS, rows)
+    counts = {
+        "test_images": len(indices), "correct": correct["kept"], "last_correct": correct["last"],
+    }  # fmt: skip
+    text = accuracies(counts)
+    accuracies_digest = write_text(options.img_path / "acc.txt", text)
+    predictions_path = options.img_path / "predictions.csv"
+    predictions_digest = write_csv(predictions_path, PREDICTION_COLUMNS, rows)
     if not options.no_pictures:
         from report.figures import draw_confusion_matrix  # here: it takes a second to import
 
         draw_confusion_matrix(options.img_path, data.classes)
     record = {
-        "identity": test_identity(options.weight_path, data.digest, code),
+        "identity": test_identity(weight["sha256"], data.digest, code),
         "command": [sys.executable, *sys.argv], "seconds": round(time.monotonic() - started, 3),
-        "test_images": len(indices), "correct": correct["kept"], "last_correct": correct["last"],
+        **counts, "acc_sha256": accuracies_digest, "predictions_sha256": predictions_digest,
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
     }  # fmt: skip
-    write_json(options.img_path / "test.json", record)
-    print(accuracies, end="")
+    write_record(options.img_path / "test.json", record)
+    print(text, end="")
 
 
 def load_test_data(options: Namespace, weight: dict) -> Data:

@@ -44,6 +44,7 @@ import torch
 
 from console.progress import Progress, duration
 from dataset import Data, describe, load_data
+from records.finished import training_status
 from records.runs import (
     DONE,
     HISTORY_COLUMNS,
@@ -51,7 +52,6 @@ from records.runs import (
     identity,
     in_words,
     kept_epoch,
-    training_status,
 )
 from records.sources import imported_sources
 from training import files, processes

@@ -37,7 +37,7 @@ from measure import (
 )
 
 from images.sources import open_source
-from records.files import read_json, write_json
+from records.files import read_json, read_record, write_record
 
 READ = """
 import sys, time
@@ -141,9 +141,9 @@ def copy_runs(project: Path, count: int) -> None:
         for room in ("result", "weights"):
             source = project / room / "Change_seed" / "0"
             shutil.copytree(source, project / room / name, dirs_exist_ok=True)
-        record = read_json(project / "result" / name / "train.json")
+        record = read_record(project / "result" / name / "train.json", form={})
         record["identity"]["learning_rate"] = rate
-        write_json(project / "result" / name / "train.json", record)
+        write_record(project / "result" / name / "train.json", record)
     for picture in project.glob("result/**/*.png"):
         picture.unlink()
 

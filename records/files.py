@@ -22,6 +22,12 @@ from console.errors import InputError
 
 UNFINISHED = ".unfinished"  # ending of temporary files
 STALE_SECONDS = 600  # no write takes this long: an older temporary file was left by a kill
+BLOCK_BYTES = 1 << 20  # read at once
+DIGEST = "record_sha256"  # of a record's other values, in the record itself
+
+
+class Damaged(Exception):
+    """A file is not as it was written; the message says which and how."""
 
 
 @contextlib.contextmanager
@@ -99,37 +105,76 @@ def is_abandoned(path: Path) -> bool:
     return True
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file, whole or not at all; bytes of names that are no text are escaped."""
+def write_text(path: Path, text: str) -> str:
+    """Write a UTF-8 text file, whole or not at all; the digest of what was written.
+
+    Bytes of names that are no text are escaped.
+    """
+    content = text.encode("utf-8", errors="backslashreplace")
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+        temporary.write_bytes(content)
+    return digest_of(content)
 
 
-def write_json(path: Path, record: dict) -> None:
-    """Write a record, whole or not at all."""
-    write_text(path, json.dumps(record, indent=1) + "\n")
+def write_record(path: Path, record: dict) -> None:
+    """Write plain values as JSON with their digest, whole or not at all."""
+    write_text(path, json.dumps({**record, DIGEST: digest_of(record)}, indent=1) + "\n")
+
+
+def read_record(path: Path, form: dict[str, type]) -> dict:
+    """Read what write_record wrote; `form` names values that it must hold, and their types.
+
+    Damaged if it is not that, OSError if it cannot be read.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise Damaged(f"{path.name} cannot be read ({error})") from None
+    digest = record.pop(DIGEST, None) if isinstance(record, dict) else None
+    if digest is None:
+        raise Damaged(f"{path.name} is no record of this version")
+    if digest != digest_of(record):
+        raise Damaged(f"{path.name} is not as it was written")
+    for name, kind in form.items():
+        value = record.get(name)
+        is_right = type(value) is kind or (kind is float and type(value) is int)
+        if not is_right:
+            raise Damaged(f"{path.name}: {name} is {value!r}")
+    return record
 
 
 def read_json(path: Path) -> dict:
-    """Read a record; empty if there is none or it cannot be understood."""
+    """Read a record as it stands, unchecked; empty if there is none or it is no record."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence]) -> None:
-    """Write a table, whole or not at all; floats keep all their digits."""
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence]) -> str:
+    """Write a table, whole or not at all; floats keep all their digits. The file's digest."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([columns, *rows])
-    write_text(path, text.getvalue())
+    return write_text(path, text.getvalue())
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read a table, a dict by column for each row; OSError if there is none."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def read_csv(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Read a table, a dict by column for each row; OSError if there is none.
+
+    Damaged if it has other columns than asked for, or a row that is not whole.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            names, *rows = csv.reader(file, strict=True)
+    except (ValueError, csv.Error) as error:
+        raise Damaged(f"{path.name} cannot be read ({error})") from None
+    if columns and tuple(names) != tuple(columns):
+        raise Damaged(f"{path.name} has other columns than {', '.join(columns)}")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(names):
+            raise Damaged(f"{path.name}, row {number}: {len(row)} values in {len(names)} columns")
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def digest_of(value: bytes | object) -> str:
@@ -140,7 +185,13 @@ def digest_of(value: bytes | object) -> str:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file in hexadecimal; empty if it is none or cannot be read."""
+    digest = hashlib.sha256()
     try:
-        return digest_of(path.read_bytes()) if path.is_file() else ""  # a pipe has no end
+        if not path.is_file():  # a pipe, say, which has no end
+            return ""
+        with path.open("rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                digest.update(block)
     except OSError:
         return ""
+    return digest.hexdigest()

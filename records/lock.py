@@ -13,7 +13,7 @@ import errno
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -24,6 +24,7 @@ try:
 except ImportError:  # on Windows
     fcntl = None
 
+TRAINING_LOCK = ".training.lock"  # ends the name of a file that is there while a training runs
 BUSY = (errno.EACCES, errno.EAGAIN)
 
 
@@ -43,6 +44,14 @@ def locked(path: Path, shared: bool = False, place: Path | None = None) -> Itera
         finally:
             if not shared:  # others may hold it still
                 path.unlink(missing_ok=True)
+
+
+def remove_abandoned_locks(folders: Iterable[Path]) -> None:
+    """Remove the locks of trainings that were killed: those that nobody holds."""
+    for folder in folders:
+        for path in folder.glob(f"*{TRAINING_LOCK}"):
+            with contextlib.suppress(InputError, OSError), locked(path):
+                pass  # a lock is removed when it is given back
 
 
 def open_locked(path: Path, shared: bool, place: Path) -> TextIO:

@@ -1,8 +1,6 @@
 """The record of one run: its files, what decides its result, whether it is finished.
 
-    status = training_status(Path("result"), Path("weights/weight.pth"), identity)
-    if status.stage is not Stage.DONE:
-        print(in_words(status, "trained"))
+    changes = what_changed(record["identity"], identity(settings, data.digest, "cpu", threads=1))
 
 A finished run may be used again only while its identity stays the same.
 """
@@ -17,8 +15,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from records.files import file_digest, read_csv, read_json
-from records.sources import CODE_ENDINGS, digests_of, sources
+from records.files import Damaged, read_csv
+from records.sources import CODE_ENDINGS, digests_of
 
 HISTORY_COLUMNS = ("epoch", "train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
 MANY_FILES = 4
@@ -32,8 +30,32 @@ def checkpoint_path(weight: Path) -> Path:
 
 
 def read_history(folder: Path) -> list[list[float]]:
-    """Read a run's history.csv: one row of HISTORY_COLUMNS for each epoch."""
-    return [list(map(float, row.values())) for row in read_csv(folder / "history.csv")]
+    """Read a run's history.csv: one row of HISTORY_COLUMNS for each epoch.
+
+    OSError if there is none, Damaged if it is no history.
+    """
+    path = folder / "history.csv"
+    history = []
+    for number, row in enumerate(read_csv(path, HISTORY_COLUMNS), start=1):
+        try:
+            history.append([float(value) for value in row.values()])
+        except ValueError:
+            raise Damaged(f"{path.name}, row {number}: a value is no number") from None
+    check_history(path, history)
+    return history
+
+
+def check_history(path: Path, history: list[list[float]]) -> None:
+    """Damaged if rows of HISTORY_COLUMNS are no history of a training."""
+    if not history:
+        raise Damaged(f"{path.name} has no epochs")
+    for number, (epoch, *_, train_accuracy, valid_accuracy) in enumerate(history, start=1):
+        if epoch != number:
+            raise Damaged(f"{path.name}, row {number}: epoch {epoch:g}")
+        if not (0 <= train_accuracy <= 1 and 0 <= valid_accuracy <= 1):
+            raise Damaged(f"{path.name}, row {number}: an accuracy is not from 0 to 1")
+    if not all(map(is_finite, history[:-1])):
+        raise Damaged(f"{path.name} goes on after it diverged")
 
 
 def is_finite(row: list[float]) -> bool:
@@ -62,9 +84,9 @@ def identity(
     return {**settings, "images": images, **computed_on, **versions(), **code}
 
 
-def test_identity(weight: Path, images: str, code: dict) -> dict:
-    """All that decides the result of a test."""
-    return {"weight.pth": file_digest(weight), "images": images, **code}
+def test_identity(weight: str, images: str, code: dict) -> dict:
+    """All that decides the result of a test; `weight` is the digest of the weight file."""
+    return {"weight.pth": weight, "images": images, **code}
 
 
 @functools.cache
@@ -130,6 +152,7 @@ class Stage(enum.Enum):
     CHANGED = enum.auto()  # what decides its result is not what it was: Status.changes
     INCOMPLETE = enum.auto()  # Status.files are not there, or not those that it wrote
     OVERWRITTEN = enum.auto()  # another training was begun over it
+    DAMAGED = enum.auto()  # a record cannot be believed, which Status.damage tells
     INTERRUPTED = enum.auto()  # begun, and stopped after Status.epochs
     TO_REPEAT = enum.auto()  # whatever is there, --fresh asks for it
 
@@ -141,36 +164,10 @@ class Status(NamedTuple):
     changes: Sequence[Change] = ()
     files: Sequence[str] = ()
     epochs: int = 0
+    damage: str = ""
 
 
 DONE, MISSING = Status(Stage.DONE), Status(Stage.MISSING)
-
-
-def training_status(result: Path, weight: Path, identity: dict) -> Status:
-    """Whether a folder holds a finished training with this identity."""
-    record = read_json(result / "train.json")
-    if not record:
-        return MISSING
-    if changes := what_changed(record.get("identity", {}), identity):
-        return Status(Stage.CHANGED, changes=changes)
-    if file_digest(weight) != record.get("weight_sha256"):
-        return Status(Stage.INCOMPLETE, files=[weight.name])
-    if file_digest(result / "history.csv") != record.get("history_sha256"):
-        return Status(Stage.OVERWRITTEN)
-    return DONE
-
-
-def test_status(result: Path, weight: Path, images: str) -> Status:
-    """Whether a folder holds a finished test of these weights."""
-    record = read_json(result / "test.json")
-    if not record:
-        return MISSING
-    if changes := what_changed(
-        record.get("identity", {}), test_identity(weight, images, sources("test.py"))
-    ):
-        return Status(Stage.CHANGED, changes=changes)
-    missing = [name for name in TEST_FILES if not (result / name).is_file()]
-    return Status(Stage.INCOMPLETE, files=missing) if missing else DONE
 
 
 def in_words(status: Status, done: str) -> str:
@@ -181,6 +178,7 @@ def in_words(status: Status, done: str) -> str:
         Stage.CHANGED: list_changes(status.changes),
         Stage.INCOMPLETE: f"{', '.join(status.files)} is missing or changed since this run",
         Stage.OVERWRITTEN: "history.csv is missing or that of another training",
+        Stage.DAMAGED: f"damaged record: {status.damage}",
         Stage.INTERRUPTED: f"interrupted after epoch {status.epochs}",
         Stage.TO_REPEAT: "asked for with --fresh",
     }

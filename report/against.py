@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from console.errors import InputError
-from records.files import write_csv, write_text
+from records.files import Damaged, write_csv, write_text
 from report.comparison import Row, compare_sweeps
 from report.contents import picture
 from report.figures import Entry, draw_answer
@@ -88,7 +88,7 @@ def recorded(run: Run) -> Result | None:
         identity = result.train["identity"]
         is_tested = result.test["identity"]["weight.pth"] == result.train["weight_sha256"]
         is_this = all(identity[name] == value for name, value in run.settings.items())
-    except (OSError, KeyError, TypeError, ValueError, ZeroDivisionError):
+    except (Damaged, OSError, KeyError):
         return None
     return result if is_tested and is_this else None
 

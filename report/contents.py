@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from dataset import Data
-from records.files import read_csv
+from records.finished import read_predictions
 from records.sources import PROJECT
 from report.comparison import Mean
 from report.figures import PANELS, PICTURES, Entry
@@ -426,7 +426,7 @@ def view_of_mistakes(setting: Setting, data: Data) -> MistakesView:
 def mistakes_of(result: Result, data: Data) -> list[Mistake]:
     """The mistakes of a run, those it was surest of first."""
     wrong = []
-    rows = read_csv(result.run.result / "predictions.csv")
+    rows = read_predictions(result.run.result)
     for row, index in zip(rows, data.splits["test"], strict=True):
         if row["predicted_class"] != row["true_class"]:
             wrong.append((float(row["probability"]), row, index))

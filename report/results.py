@@ -3,6 +3,7 @@
 settings = settings_of(read_results(runs, identity_of, data.digest))
 """
 
+import contextlib
 import math
 from collections.abc import Callable
 from itertools import groupby
@@ -13,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from console.options import SETTINGS, as_key, value_text
-from records.files import read_json, write_csv, write_text
-from records.runs import DONE, read_history, test_status, training_status
+from records.files import Damaged, write_csv, write_text
+from records.finished import read_tested, read_trained, test_status, training_status
+from records.runs import DONE
 from report.comparison import wilson
 from studies.settings import BASE_STUDY, Run, folder_of
 
@@ -64,9 +66,9 @@ class Setting(NamedTuple):
 
 
 def read_result(run: Run) -> Result:
-    """Read a finished run; OSError or KeyError if it is none."""
-    train, test = (read_json(run.result / f"{name}.json") for name in ("train", "test"))
-    history = np.array(read_history(run.result))
+    """Read a finished run; Damaged or FileNotFoundError if it is none."""
+    train, rows = read_trained(run.result)
+    test, history = read_tested(run.result).record, np.array(rows)
     accuracy = test["correct"] / test["test_images"]
     last_accuracy = test["last_correct"] / test["test_images"]
     valid_accuracy = valid_accuracy_at(train["kept_epoch"], history)
@@ -79,7 +81,7 @@ def valid_accuracy_at(epoch: int, history: np.ndarray) -> float | None:
 
 
 def read_results(runs: list[Run], identity_of: Callable, images: str) -> list[Result]:
-    """Every run that is finished and up to date.
+    """Every run that is finished and up to date; one that is not takes no other with it.
 
     `identity_of(settings)` is what a finished training must have, `images` the images' digest.
     """
@@ -90,7 +92,12 @@ def read_results(runs: list[Run], identity_of: Callable, images: str) -> list[Re
             return False
         return test_status(*places, images) == DONE
 
-    return [read_result(run) for run in runs if is_finished(run)]
+    results = []
+    for run in runs:
+        with contextlib.suppress(Damaged, OSError):  # written anew at this moment, or broken
+            if is_finished(run):
+                results.append(read_result(run))
+    return results
 
 
 def setting_of(result: Result) -> tuple:

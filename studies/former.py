@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from records.files import digest_of, file_digest, read_json
+from records.finished import recorded
 from records.runs import RUN_FILES, Change, Stage, checkpoint_path, what_changed
 from studies.plan import Training
 from studies.settings import FORMER, Run
@@ -44,8 +45,8 @@ def former_runs(out: Path, runs: list[Run]) -> list[Run]:
 
 def recorded_settings(result: Path, names: list[str]) -> dict:
     """The settings and the seed of the training in a folder; empty if there is none of such."""
-    identity = read_json(result / RECORD).get("identity")
-    if not isinstance(identity, dict) or not all(name in identity for name in names):
+    identity = recorded(result).get("identity", {})
+    if not all(name in identity for name in names):
         return {}
     return {name: identity[name] for name in names}
 
@@ -193,7 +194,7 @@ def remove_superseded(training: Training) -> None:
     if not training.is_finished:
         return
     for run in training.former:
-        identity = read_json(run.result / RECORD).get("identity", {})
+        identity = recorded(run.result).get("identity", {})
         changes = what_changed(identity, training.identity)
         if run.study == FORMER and changes and all(map(is_of_code, changes)):
             shutil.rmtree(run.result)

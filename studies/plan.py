@@ -16,7 +16,8 @@ from pathlib import Path
 from console.errors import InputError
 from console.options import as_key
 from records import runs as records
-from records.files import file_digest, read_json, replacing
+from records.files import Damaged, file_digest, replacing
+from records.finished import recorded, test_status, training_status
 from records.runs import DONE, MISSING, Stage, Status, in_words
 from studies.settings import BASE_STUDY, Run
 
@@ -66,9 +67,9 @@ class Training:
         """
         run = self.main_run
         if program == "train":
-            status = records.training_status(run.result, run.weight, self.identity)
+            status = training_status(run.result, run.weight, self.identity)
         else:
-            status = records.test_status(run.result, run.weight, self.images)
+            status = test_status(run.result, run.weight, self.images)
         if exit_status or status != DONE:
             self.epochs_to_do = 0
         elif program == "train":
@@ -143,8 +144,7 @@ def look_up(training: Training, identity: dict, images: str, fresh: bool) -> Non
     training.identity, training.images = identity, images
     places = training.runs + training.elsewhere
     for run in places + training.former:
-        status = records.training_status(run.result, run.weight, identity)
-        training.statuses[run] = status
+        training.statuses[run] = training_status(run.result, run.weight, identity)
     finished = [run for run, status in training.statuses.items() if status == DONE]
     if finished and not fresh:
         choose_tested(training, finished, images)
@@ -159,7 +159,7 @@ def look_up(training: Training, identity: dict, images: str, fresh: bool) -> Non
 def choose_tested(training: Training, finished: list[Run], images: str) -> None:
     """Of runs whose training is finished, use one whose test is finished too, if there is one."""
     training.trained = DONE
-    tests = [records.test_status(run.result, run.weight, images) for run in finished]
+    tests = [test_status(run.result, run.weight, images) for run in finished]
     best = tests.index(DONE) if DONE in tests else 0
     training.main_run, training.tested = finished[best], tests[best]
 
@@ -194,7 +194,7 @@ def note_epochs(training: Training) -> None:
 def epochs_begun(run: Run) -> int:
     """The epochs of an interrupted training, as its history tells."""
     if run.checkpoint.is_file():
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, Damaged):
             return len(records.read_history(run.result))
     return 0
 
@@ -286,8 +286,8 @@ def seconds_per_epoch(trainings: list[Training]) -> float | None:
     """What an epoch took in earlier trainings on these images; None if there is none."""
     seconds, epochs = 0.0, 0
     for training in trainings:
-        record = read_json(training.main_run.result / "train.json")
-        if record.get("identity", {}).get("images") == training.images:
+        record = recorded(training.main_run.result)
+        if record and record["identity"].get("images") == training.images:
             seconds += record["seconds"]
             epochs += record["epochs"]
     return seconds / epochs if epochs else None

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from records.runs import kept_epoch
+from records.files import write_csv, write_record, write_text
+from records.finished import PREDICTION_COLUMNS, accuracies
+from records.runs import HISTORY_COLUMNS, kept_epoch
 from report.findings import Answer, make_answer
 from report.results import Result, Setting, settings_of, valid_accuracy_at
 from report.rules import Chance
@@ -37,6 +39,23 @@ def made(
     valid_accuracy = valid_accuracy_at(kept, history)
     last = accuracy if last is None else last
     return Result(run, train, RECORD, history, accuracy, last, valid_accuracy)
+
+
+def write_run(run, result: Result, identity: dict, tested: str = "w") -> None:
+    """Write the files of a made-up result of 1,000 test images; `tested` are the weights tested."""
+    history = write_csv(run.result / "history.csv", HISTORY_COLUMNS, result.history.tolist())
+    digests = {"weight_sha256": "w", "history_sha256": history}
+    write_record(run.result / "train.json", {**result.train, "identity": identity, **digests})
+    correct = round(1000 * result.accuracy)
+    right, wrong = ("0.png", "cat", "cat", "0.9"), ("1.png", "cat", "dog", "0.9")
+    rows = [right] * correct + [wrong] * (1000 - correct)
+    counts = {"test_images": 1000, "correct": correct, "last_correct": correct}
+    digests = {
+        "acc_sha256": write_text(run.result / "acc.txt", accuracies(counts)),
+        "predictions_sha256": write_csv(run.result / "predictions.csv", PREDICTION_COLUMNS, rows),
+    }
+    test = {**RECORD, "identity": {"weight.pth": tested}, **counts, **digests}
+    write_record(run.result / "test.json", test)
 
 
 def make(

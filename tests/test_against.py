@@ -3,29 +3,24 @@
 from pathlib import Path
 
 import pytest
-from made_up import BASE, RECORD, SIX, made
+from made_up import BASE, SIX, made, write_run
 
 from console.errors import InputError
-from records.files import read_csv, write_csv, write_json
-from records.runs import HISTORY_COLUMNS
+from records.files import read_csv
 from report.against import write_against
 from studies.settings import Run, all_runs
 
 STUDIES = {"Change_batch_size": [16, 64]}
 
 
-def sweep(out: Path, shift: float = 0.0, images: str = "i", studies: dict = STUDIES) -> list[Run]:
+def sweep(
+    out: Path, shift: float = 0.0, images: str = "i", studies: dict = STUDIES, tested: str = "w"
+) -> list[Run]:
     """Records of a sweep with three seeds of the base, its test accuracies moved by `shift`."""
     runs = all_runs(studies, BASE, range(3), out, range(1))
     for place, run in enumerate(runs):
         identity = {**run.settings, "images": images, "model.py": str(shift)}
-        history = made(run).history.tolist()
-        trained = {"identity": identity, "kept_epoch": 3, "diverged": False, "epochs": 20}
-        write_json(run.result / "train.json", {**RECORD, **trained, "weight_sha256": "w"})
-        correct = round(1000 * (SIX[place] + shift))
-        tested = {"identity": {"weight.pth": "w"}, "test_images": 1000, "correct": correct}
-        write_json(run.result / "test.json", {**RECORD, **tested, "last_correct": correct})
-        write_csv(run.result / "history.csv", HISTORY_COLUMNS, history)
+        write_run(run, made(run, accuracy=SIX[place] + shift), identity, tested)
     return runs
 
 
@@ -88,9 +83,6 @@ def test_settings_of_one_sweep_only_are_told(tmp_path):
 
 def test_a_test_of_other_weights_does_not_count(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
-    runs = sweep(there)
-    record = {**RECORD, "identity": {"weight.pth": "other"}, "last_correct": 7}
-    for run in runs:
-        write_json(run.result / "test.json", record)
+    runs = sweep(there, tested="other")
     with pytest.raises(InputError, match="holds no finished run"):
         write_against(here, sweep(here), there, runs)

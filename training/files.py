@@ -12,6 +12,7 @@ import io
 import platform
 import sys
 import tempfile
+import zipfile
 from argparse import Namespace
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -26,14 +27,14 @@ from console.progress import Progress
 from dataset import Data
 from losses import Loss
 from records.files import (
-    file_digest,
+    digest_of,
     refuse_to_replace,
     remove_abandoned,
     replacing,
     write_csv,
-    write_json,
+    write_record,
 )
-from records.lock import locked
+from records.lock import TRAINING_LOCK, locked
 from records.runs import (
     HISTORY_COLUMNS,
     checkpoint_path,
@@ -55,7 +56,6 @@ from training.processes import from_first, rank
 
 WEIGHT, CHECKPOINT = "CNN weight", "CNN checkpoint"
 VERSION = 2
-LOCK = ".training.lock"  # ends the name of a file that is there while a training runs
 CPU = torch.device("cpu")
 PLAIN = (bool, int, float, str, Tensor, list, tuple, dict, type(None))
 
@@ -129,8 +129,8 @@ def places_held(options: Namespace) -> Iterator[None]:
         yield
         return
     weight = options.weight_path
-    results = locked(options.img_path / LOCK)
-    with locked(weight.with_name(f".{weight.name}{LOCK}"), place=weight), results:
+    results = locked(options.img_path / TRAINING_LOCK)
+    with locked(weight.with_name(f".{weight.name}{TRAINING_LOCK}"), place=weight), results:
         yield
 
 
@@ -201,28 +201,30 @@ def write_results(
     }  # fmt: skip
     rebuilt = model_of(weight, "kept", images.device)
     weight["scores"] = probe_scores(rebuilt, weight["network"], images.device).tolist()
-    save(WEIGHT, options.weight_path, weight)
-    write_csv(history, HISTORY_COLUMNS, state.history)  # its last epochs may be another run's
+    weight_digest = save(WEIGHT, options.weight_path, weight)
+    # Its last epochs may be another run's.
+    history_digest = write_csv(history, HISTORY_COLUMNS, state.history)
     record = {
         "identity": identity, "command": [sys.executable, *sys.argv], "network": layers,
         "train_images": len(data.splits["train"]),
         "kept_epoch": kept, "epochs": state.epoch, "diverged": state.diverged,
         "seconds": round(state.seconds, 3), "machine": platform.platform(),
-        "weight_sha256": file_digest(options.weight_path), "history_sha256": file_digest(history),
+        "weight_sha256": weight_digest, "history_sha256": history_digest,
     }  # fmt: skip
-    write_json(options.img_path / "train.json", record)
+    write_record(options.img_path / "train.json", record)
 
 
 # --- files -----------------------------------------------------------------------------------
 
 
-def save(kind: str, path: Path, values: dict) -> None:
-    """Write a weight file or checkpoint; the same values give the same bytes."""
+def save(kind: str, path: Path, values: dict) -> str:
+    """Write a weight file or checkpoint, its digest; the same values give the same bytes."""
     # By way of memory: given a path, torch.save puts the file's name into the bytes, and where
     # a disk is full it raises RuntimeError.
-    buffer = to_bytes({"kind": kind, "version": VERSION, **values})
+    content = to_bytes({"kind": kind, "version": VERSION, **values}).getvalue()
     with replacing(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+        temporary.write_bytes(content)
+    return digest_of(content)
 
 
 def to_bytes(values: dict) -> io.BytesIO:
@@ -250,19 +252,34 @@ def with_shared_texts(values: Any) -> Any:
 
 
 def load(kind: str, path: Path) -> dict:
-    """Read a weight file or checkpoint onto the CPU; InputError if it is not a whole one."""
+    """Read a weight file or checkpoint onto the CPU; InputError if it is not a whole one.
+
+    Its values, and as "sha256" the digest of the bytes that they were read from.
+    """
     if not path.is_file():
         raise InputError(f"{path} is no file; train first, or name another {kind} file")
+    content = path.read_bytes()
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
+        refuse_damaged(content)
+        values = from_bytes(io.BytesIO(content))
         if (values["kind"], values["version"]) != (kind, VERSION):
             raise ValueError("of another kind or version")
-    except PermissionError:
-        raise
     except Exception as error:  # torch and pickle raise almost anything on foreign bytes
-        why = f"cut short, or holds code, which is never run ({type(error).__name__})"
+        why = f"damaged, or holds code, which is never run ({type(error).__name__})"
         raise InputError(f"{path} is no {kind} file of this version, {why}; train again") from None
-    return values
+    return {**values, "sha256": digest_of(content)}
+
+
+def refuse_damaged(content: bytes) -> None:
+    """Compare the parts of a weight file or checkpoint with their checksums.
+
+    torch writes them, one for each tensor and one for the rest, and reads the file without a
+    look at them. BadZipFile (or any other error) if one of them is wrong.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        damaged = archive.testzip()
+    if damaged:
+        raise zipfile.BadZipFile(damaged)
 
 
 def load_weight(path: Path) -> dict:
