@@ -154,3 +154,27 @@ def test_what_only_talks_or_draws_is_in_no_record(trained):
     assert rooms >= {"model.py", "training"}
     assert not rooms & {"studies", "tests", "my_script.py"}
     assert "console/options.py" not in identity and "report/figures.py" not in identity
+
+
+@pytest.mark.parametrize("is_predicting", [False, True])
+def test_weights_are_not_used_with_a_network_edited_since(is_predicting, photos, tmp_path):
+    edits = [("F.relu(self.hidden", "F.sigmoid(self.hidden")]
+    project = copy_project(tmp_path / "project")
+    edited = copy_project(tmp_path / "edited", model=edits)
+    said(project, photos, tmp_path)
+    arguments = [*arguments_for_test(tmp_path), "--no_pictures"]
+    if is_predicting:
+        arguments += ["--predict", photos / "test"]
+    ended = run_fork(edited / "test.py", *arguments)
+    assert "its weights give other scores now (model.py" in refused(ended)
+    assert not (tmp_path / "r/acc.txt").exists()
+
+
+def test_a_network_edited_without_effect_is_tested_and_told(photos, tmp_path):
+    edits = [("GRID = 4", "GRID = 2 + 2")]
+    project = copy_project(tmp_path / "project")
+    edited = copy_project(tmp_path / "edited", model=edits)
+    said(project, photos, tmp_path)
+    ended = run_fork(edited / "test.py", *arguments_for_test(tmp_path), "--no_pictures")
+    assert ended.status == 0, ended.err
+    assert "model.py" in ended.out + ended.err
