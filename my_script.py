@@ -26,6 +26,7 @@ from console.progress import Progress, duration
 from images.sources import fill_data_defaults
 from records.files import remove_abandoned
 from records.lock import locked, remove_abandoned_locks
+from records.places import refuse_among_images
 from records.runs import identity
 from records.sources import PROJECT, changed_since_read, hand_over_code, sources
 from report.comparison import SMALL
@@ -187,7 +188,7 @@ def parse_options() -> Namespace:
         *("data", "image_size", "skip_bad_images", "device", "fresh"),
         studies=([one_of(STUDIES)], None, f"studies to do (default: {' '.join(STUDIES)})"),
         out=(path, PROJECT, "where result/ and weights/ go; one folder per data set"),
-        seeds=(whole_number(1), 1, seeds),
+        seeds=(whole_number(1, settings.MOST_SEEDS), 1, seeds),
         until=(precision, None, "seeds until settings are known to so many points (default: off)"),
         jobs=(whole_number(1), None, "trainings at once (default: one per core; 1 on a GPU)"),
         dry_run=(bool, False, "print the plan, and on standard output lines for a scheduler"),
@@ -199,8 +200,10 @@ def parse_options() -> Namespace:
         raise InputError("--dry_run, --line and --collect exclude one another; name one of them")
     if options.until and (options.seeds > 1 or options.fresh or options.against):
         raise InputError("--until decides on the seeds: leave out --seeds, --fresh and --against")
+    fill_data_defaults(options)
+    refuse_among_images(options.data, out=options.out)
     options.out = options.out.resolve()
-    return fill_data_defaults(options)
+    return options
 
 
 def show_start(options: Namespace) -> None:

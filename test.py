@@ -44,6 +44,7 @@ from dataset import Data, describe, load_data, load_pictures
 from images.values import scale_warning
 from records.files import write_csv, write_record, write_text
 from records.finished import PREDICTION_COLUMNS, accuracies
+from records.places import refuse_among_images
 from records.runs import test_identity
 from records.sources import imported_sources
 from training.batches import Images, score_all
@@ -78,7 +79,10 @@ def test(options: Namespace, weight: dict, device: torch.device, code: dict) -> 
     for name in ("last", "kept"):  # the kept ones last: their scores are written below
         model = model_of(weight, name, device)
         scores = score_all(model, images, indices, options.batch_size)
-        correct[name] = int((scores.argmax(1) == images.targets[indices]).sum())
+        right = scores.argmax(1) == images.targets[indices]
+        if name == "last":  # of a training that diverged: no number tells nothing
+            right &= ~scores.isnan().any(1)
+        correct[name] = int(right.sum())
     rows = [
         (data.names[index], data.classes[data.targets[index]], data.classes[predicted], f"{p:.6f}")
         for index, (predicted, p) in zip(indices, predictions(scores), strict=True)
@@ -106,6 +110,7 @@ def test(options: Namespace, weight: dict, device: torch.device, code: dict) -> 
 
 def load_test_data(options: Namespace, weight: dict) -> Data:
     """The images named by the user or the weight file, prepared as in training."""
+    refuse_among_images(options.data or weight["data"], img_path=options.img_path)
     skip = options.skip_bad_images or weight["skip_bad_images"]
     data = load_data(options.data or weight["data"], weight["image_size"], skip)
     if list(data.classes) != weight["classes"]:

@@ -18,6 +18,7 @@ from argparse import Namespace
 
 from console.options import SETTINGS, parse, path
 from images.sources import fill_data_defaults
+from records.places import check_weight_path, refuse_among_images
 
 
 def parse_options() -> Namespace:
@@ -31,7 +32,10 @@ def parse_options() -> Namespace:
         start_from=(path, None, shorter),
         try_out=([json.loads], None, tried),
     )
-    return fill_data_defaults(options)
+    check_weight_path(options.weight_path, options.img_path)
+    fill_data_defaults(options)
+    refuse_among_images(options.data, weight_path=options.weight_path, img_path=options.img_path)
+    return options
 
 
 if __name__ == "__main__":
@@ -76,6 +80,7 @@ GOES_ON = True
 def main() -> int:
     code = imported_sources("train.py")
     options = parse_options()
+    processes.check_processes()
     device = processes.choose_device(options.device)
     processes.choose_threads(options.image_size)
     if options.try_out:

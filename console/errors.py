@@ -29,10 +29,13 @@ from console.progress import Progress
 STARTED = time.time()  # nothing of the project was imported before
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a parent's end sends
+OUT_OF_MEMORY = "close other programs, or take a smaller --batch_size, --image_size or network"
 REMEDIES = {
     (errno.ENOSPC, errno.EDQUOT): "free some space and run the same command again",
     (errno.EACCES, errno.EPERM, errno.EROFS): "change its permissions or name another place",
     (errno.EISDIR,): "a file belongs there; move the folder away or name another place",
+    (errno.EMFILE, errno.ENFILE): "close other programs, or allow more open files (ulimit -n)",
+    (errno.ENOMEM,): OUT_OF_MEMORY,
     (errno.ENOTDIR, errno.EEXIST): "a folder belongs there; name another place",
 }
 
@@ -84,6 +87,10 @@ def run_program(main: Callable[[], int]) -> None:
         fitting = (remedy for numbers, remedy in REMEDIES.items() if error.errno in numbers)
         remedy = next(fitting, "check the path and the disk")
         status = complain(f"{(error.strerror or str(error)).lower()}{where}; {remedy}")
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        status = complain(f"out of memory; {OUT_OF_MEMORY}")
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         print("\nstopped; the same command (without --fresh) goes on from here", file=sys.stderr)
@@ -91,6 +98,14 @@ def run_program(main: Callable[[], int]) -> None:
     if {STDIN_IS_PARENT, "RANK"} & os.environ.keys():  # a child, of a sweep or of torchrun
         os._exit(status)  # else Python takes torch apart, 0.1 s, and gloo's threads may abort it
     sys.exit(status)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is about memory, as Python, torch on a CPU and torch on a GPU put it."""
+    if isinstance(error, MemoryError):
+        return True
+    words = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
 def end_importing(kind: type[BaseException], error: BaseException, trace: TracebackType) -> None:
@@ -105,7 +120,7 @@ def end_importing(kind: type[BaseException], error: BaseException, trace: Traceb
 def complain(message: str) -> int:
     """Write a message as one line of standard error; the status for bad input."""
     Progress().clear()
-    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
     return 2
 
 

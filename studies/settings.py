@@ -19,6 +19,7 @@ from records.runs import checkpoint_path
 
 FORMER = "former"  # in result/: what former calls left
 BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is noise
+MOST_SEEDS = 1000  # more take minutes to plan, and would be a mistake in typing
 PREFIX = "Change_"  # of a study of one setting, before the setting's name
 
 Studies = dict[str, list | dict[str, list]]

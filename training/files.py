@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from console.errors import InputError
+from console.errors import InputError, is_out_of_memory
 from console.progress import Progress
 from dataset import Data
 from losses import Loss
@@ -111,10 +111,8 @@ def check_places(options: Namespace) -> None:
 
     InputError or OSError that names the place.
     """
-    for path in (options.weight_path, checkpoint_path(options.weight_path)):
-        if path.is_dir():
-            raise InputError(f"{path} is a folder; --weight_path takes a file")
-        refuse_to_replace(path)
+    refuse_to_replace(options.weight_path)
+    refuse_to_replace(checkpoint_path(options.weight_path))
     folders = (options.img_path, options.weight_path.parent)
     remove_abandoned(folders)
     for folder in folders:
@@ -265,6 +263,8 @@ def load(kind: str, path: Path) -> dict:
         if (values["kind"], values["version"]) != (kind, VERSION):
             raise ValueError("of another kind or version")
     except Exception as error:  # torch and pickle raise almost anything on foreign bytes
+        if is_out_of_memory(error):
+            raise
         why = f"damaged, or holds code, which is never run ({type(error).__name__})"
         raise InputError(f"{path} is no {kind} file of this version, {why}; train again") from None
     return {**values, "sha256": digest_of(content)}
@@ -286,7 +286,7 @@ def load_weight(path: Path) -> dict:
     """Read a weight file; InputError if it is broken, or model.py builds another network."""
     weight = load(WEIGHT, path)
     try:
-        torch.tensor([weight["image_size"], *weight["mean"], *weight["std"]], dtype=torch.float)
+        refuse_nonsense(weight)
         model_of(weight, "last", CPU)
         scores = probe_scores(model_of(weight, "kept", CPU), weight["network"], CPU)
         expected = torch.tensor(weight["scores"])
@@ -301,6 +301,19 @@ def load_weight(path: Path) -> dict:
             f"{path} is {why}; bring back the code it was trained with, or train again"
         )
     return weight
+
+
+def refuse_nonsense(weight: dict) -> None:
+    """ValueError (or any other error) if values of a weight file cannot come from a training."""
+    if not isinstance(weight["image_size"], int) or weight["image_size"] < 1:
+        raise ValueError(f"an image_size of {weight['image_size']!r}")
+    if not all(0 <= mean <= 1 for mean in weight["mean"]):
+        raise ValueError(f"a mean of the images' channels of {weight['mean']}")
+    if not all(0 < deviation <= 1 for deviation in weight["std"]):
+        raise ValueError(f"a standard deviation of the images' channels of {weight['std']}")
+    for name, values in weight["kept"].items():
+        if values.isnan().any():  # the last epoch's may: that training diverged
+            raise ValueError(f"{name} of the kept weights is not a number")
 
 
 def nearly_equal(scores: Tensor, expected: Tensor) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from console.errors import InputError
+from console.errors import InputError, is_out_of_memory
 from console.nearest import did_you_mean
 from console.options import SETTINGS
 from losses import LOSSES, Loss
@@ -42,6 +42,8 @@ def blaming(part: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
+        if is_out_of_memory(error):  # no fault of that code
+            raise
         place = place_in_project(error)
         what = f"{type(error).__name__}: {error}{place}"
         raise BrokenCode(f"{part} fails: {what}; mend it") from None

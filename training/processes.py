@@ -22,12 +22,28 @@ from records.runs import what_changed
 
 def world_size() -> int:
     """How many processes train together."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return process_number("WORLD_SIZE", 1)
 
 
 def rank() -> int:
     """This process's number; process 0 is the one that writes."""
-    return int(os.environ.get("RANK", "0"))
+    return process_number("RANK", 0)
+
+
+def process_number(name: str, default: int) -> int:
+    """A number that torchrun gives its processes in their environment."""
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal():
+        remedy = "unset it, or start train.py with torchrun"
+        raise InputError(f"{name}={text} in the environment is no number; {remedy}")
+    return int(text)
+
+
+def check_processes() -> None:
+    """InputError if the environment tells of processes that torchrun would not start."""
+    if rank() >= world_size():
+        told = f"RANK={rank()} in the environment, of {world_size()} processes (WORLD_SIZE)"
+        raise InputError(f"{told}; unset both, or start train.py with torchrun")
 
 
 def choose_device(name: str) -> torch.device:
@@ -39,7 +55,7 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         if name == "cuda":  # each process of a machine its own GPU
-            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+            device = torch.device("cuda", process_number("LOCAL_RANK", 0))
             torch.cuda.set_device(device)
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:

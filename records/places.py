@@ -1,0 +1,40 @@
+"""Where results may go: never among the images, and no file of a run over another.
+
+check_weight_path(Path("weights/weight.pth"), results=Path("result"))
+refuse_among_images("photos", img_path=Path("result"))
+"""
+
+from pathlib import Path
+
+from console.errors import InputError
+from records.runs import RUN_FILES, checkpoint_path
+
+
+def check_weight_path(weight: Path, results: Path) -> None:
+    """InputError if a weight file's place is a folder's, or that of another file of the run."""
+    if weight.name in ("", "..") or weight.is_dir():
+        raise InputError(f"{weight} is a folder; --weight_path takes a file")
+    if weight.parent.resolve() != results.resolve():
+        return
+    for path in (weight, checkpoint_path(weight)):
+        if path.name in RUN_FILES or path.suffix == ".png":
+            raise InputError(
+                f"--weight_path {weight} is the place of another result; name another file"
+            )
+
+
+def refuse_among_images(data: str, **places: Path) -> None:
+    """InputError if a place for results, by its option's name, lies in a folder of images.
+
+    What the program draws there would be images to the next call.
+    """
+    folder = Path(data)
+    if not folder.is_dir():
+        return
+    linked = [path for path in folder.iterdir() if path.is_symlink() and path.is_dir()]
+    roots = [path.resolve() for path in (folder, *linked)]
+    for option, place in places.items():
+        for root in roots:
+            if place.resolve().is_relative_to(root):
+                inside = f"--{option} {place} lies in the folder of images {data}"
+                raise InputError(f"{inside}, where results would become images; name another place")

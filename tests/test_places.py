@@ -1,0 +1,90 @@
+"""Where results may not go, and surroundings in which no training can run: one line each."""
+
+import functools
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, refused, train_arguments
+from forks import run_fork
+
+
+def all_files(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+@pytest.mark.parametrize("option", ["--img_path", "--weight_path"])
+def test_a_place_among_the_images_is_refused_by_name(option, photos, tmp_path, call):
+    before = all_files(tmp_path)
+    place = photos / "train/cat/r"
+    said = refused(call("train", *train_arguments(photos, tmp_path), option, place))
+    assert f"{option} {place} lies in the folder of images {photos}" in said
+    assert all_files(tmp_path) == before
+
+
+def test_a_place_in_a_class_folder_that_is_linked_is_refused(photos, tmp_path, call):
+    elsewhere = shutil.move(photos / "train", tmp_path / "elsewhere")
+    (photos / "train").symlink_to(elsewhere)
+    arguments = train_arguments(photos, tmp_path, epochs=1)
+    said = refused(call("train", *arguments, "--img_path", elsewhere / "cat/r"))
+    assert "lies in the folder of images" in said
+
+
+def test_a_sweep_or_a_test_among_the_images_is_refused(trained, tmp_path, call):
+    photos, weight = trained / "photos", trained / "w.pth"
+    before = all_files(trained)
+    ended = run_fork(PROJECT / "my_script.py", "--data", photos, "--out", photos, "--dry_run")
+    assert "--out" in refused(ended)
+    ended = call("test", "--weight_path", weight, "--data", photos, "--img_path", photos / "r")
+    assert "--img_path" in refused(ended)
+    assert all_files(trained) == before
+
+
+PLACES = {
+    ".": "is a folder; --weight_path takes a file",
+    "r": "is a folder; --weight_path takes a file",
+    "r/history.csv": "is the place of another result",
+    "r/Loss_curve.png": "is the place of another result",
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_weight_file_takes_no_place_of_another_result(place, photos, tmp_path, call, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r").mkdir()
+    arguments = train_arguments(photos, Path(), epochs=1)
+    assert PLACES[place] in refused(call("train", *arguments, "--weight_path", place))
+    assert not list((tmp_path / "r").iterdir())
+
+
+SURROUNDINGS = {
+    "WORLD_SIZE=x": "WORLD_SIZE=x in the environment is no number",
+    "RANK=-1": "RANK=-1 in the environment is no number",
+    "RANK=1": "RANK=1 in the environment, of 1 processes",
+    "WORLD_SIZE=0": "RANK=0 in the environment, of 0 processes",
+}
+
+
+@pytest.mark.parametrize("variable", SURROUNDINGS)
+def test_an_environment_of_other_processes_is_refused(variable, photos, tmp_path):
+    name, value = variable.split("=")
+    before = functools.partial(os.environ.update, {name: value})
+    ended = run_fork(PROJECT / "train.py", *train_arguments(photos, tmp_path), before=before)
+    assert SURROUNDINGS[variable] in refused(ended) and "torchrun" in ended.err
+
+
+def test_a_lack_of_memory_is_not_blamed_on_the_network(photos, tmp_path, call, monkeypatch):
+    def allocate(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
+
+    monkeypatch.setattr("training.batches.score_all", allocate)
+    monkeypatch.setattr("training.trial.layers_of", allocate)
+    said = refused(call("train", *train_arguments(photos, tmp_path)))
+    assert said.startswith("error: out of memory; close other programs")
+
+
+def test_a_number_of_seeds_that_would_be_planned_for_ever_is_refused(photos, tmp_path):
+    arguments = ["--data", photos, "--out", tmp_path / "out", "--seeds", 100_000, "--dry_run"]
+    said = refused(run_fork(PROJECT / "my_script.py", *arguments))
+    assert "'100000' is not a whole number from 1 to 1000" in said
