@@ -34,7 +34,8 @@ NAMED_EMPTY = 5  # images of a single colour that a message names
 SPLIT_SEED = 0  # one split for every run, so that runs are compared on the same images
 INDEX_FORM = {
     "source": str, "classes": list, "names": list, "warnings": list, "targets": list,
-    "splits": dict, "mean": list, "std": list, "digest": str, "pixels": str,
+    "splits": dict, "mean": list, "std": list, "digest": str, "pixels": str, "notes": list,
+    "scales": dict,
 }  # fmt: skip
 
 
@@ -147,6 +148,7 @@ def open_cache(folder: Path, image_size: int) -> Data | None:
 def read_cache(folder: Path, image_size: int) -> Data:
     """Decoded images as they were written; Damaged or OSError if they are not."""
     index = read_record(folder / "index.json", INDEX_FORM)
+    check_index(index)
     if file_digest(folder / "images") != index.pop("pixels"):
         raise Damaged("its pixels are not as they were written")
     images = open_images(folder / "images", len(index["names"]), image_size)
@@ -155,6 +157,22 @@ def read_cache(folder: Path, image_size: int) -> Data:
     targets = np.array(index.pop("targets"), dtype=np.int64)
     splits = {part: np.array(at, dtype=np.int64) for part, at in index.pop("splits").items()}
     return Data(images, targets, splits, folder=folder, **index)
+
+
+def check_index(index: dict) -> None:
+    """Damaged if what is known of decoded images does not fit together."""
+    count = len(index["names"])
+    split = sorted(at for part in index["splits"].values() for at in part)
+    fits = {
+        "classes": len(index["classes"]) == 2,
+        "targets": len(index["targets"]) == count and set(index["targets"]) == {0, 1},
+        "splits": set(index["splits"]) == set(PARTS) and split == list(range(count)),
+        "mean": len(index["mean"]) == 3 and all(0 <= mean <= 1 for mean in index["mean"]),
+        "std": len(index["std"]) == 3 and all(0 < deviation <= 1 for deviation in index["std"]),
+    }
+    for name, is_right in fits.items():
+        if not is_right:
+            raise Damaged(f"{name} of index.json is not that of {count} images")
 
 
 def refuse_foreign(folder: Path) -> None:

@@ -122,6 +122,7 @@ def read_trained(folder: Path) -> Trained:
         "kept_epoch": record["kept_epoch"] == kept_epoch(history),
         "diverged": record["diverged"] == (not is_finite(history[-1])),
         "train_images": record["train_images"] > 0,
+        "network": all(isinstance(row, list) and len(row) == 4 for row in record["network"]),
         "seconds": 0 <= record["seconds"] < math.inf,
     }
     refuse_disagreement(path, record, agreement)

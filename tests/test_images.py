@@ -190,14 +190,15 @@ def test_a_class_of_too_few_readable_images_is_named(tmp_path, cats, few, left):
 def test_names_that_are_no_text_are_read_and_shown(tmp_path, call):
     folder = tmp_path / b"caf\xe9".decode(errors="surrogateescape")
     make_photos(folder)
+    out = folder.with_name(f"{folder.name}_out")
     name = b"\xe9".decode(errors="surrogateescape")
     for part in ("train", "test"):
         (folder / part / "dog").rename(folder / part / name)
     (folder / "test" / name / "1500.png").rename(folder / "test" / name / f"{name}.png")
-    trained = call("train", *train_arguments(folder, folder, epochs=1))
-    tested = call("test", *arguments_for_test(folder))
+    trained = call("train", *train_arguments(folder, out, epochs=1))
+    tested = call("test", *arguments_for_test(out))
     assert (trained.status, tested.status) == (0, 0), trained.err + tested.err
-    predictions = (folder / "r" / "predictions.csv").read_text(encoding="utf-8")
+    predictions = (out / "r" / "predictions.csv").read_text(encoding="utf-8")
     assert predictions.count(r"test/\xe9/") == 5 and r"test/\xe9/\xe9.png,\xe9," in predictions
 
 

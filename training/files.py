@@ -199,7 +199,7 @@ def write_results(
     }  # fmt: skip
     rebuilt = model_of(weight, "kept", images.device)
     weight["scores"] = probe_scores(rebuilt, weight["network"], images.device).tolist()
-    weight_digest = save(WEIGHT, options.weight_path, weight)
+    weight_digest = digest_of(save(WEIGHT, options.weight_path, weight))
     # Its last epochs may be another run's.
     history_digest = write_csv(history, HISTORY_COLUMNS, state.history)
     record = {
@@ -215,14 +215,14 @@ def write_results(
 # --- files -----------------------------------------------------------------------------------
 
 
-def save(kind: str, path: Path, values: dict) -> str:
-    """Write a weight file or checkpoint, its digest; the same values give the same bytes."""
+def save(kind: str, path: Path, values: dict) -> bytes:
+    """Write a weight file or checkpoint; the bytes, the same for the same values."""
     # By way of memory: given a path, torch.save puts the file's name into the bytes, and where
     # a disk is full it raises RuntimeError.
     content = to_bytes({"kind": kind, "version": VERSION, **values}).getvalue()
     with replacing(path) as temporary:
         temporary.write_bytes(content)
-    return digest_of(content)
+    return content
 
 
 def to_bytes(values: dict) -> io.BytesIO:

@@ -1,0 +1,256 @@
+"""Files that a disk, a copy or an editor has changed: each is noticed, or harmless."""
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import arguments_for_test, make_photos, refused, spoil, train_arguments
+
+import dataset
+from console.errors import InputError
+from dataset import load_data
+from records import finished
+from records.files import Damaged, file_digest, read_record, write_record, write_text
+from records.runs import DONE
+from training.files import CHECKPOINT, WEIGHT, load
+
+ROUNDS = 25  # damaged copies of every file
+OTHER_VALUES = (None, True, -1, 3, 0.5, 1e308, "text", "3", [], [1], {}, {"a": 1})
+
+
+# --- damage ----------------------------------------------------------------------------------
+
+
+def flip(content: bytearray, chance: random.Random) -> None:
+    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+
+
+def zero(content: bytearray, chance: random.Random) -> None:
+    start = chance.randrange(len(content))
+    end = min(len(content), start + chance.randint(1, 4096))
+    content[start:end] = bytes(end - start)
+
+
+def swap(content: bytearray, chance: random.Random) -> None:
+    size = min(512, len(content) // 3)
+    first = chance.randrange(len(content) - 2 * size)
+    second = chance.randrange(first + size, len(content) - size)
+    one, other = content[first : first + size], content[second : second + size]
+    content[first : first + size], content[second : second + size] = other, one
+
+
+def cut(content: bytearray, chance: random.Random) -> None:
+    del content[chance.randrange(len(content)) :]
+
+
+def digit(content: bytearray, chance: random.Random) -> None:
+    """As an editor would: another digit."""
+    places = [at for at, byte in enumerate(content) if byte in b"0123456789"]
+    if places:
+        content[chance.choice(places)] = chance.choice(b"0123456789")
+
+
+def value(content: bytearray, chance: random.Random) -> None:
+    """As an editor would: another value, or none, in a record."""
+    try:
+        record = json.loads(content)
+    except ValueError:
+        return
+    name = chance.choice([*record, *record.get("identity", {})])
+    holder = record if name in record else record["identity"]
+    holder[name] = chance.choice(OTHER_VALUES)
+    if chance.random() < 0.2:
+        del holder[name]
+    content[:] = json.dumps(record).encode()
+
+
+def whole(content: bytearray, chance: random.Random) -> None:
+    """Another thing altogether, or nothing."""
+    others = (b"", b"3", b"[]", b'"text"', b"{}", b"null", b"[" * 100_000, b"\xff\xfe", b"a,b\n1\n")
+    content[:] = chance.choice(others)
+
+
+DAMAGES = (flip, zero, swap, cut, digit, value, whole)
+
+
+# --- what a reader makes of it ---------------------------------------------------------------
+
+
+def plain(values: object) -> object:
+    """Values that can be compared, tensors and arrays too."""
+    if isinstance(values, (torch.Tensor, np.ndarray)):
+        return str(values.dtype), values.shape, np.asarray(values).tobytes()
+    if isinstance(values, dict):
+        return {key: plain(each) for key, each in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [plain(each) for each in values]
+    return values
+
+
+def read_tensors(kind: str) -> Callable[[Path, Path], object]:
+    def read(path: Path, _: Path) -> object:
+        values = load(kind, path)
+        del values["sha256"]
+        return plain(values)
+
+    return read
+
+
+def read_training(path: Path, original: Path) -> object:
+    identity = finished.recorded(original / "r")["identity"]
+    status = finished.training_status(path.parent, original / "w.pth", identity)
+    if status != DONE:
+        raise Damaged(str(status))
+    return finished.read_trained(path.parent)
+
+
+def read_test(path: Path, original: Path) -> object:
+    identity = finished.read_tested(original / "r").record["identity"]
+    status = finished.test_status(path.parent, original / "w.pth", identity["images"])
+    if status != DONE:
+        raise Damaged(str(status))
+    return finished.read_tested(path.parent)
+
+
+def read_decoded(path: Path, _: Path) -> object:
+    return plain(vars(dataset.read_cache(path.parent, image_size=16)))
+
+
+READERS = {
+    "w.pth": read_tensors(WEIGHT),
+    "w_checkpoint.pth": read_tensors(CHECKPOINT),
+    "r/train.json": read_training,
+    "r/history.csv": read_training,
+    "r/test.json": read_test,
+    "r/predictions.csv": read_test,
+    "r/acc.txt": read_test,
+    "decoded/index.json": read_decoded,
+    "decoded/images": read_decoded,
+}
+
+
+@pytest.fixture
+def files(trained: Path) -> Path:
+    """A finished training with its test, and its decoded images beside it."""
+    data = load_data(str(trained / "photos"), image_size=16)
+    shutil.copytree(data.folder, trained / "decoded")
+    return trained
+
+
+def outcome(read: Callable[[], object], before: object) -> str:
+    """What a reader makes of a damaged file: any other error than these is a failure."""
+    try:
+        after = read()
+    except (Damaged, InputError, FileNotFoundError) as error:
+        assert str(error)
+        return "noticed"
+    return "harmless" if after == before else "believed"
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_damaged_file_is_noticed_or_harmless(name, files, original, capsys):
+    path, chance = files / name, random.Random(name)
+    read = partial(READERS[name], path, original)
+    content, before = path.read_bytes(), read()
+    outcomes = dict.fromkeys(("noticed", "harmless", "believed"), 0)
+    for number in range(ROUNDS):
+        damaged = bytearray(content)
+        DAMAGES[number % len(DAMAGES)](damaged, chance)
+        if damaged != content:
+            path.write_bytes(damaged)
+            outcomes[outcome(read, before)] += 1
+    with capsys.disabled():
+        print(f"\n{name}: {outcomes}", end=" ")
+    assert outcomes["noticed"] > ROUNDS / 2 and not outcomes["believed"]
+
+
+FORMS = {
+    "r/train.json": finished.TRAIN_FORM,
+    "r/test.json": finished.TEST_FORM,
+    "decoded/index.json": dataset.INDEX_FORM,
+}
+
+
+# --- what programs make of it ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["index.json", "images"])
+def test_damaged_decoded_images_are_decoded_again_with_a_line(name, trained, call):
+    photos = make_photos(trained / "others", train=11)
+    folder = load_data(str(photos), image_size=16).folder
+    whole = (folder / name).read_bytes()
+    middle = len(whole) // 2
+    (folder / name).write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    ended = call("train", *train_arguments(photos, trained / "new", epochs=1), "--no_pictures")
+    assert ended.status == 0 and f"decoded images are damaged: {folder}" in ended.err
+    assert (folder / name).read_bytes() == whole
+
+
+def test_a_record_of_other_types_is_noticed_even_with_its_digest(files, original):
+    for name in ("r/train.json", "r/test.json", "decoded/index.json"):
+        path, form = files / name, FORMS[name]
+        record = read_record(path, form)
+        for key, kind in form.items():
+            for other in OTHER_VALUES:
+                if type(other) is not kind and not (kind is float and type(other) is int):
+                    write_record(path, {**record, key: other})
+                    assert outcome(partial(READERS[name], path, original), None) == "noticed"
+
+
+@pytest.mark.parametrize("index", ["{}", "[]", '{"names": []}'])
+def test_an_index_without_its_values_is_made_again(index, trained):
+    photos = str(make_photos(trained / "others", train=11))
+    folder = load_data(photos, image_size=16).folder
+    (folder / "index.json").write_text(index)
+    assert len(load_data(photos, image_size=16).names) == 32
+
+
+def test_a_training_starts_again_from_a_damaged_checkpoint_and_says_so(trained, original, call):
+    path = trained / "w_checkpoint.pth"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    (trained / "w.pth").unlink()
+    arguments = train_arguments(original / "photos", trained)
+    said = call("train", *arguments, "--no_pictures").out
+    assert f"starting again: {path} is no CNN checkpoint file of this version, damaged" in said
+    assert (trained / "w.pth").read_bytes() == (original / "w.pth").read_bytes()
+
+
+def test_damaged_weights_are_not_tested(trained, call):
+    path = trained / "w.pth"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    for more in ([], ["--predict", trained / "photos/test/cat"]):
+        said = refused(call("test", *arguments_for_test(trained), *more))
+        assert f"{path} is no CNN weight file of this version, damaged" in said
+
+
+NONSENSE = {"mean": [float("nan")] * 3, "std": [0.0, 0.2, 0.2], "kept": None}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_numbers_that_no_training_gives_are_not_tested(name, trained, call):
+    values = torch.load(trained / "w.pth", weights_only=True)
+    next(iter(values["kept"].values())).fill_(float("nan"))
+    changes = {name: NONSENSE[name] or values["kept"]}
+    spoil(trained / "w.pth", changes)
+    assert "damaged or of another model" in refused(call("test", *arguments_for_test(trained)))
+
+
+def test_a_record_of_a_test_proves_the_weights_that_were_loaded(trained, call, monkeypatch):
+    def replaced_meanwhile(path: Path, text: str) -> str:
+        (trained / "w.pth").write_bytes(b"others")
+        return write_text(path, text)
+
+    monkeypatch.setattr("records.files.write_text", replaced_meanwhile)
+    before = file_digest(trained / "w.pth")
+    assert call("test", *arguments_for_test(trained), "--no_pictures").status == 0
+    assert finished.read_tested(trained / "r").record["identity"]["weight.pth"] == before
