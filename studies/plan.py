@@ -22,7 +22,15 @@ from records.runs import DONE, MISSING, Stage, Status, in_words
 from studies.settings import BASE_STUDY, Run
 
 # Stages of what was there before and is done again.
-REPEATED = (Stage.CHANGED, Stage.INCOMPLETE, Stage.OVERWRITTEN, Stage.TO_REPEAT)
+REPEATED = (
+    Stage.CHANGED,
+    Stage.INCOMPLETE,
+    Stage.OVERWRITTEN,
+    Stage.DAMAGED,
+    Stage.TO_REPEAT,
+)
+BEGUN = (Stage.MISSING, Stage.OVERWRITTEN)  # of trainings that may have been interrupted
+SPOILED = (Stage.INCOMPLETE, Stage.DAMAGED)  # of finished ones whose checkpoints may be whole
 
 
 @dataclass(eq=False)  # two trainings are the same only if they are one
@@ -181,10 +189,10 @@ def first_reason(statuses: list[Status]) -> Status:
 def note_epochs(training: Training) -> None:
     """Work out how many epochs are to be done: those that no checkpoint holds."""
     epochs, reached = training.settings["epochs"], 0
-    begun = training.statuses[training.main_run].stage in (Stage.MISSING, Stage.OVERWRITTEN)
-    if begun and training.trained.stage is not Stage.TO_REPEAT:
+    stage = training.statuses[training.main_run].stage
+    if stage in (*BEGUN, *SPOILED) and training.trained.stage is not Stage.TO_REPEAT:
         reached = epochs_begun(training.main_run)
-        if reached:
+        if reached and stage in BEGUN:
             training.trained = Status(Stage.INTERRUPTED, epochs=reached)
     if training.shorter and can_go_on_from(training.shorter):
         reached = max(reached, training.shorter.settings["epochs"])

@@ -258,3 +258,23 @@ def test_bad_images_a_failing_run_and_a_diverged_one_are_named_and_stop_no_other
     assert "diverged at epoch" in page.read_text()
     assert "failed: Change_learning_rate/0_001" in page.read_text()
     assert (project / "result/Change_seed/0/acc.txt").is_file()
+
+
+def test_damaged_records_take_no_other_run_with_them_and_are_made_again(sweep, finished):
+    project, arguments = sweep
+    for place, content in {
+        f"{RUNS[2]}/train.json": '{"identity": [], "epochs": "4", "command": 3}',
+        f"{RATES[0]}/history.csv": "epoch,train_loss,valid_loss\n1,0.",
+        f"{RUNS[1]}/test.json": "[1]",
+        f"{RATES[1]}/predictions.csv": "file,true_class\n",
+    }.items():
+        (project / "result" / place).write_text(content)
+    planned = run_sweep(project, *arguments, "--dry_run")
+    assert planned.status == 0 and "damaged record: train.json is no record" in planned.err
+    collected = run_sweep(project, *arguments, "--collect")
+    assert collected.status == 1 and f"MISSING {RUNS[2]}" in collected.out, collected.err
+    rows = read_csv(project / "result/results.csv")
+    assert [row["setting"] for row in rows] == ["0", "2", "0_01"]
+    ended = run_sweep(project, *arguments)
+    assert ended.status == 0 and weights(project) == weights(finished[0]), ended.err
+    assert len(read_csv(project / "result/results.csv")) == len(RUNS)
