@@ -7,12 +7,15 @@ They lie in $XDG_CACHE_HOME/cnn_experiments (~/.cache by default) and can be del
 """
 
 import contextlib
+import ctypes
+import functools
 import mmap
 import os
 import shutil
+import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -54,9 +57,29 @@ def open_images(path: Path, count: int, image_size: int) -> np.ndarray | None:
         images = np.memmap(path, np.uint8, "r", shape=(count, image_size, image_size, 3))
     except (FileNotFoundError, ValueError):
         return None
+    end_where_pages_are_lost()
     if hasattr(mmap, "MADV_RANDOM"):
         images.base.madvise(mmap.MADV_RANDOM)  # reading ahead drops pages where memory is short
     return images
+
+
+@functools.cache  # the system keeps only its address
+def end_where_pages_are_lost() -> Callable:
+    """Have a mapped file that is cut short end the program in one line, not in SIGBUS alone.
+
+    Handlers of the signal module would never run: Python calls them between its own steps, and
+    the read that fails is tried again for ever.
+    """
+
+    def end(_: int) -> None:
+        remedy = b"run the same command again, which decodes them again"
+        os.write(2, b"error: decoded images were cut short while they were in use; " + remedy)
+        os.write(2, b"\n")
+        os._exit(2)
+
+    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(end)
+    ctypes.CDLL(None).signal(signal.SIGBUS, handler)
+    return handler
 
 
 @contextlib.contextmanager

@@ -1,8 +1,10 @@
 """Files that a disk, a copy or an editor has changed: each is noticed, or harmless."""
 
 import json
+import os
 import random
 import shutil
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import arguments_for_test, make_photos, refused, spoil, train_arguments
+from conftest import PROJECT, arguments_for_test, make_photos, refused, spoil, train_arguments
+from forks import run_fork
 
 import dataset
 from console.errors import InputError
@@ -209,6 +212,34 @@ def test_an_index_without_its_values_is_made_again(index, trained):
     folder = load_data(photos, image_size=16).folder
     (folder / "index.json").write_text(index)
     assert len(load_data(photos, image_size=16).names) == 32
+
+
+READ = """
+import os, sys, torch, warnings
+from pathlib import Path
+from images.cache import open_images
+path = Path(sys.argv[1])
+path.write_bytes(bytes(300 * 32 * 32 * 3))
+images = open_images(path, 300, 32)
+warnings.simplefilter("ignore")  # it is read-only on purpose
+os.truncate(path, 0)
+print(images[200:].sum() if sys.argv[2] == "numpy" else torch.from_numpy(images)[200:].sum())
+"""
+
+
+@pytest.mark.parametrize("reader", ["numpy", "torch"])
+def test_pages_that_are_gone_end_in_one_line(reader, tmp_path):
+    program = tmp_path / "read.py"
+    program.write_text(READ)
+    err = (tmp_path / "err").open("w")
+
+    def before() -> None:
+        sys.path.insert(0, str(PROJECT))
+        os.dup2(err.fileno(), 2)
+
+    assert run_fork(program, tmp_path / "images", reader, before=before).status == 2
+    said = (tmp_path / "err").read_text()
+    assert said.startswith("error: decoded images were cut short") and said.count("\n") == 1
 
 
 def test_a_training_starts_again_from_a_damaged_checkpoint_and_says_so(trained, original, call):
