@@ -6,6 +6,7 @@
 Every child has one thread, writes to its run's log, and ends when this program does.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -197,12 +198,25 @@ def try_out(device: str, image_size: int, runs: list[Run]) -> str:
     settings = [json.dumps(each) for each in settings_to_try(runs)]
     program = [sys.executable, str(PROJECT / "train.py"), "--device", device]
     program += ["--image_size", str(image_size), "--try_out", *settings]
-    ended = subprocess.run(program, capture_output=True, text=True)
+    environment = {**os.environ, STDIN_IS_PARENT: "1"}
+    with open_pipe() as pipe:
+        ended = subprocess.run(program, stdin=pipe, env=environment, capture_output=True, text=True)
     if ended.returncode:
         *before, last = ended.stderr.splitlines() or [f"train.py ended: {ended.returncode}"]
         place = [line.strip() for line in before if line.startswith('  File "')][-1:]
         raise InputError(" in ".join([last.removeprefix("error: "), *place]))
     return ended.stdout.split()[-1]
+
+
+@contextlib.contextmanager
+def open_pipe() -> Iterator[int]:
+    """The reading end of a pipe that is open as long as this program lives."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 def settings_to_try(runs: list[Run]) -> list[dict]:
