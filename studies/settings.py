@@ -133,11 +133,14 @@ def check_value(study: str, name: str, value: object) -> None:
 
 def check_seeds(first: object, count: object) -> None:
     """Refuse FIRST_SEED and BASE_SEEDS that are no numbers of seeds."""
-    for name, value, least in (("FIRST_SEED", first, 0), ("BASE_SEEDS", count, 1)):
-        if type(value) is not int or value < least:
-            raise InputError(
-                f"{name} in my_script.py is {value!r}; give a whole number from {least}"
-            )
+    limits = {
+        "FIRST_SEED": (first, 0, 2**31 - 2 * MOST_SEEDS),  # the last of its seeds is one too
+        "BASE_SEEDS": (count, 1, MOST_SEEDS),
+    }
+    for name, (value, least, most) in limits.items():
+        if type(value) is not int or not least <= value <= most:
+            needed = f"give a whole number from {least} to {most}"
+            raise InputError(f"{name} in my_script.py is {value!r}; {needed}")
 
 
 def check_written_once(script: Path) -> None:

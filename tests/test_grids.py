@@ -172,7 +172,7 @@ def test_where_none_goes_on_every_length_is_a_chain_of_its_own():
     assert sorted(map(len, make_plan(runs, [], goes_on=False))) == [1, 1, 1, 1]
 
 
-@pytest.mark.parametrize("seeds", [(0.5, 6), (-1, 6), (0, 0), (0, True)])
+@pytest.mark.parametrize("seeds", [(2**31 - 1, 6), (0.5, 6), (-1, 6), (0, 0), (0, True)])
 def test_seeds_that_are_no_numbers_of_seeds_are_refused(seeds):
     with pytest.raises(InputError, match=r"_SEEDS? in my_script.py is"):
         check_seeds(*seeds)
