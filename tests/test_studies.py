@@ -1,5 +1,6 @@
 """The whole job on a few small settings: sharing, reuse, failures, kills, dry runs."""
 
+import json
 import platform
 import re
 import shutil
@@ -16,7 +17,7 @@ from conftest import copy_project, make_photos, run_sweep, small, trainings_of, 
 
 import my_script
 from console.errors import InputError
-from records.files import file_digest, read_csv, read_json
+from records.files import DIGEST, file_digest, read_csv, read_json
 from studies.children import Child
 from studies.settings import check_studies
 
@@ -278,3 +279,14 @@ def test_damaged_records_take_no_other_run_with_them_and_are_made_again(sweep, f
     ended = run_sweep(project, *arguments)
     assert ended.status == 0 and weights(project) == weights(finished[0]), ended.err
     assert len(read_csv(project / "result/results.csv")) == len(RUNS)
+
+
+def test_a_finished_run_of_a_version_without_digests_is_kept_aside(sweep):
+    project, arguments = sweep
+    path = project / "result" / RUNS[2] / "train.json"
+    record = read_json(path)
+    del record[DIGEST]
+    record["identity"]["torch version"] = "1"
+    path.write_text(json.dumps(record))
+    planned = run_sweep(project, *arguments, "--dry_run").err
+    assert "1 finished run was made with other torch version" in planned
