@@ -268,7 +268,7 @@ def go_on(options: Namespace, data: "Data", handed_code: dict[str, str]) -> int:
     from report.results import read_results, settings_of
 
     check_precision(options.until, len(data.splits["test"]))
-    seeds = {tuple(BASE.items()): BASE_SEEDS}
+    seeds = {settings.key_of(BASE): BASE_SEEDS}
     every_run = runs_of_rounds(options, rounds.MOST)
     is_reported = False
     while seeds:

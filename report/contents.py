@@ -32,7 +32,7 @@ from report.findings import (
     study_findings,
     words_of,
 )
-from report.grids import grid_findings, is_grid
+from report.grids import changed, grid_findings, is_grid
 from report.heatmap import Cell
 from report.results import Result, Setting
 from report.summary import Cells, SummaryRow, cells_of, difference_of
@@ -253,7 +253,7 @@ def cells_of_map(settings: list[Setting], answer: Answer) -> list[Cell]:
     """What the heat map of a grid shows: the first setting downwards, the others to the right."""
     cells = []
     for setting in settings:
-        row, *column = setting.results[0].run.changed.values()
+        row, *column = changed(setting).values()
         compared = answer.rows.get(setting.key)
         cell = Cell(
             row=str(row),

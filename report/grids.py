@@ -8,6 +8,7 @@ All cells of the grid count in the correction of every comparison.
 
 from typing import NamedTuple
 
+from console.options import as_key
 from report.comparison import BETTER, WORSE, Row
 from report.findings import (
     Answer,
@@ -63,8 +64,8 @@ def is_grid(settings: list[Setting]) -> bool:
 
 
 def changed(cell: Setting) -> dict:
-    """What a cell changes, by name."""
-    return cell.results[0].run.changed
+    """What a cell changes, by name; lists and switches as text."""
+    return {name: as_key(value) for name, value in cell.results[0].run.changed.items()}
 
 
 def first_of(cell: Setting) -> object:

@@ -18,7 +18,7 @@ from records.files import Damaged, write_csv, write_text
 from records.finished import read_tested, read_trained, test_status, training_status
 from records.runs import DONE
 from report.comparison import wilson
-from studies.settings import BASE_STUDY, Run, folder_of
+from studies.settings import BASE_STUDY, Run, folder_of, key_of
 
 
 class Result(NamedTuple):
@@ -104,8 +104,7 @@ def setting_of(result: Result) -> tuple:
     """Study, what it changes, label and key of the setting that a run belongs to."""
     run = result.run
     label = "base" if run.study == BASE_STUDY else ", ".join(map(value_text, run.changed.values()))
-    key = tuple((name, as_key(run.settings[name])) for name in run.settings if name != "seed")
-    return run.study, ", ".join(run.changed), label, key
+    return run.study, ", ".join(run.changed), label, key_of(run.settings)
 
 
 def settings_of(results: list[Result]) -> list[Setting]:

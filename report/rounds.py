@@ -11,21 +11,20 @@ import math
 
 from report.comparison import OPEN, Noise, Pool, share_of_look, t_quantile
 from report.findings import Answer
-from studies.settings import Run
+from studies.settings import Run, key_of
 
 MOST = 10  # seeds of a setting; docs/comparison.md says what is false in so many looks
 
 Seeds = dict[tuple, int]  # by Setting.key; a setting that is not there has one
 
 
-def key_of(run: Run) -> tuple:
-    """The settings of a run but the seed, as Setting.key has them."""
-    return tuple(setting for setting in run.settings.items() if setting[0] != "seed")
-
-
 def runs_of(runs: list[Run], seeds: Seeds, first_seed: int) -> list[Run]:
     """Those of all runs whose seed is among the first ones that their setting gets."""
-    return [run for run in runs if run.settings["seed"] - first_seed < seeds.get(key_of(run), 1)]
+    chosen = []
+    for run in runs:
+        if run.settings["seed"] - first_seed < seeds.get(key_of(run.settings), 1):
+            chosen.append(run)
+    return chosen
 
 
 def next_seeds(answer: Answer, seeds: Seeds) -> Seeds:

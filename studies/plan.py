@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from console.errors import InputError
-from console.options import as_key
+from console.options import as_key, value_text
 from records import runs as records
 from records.files import Damaged, file_digest, replacing
 from records.finished import recorded, test_status, training_status
@@ -107,13 +107,13 @@ def make_plan(
     chains: dict[tuple, list[Training]] = {}
     for training in sorted(trainings.values(), key=lambda each: each.settings["epochs"]):
         alike = {**training.settings, "epochs": 0} if goes_on else training.settings
-        chain = chains.setdefault(key_of(alike), [])
+        chain = chains.setdefault(training_key(alike), [])
         training.shorter = chain[-1] if chain else None
         chain.append(training)
     return list(chains.values())
 
 
-def key_of(settings: dict) -> tuple:
+def training_key(settings: dict) -> tuple:
     """Settings as a key: equal ones ask for the same training."""
     return tuple(map(as_key, settings.values()))
 
@@ -132,7 +132,7 @@ def are_longer_going_on(program: Path) -> bool:
 
 def training_for(run: Run, trainings: dict[tuple, Training]) -> Training:
     """The training that a run asks for, a new one if no run has asked for it."""
-    key = key_of(run.settings)
+    key = training_key(run.settings)
     if key not in trainings:
         trainings[key] = Training(run.settings)
     return trainings[key]
@@ -244,7 +244,7 @@ def name_of_setting(run: Run) -> str:
     """What a run changes, to what: batch_size 16; base for the base setting."""
     if run.study == BASE_STUDY:
         return "base"
-    return ", ".join(f"{name} {value}" for name, value in run.changed.items())
+    return ", ".join(f"{name} {value_text(value)}" for name, value in run.changed.items())
 
 
 def describe_setting(name: str, trainings: list[Training]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from console.errors import InputError
 from console.nearest import did_you_mean
-from console.options import SETTINGS, Reader, is_value, value_text
+from console.options import SETTINGS, Reader, as_key, is_value, value_text
 from records.runs import checkpoint_path
 
 FORMER = "former"  # in result/: what former calls left
@@ -172,6 +172,11 @@ def all_runs(studies: Studies, base: dict, base_seeds: range, out: Path, seeds: 
                 settings = {**base, **changed, "seed": seed}
                 runs.append(run_of(out, study, folder, changed, settings))
     return runs
+
+
+def key_of(settings: dict) -> tuple:
+    """What names a setting whatever its seed: (name, value) of each; lists and switches as text."""
+    return tuple((name, as_key(value)) for name, value in settings.items() if name != "seed")
 
 
 def combinations(changes: dict[str, list]) -> list[dict]:

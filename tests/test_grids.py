@@ -6,6 +6,7 @@ import pytest
 from made_up import CHANCE, SIX, made
 
 from console.errors import InputError
+from report.contents import cells_of_map
 from report.findings import Answer, make_answer
 from report.grids import grid_findings
 from report.results import Setting, settings_of
@@ -189,3 +190,31 @@ def test_a_value_that_names_no_folder_is_refused():
     base = {**BASE, "loss_function": "Focal/2"}
     with pytest.raises(InputError, match="it names a folder"):
         check_studies(GRID, base)
+
+
+WIDTHS = {"widths": [[8, 16, 32], [8, 24, 48]], "augment": [False, True]}
+
+
+def wide_grid() -> tuple[list[Setting], Answer]:
+    """A made-up grid of a list and a switch."""
+    base = {**BASE, "widths": [8, 24, 48], "augment": False}
+    runs = all_runs({"Widths_by_augment": WIDTHS}, base, range(6), Path("out"), range(6))
+    results = [made(run, SIX[run.settings["seed"]]) for run in runs]
+    settings = settings_of(results)
+    cells = [setting for setting in settings if setting.study == "Widths_by_augment"]
+    return cells, make_answer(settings, CHANCE)
+
+
+def test_a_grid_of_lists_and_switches_has_its_findings():
+    found = {finding.kind: finding.values for finding in grid_findings(*wide_grid())}
+    assert [item.value for item in found["grid_best"]["items"]] == ["8-16-32", "8-24-48"]
+    assert found["grid_best"]["items"][1].others == {"augment": "off"}
+
+
+def test_a_grid_of_lists_and_switches_has_its_map():
+    cells = cells_of_map(*wide_grid())
+    assert [(cell.row, cell.column) for cell in cells][:2] == [
+        ("8-16-32", "off"),
+        ("8-16-32", "on"),
+    ]
+    assert [cell.is_base for cell in cells] == [False, False, True, False]

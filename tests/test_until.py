@@ -1,12 +1,18 @@
 """--until: one more seed only where it is needed, and refusals."""
 
+from collections import Counter
+from pathlib import Path
+
 import pytest
 from conftest import copy_project, make_photos, refused, small
 from forks import run_sweep
-from made_up import SIX, make
+from made_up import BASE, CHANCE, SIX, made, make
 
 from report.comparison import OPEN
-from report.rounds import MOST, next_seeds, reach
+from report.findings import make_answer
+from report.results import settings_of
+from report.rounds import MOST, next_seeds, reach, runs_of
+from studies.settings import all_runs, key_of
 
 
 def seeds_of(answer, count=1) -> dict:
@@ -77,3 +83,17 @@ def test_seeds_have_folders_of_their_own_and_the_same_call_finds_all_of_it_done(
     seeds = sorted((project / "result/Change_learning_rate/0_02").glob("seed_*"))
     assert seeds[0].name == "seed_0"
     assert "to train" not in again.out
+
+
+def test_settings_that_are_lists_and_switches_get_their_seeds():
+    base = {**BASE, "widths": [8, 24, 48], "augment": False}
+    studies = {"Change_widths": [[8, 16, 32], [8, 24, 48]], "Change_augment": [False, True]}
+    runs = all_runs(studies, base, range(MOST), Path("out"), range(MOST))
+    answer = make_answer(
+        settings_of([made(run, SIX[run.settings["seed"] % 6]) for run in runs]), CHANCE
+    )
+    wide = next(key for key in answer.rows if ("widths", "8-16-32") in key)
+    chosen = runs_of(runs, {key_of(base): 6, wide: 3}, 0)
+    counts = Counter(run.study for run in chosen if run.changed.get("widths") == [8, 16, 32])
+    assert counts == {"Change_widths": 3}
+    assert sum(run.study == "Change_seed" for run in chosen) == 6
