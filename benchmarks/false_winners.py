@@ -320,7 +320,9 @@ def main() -> None:
     numbers = {"image_size": 32, "base_seeds": 40, "seeds": 8, "draws": 20000}
     options_parser = parser(__doc__, "", **numbers)
     options_parser.add_argument("--out", type=Path, default=Path("replicas"))
-    options = parse(options_parser, base_seeds=3, seeds=2, draws=200)
+    options = parse(options_parser, draws=200)
+    if options.smoke:
+        options.data = ""  # the images made for it leave no noise to draw from
     print_machine()
     noises = {"normal": normal, "Student's t, 3 degrees": heavy_tailed}
     accuracies: dict[str, list[float]] = {}

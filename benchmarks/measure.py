@@ -1,7 +1,8 @@
 """What every benchmark here shares: the project on the path, fair timing, the machine's name.
 
-Timings drift, so things are compared in one run, in turn, and ratios of medians count. Every
-benchmark has --smoke: the smallest run that shows that it works, on images made for it.
+Timings drift, so things are compared in one run, in turn, and ratios of medians count. Benchmarks
+that read their options here have --smoke: the smallest run that shows that they work, mostly on
+images made for it.
 """
 
 import argparse

@@ -10,6 +10,7 @@ says so.
 
 import contextlib
 import errno
+import fcntl
 import os
 import platform
 import sys
@@ -18,11 +19,6 @@ from pathlib import Path
 from typing import TextIO
 
 from console.errors import InputError
-
-try:
-    import fcntl
-except ImportError:  # on Windows
-    fcntl = None
 
 TRAINING_LOCK = ".training.lock"  # ends the name of a file that is there while a training runs
 BUSY = (errno.EACCES, errno.EAGAIN)
@@ -72,8 +68,6 @@ def open_locked(path: Path, shared: bool, place: Path) -> TextIO:
 
 def lock(file: TextIO, shared: bool) -> None:
     """Lock an open file at once; OSError if that cannot be."""
-    if fcntl is None:
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     fcntl.lockf(file, kind | fcntl.LOCK_NB)
 
