@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,11 +19,14 @@ from conftest import (
     make_photos,
     noise,
     run_fork,
+    run_sweep,
+    small,
     train_arguments,
     wait_for,
 )
 from PIL import Image
 
+from records.files import file_digest, read_json
 from records.runs import read_history
 
 NORMALISED = ("= nn.Linear(hidden, 2)", "= nn.Sequential(nn.Linear(hidden, 2), nn.BatchNorm1d(2))")
@@ -66,6 +70,53 @@ def test_batch_normalisation_runs_on_two_and_a_killed_training_goes_on(photos, t
     both = start_two(program, more, log)
     assert [process.join() or process.exitcode for process in both] == [0, 0], log.read_text()
     assert "going on after epoch" in log.read_text()
+
+
+@pytest.fixture(scope="module")
+def trained_by_two(tmp_path_factory):
+    """A project whose base run, of two epochs, was trained on two processes; its images."""
+    root = tmp_path_factory.mktemp("by_two")
+    edits = small('{"Change_epochs": [2, 3]}', epochs=2)
+    project = copy_project(root / "project", my_script=edits)
+    photos = make_photos(root / "photos")
+    words = train_arguments(photos, root, epochs=2, batch_size=32, **places_of_base(project))
+    both = start_two(project / "train.py", words, root / "log")
+    assert [process.join() or process.exitcode for process in both] == [0, 0]
+    assert record_of_base(project)["identity"]["processes"] == 2
+    return project, photos
+
+
+def places_of_base(project: Path) -> dict:
+    return {
+        "img_path": project / "result/Change_seed/0",
+        "weight_path": project / "weights/Change_seed/0/weight.pth",
+    }
+
+
+def record_of_base(project: Path) -> dict:
+    return read_json(project / "result/Change_seed/0/train.json")
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_a_sweep_trains_anew_what_two_processes_trained(is_finished, trained_by_two, tmp_path):
+    by_two, photos = trained_by_two
+    project = shutil.copytree(by_two, tmp_path / "project")
+    if not is_finished:  # stopped after its last epoch: a checkpoint and a history are there
+        (project / "result/Change_seed/0/train.json").unlink()
+        (project / "weights/Change_seed/0/weight.pth").unlink()
+    ended = run_sweep(project, "--data", photos, "--image_size", 16)
+    assert ended.status == 0, ended.out + ended.err
+    log = (project / "result/Change_seed/0/log.txt").read_text()
+    if is_finished:
+        assert "to be done again: 1 (processes was 2, is 1)" in ended.out
+    else:
+        assert "not going on from" in log and "processes was 2, is 1" in log
+    assert "going on after epoch" not in log and "epoch 1 of 2" in log, "from the first epoch on"
+    plain = train_arguments(photos, tmp_path, epochs=3, batch_size=32)
+    assert run_fork(project / "train.py", *plain).status == 0
+    longer = project / "weights/Change_epochs/3/weight.pth"
+    assert file_digest(longer) == file_digest(tmp_path / "w.pth"), "the bits of one process"
+    assert record_of_base(project)["identity"]["processes"] == 1
 
 
 @pytest.mark.parametrize("more", [0, 1])  # as many other images, or more of them
