@@ -310,7 +310,8 @@ def describe_round(answer: "Answer", seeds: dict[tuple, int], points: float) -> 
 
     still_open = sum(row.verdict == OPEN for row in answer.rows.values())
     number = seeds[answer.base.key] - BASE_SEEDS + 1
-    line = f"round {number}: {still_open} settings are open; a seed more for each and the base"
+    still_open = plan.counted(still_open, "setting")
+    line = f"round {number}: still open: {still_open}; a seed more for each and the base"
     best = 100 * reach(answer.pool, BASE_SEEDS, len(answer.rows))
     if best > points:
         line += f"; at this noise {MOST} seeds tell differences only to within {best:.1f} points"
@@ -352,14 +353,15 @@ def run_line(options: Namespace, children: Children) -> int:
 def run_all(children: Children, trainings: list[plan.Training], report: Callable) -> int:
     """Do what is left, write the report as runs finish, say how it went.
 
-    `report` takes the number of open runs and the names of failed ones and gives the answer.
+    `report` takes the number of trainings to be done and the names of what failed, and gives
+    the answer.
     """
     started = time.monotonic()
     progress, failed = Progress(), {}
     asked = [training for training in trainings if training.runs]
 
     def count_open() -> int:
-        return sum(len(training.runs) for training in asked if not training.is_finished)
+        return sum(not training.is_finished for training in asked)
 
     try:
         for training in asked:

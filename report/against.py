@@ -19,7 +19,7 @@ from report.figures import Entry, draw_answer
 from report.findings import first_of_each, name_of, words_of
 from report.results import Result, Setting, read_result, settings_of
 from report.summary import difference_of, digits, number
-from report.words import templates, words
+from report.words import VERDICTS, templates
 from studies.settings import BASE_STUDY, Run
 
 COLUMNS = ("setting", "seeds", "here", "there", "difference", "low", "high", "verdict")
@@ -37,7 +37,7 @@ class Pair(NamedTuple):
     @property
     def verdict(self) -> str:
         """In the report's words."""
-        return words().VERDICTS[self.row.verdict]
+        return VERDICTS[self.row.verdict]
 
 
 def write_against(out: Path, here: list[Run], other: Path, there: list[Run]) -> list[str]:

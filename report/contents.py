@@ -10,7 +10,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean, stdev
@@ -37,6 +36,7 @@ from report.heatmap import Cell
 from report.results import Result, Setting
 from report.summary import Cells, SummaryRow, cells_of, difference_of
 from report.words import sentence, span
+from studies.plan import counted
 from studies.settings import BASE_STUDY, PREFIX
 
 EXAMPLES = 12  # of each class on the sheet of examples
@@ -246,7 +246,17 @@ def findings_of(settings: list[Setting], answer: Answer) -> list[Finding]:
     """What a study found, of one setting or of several at once."""
     if is_grid(settings):
         return grid_findings(settings, answer)
-    return study_findings(settings, answer)
+    return study_findings(with_base_seeds(settings, answer), answer)
+
+
+def with_base_seeds(settings: list[Setting], answer: Answer) -> list[Setting]:
+    """The settings of a study, of which the one that is the base has all seeds of the base."""
+    whole = []
+    for setting in settings:
+        if answer.base is not None and setting.key == answer.base.key:
+            setting = setting._replace(results=answer.base.results)
+        whole.append(setting)
+    return whole
 
 
 def cells_of_map(settings: list[Setting], answer: Answer) -> list[Cell]:
@@ -454,6 +464,7 @@ class Citation(NamedTuple):
     versions: str
     parameters: str
     settings: int
+    has_grid: bool
     base_seeds: int
     seeds: str
 
@@ -475,15 +486,18 @@ def citation(results: list[Result], rows: list[SummaryRow], data: Data) -> Citat
         versions=f"Python {sys.version.split()[0]}, {', '.join(packages)}",
         parameters=f"{sum(layer[3] for layer in train['network']):,}",
         settings=len(rows) - 1,
+        has_grid=any(is_grid([row.setting]) for row in rows[1:]),
         base_seeds=len(rows[0].setting.results),
         seeds=from_to(seeds),
     )
 
 
-def from_to(numbers: Iterable[int]) -> str:
-    """The least and the greatest of numbers: 6; or 1 to 6."""
-    least, greatest = min(numbers), max(numbers)
-    return str(least) if least == greatest else f"{least} to {greatest}"
+def from_to(seeds: list[int]) -> str:
+    """The least and the greatest number of seeds: 6 seeds; or 1 to 6 seeds."""
+    least, greatest = min(seeds), max(seeds)
+    if least == greatest:
+        return counted(least, "seed")
+    return f"{least} to {greatest} seeds"
 
 
 def commit_of(folder: Path) -> str:
@@ -519,11 +533,11 @@ class Training(NamedTuple):
 
 
 class Status(NamedTuple):
-    """How far the runs are: done of all, still open, failed."""
+    """How many trainings are done of all, how many this call still does; what failed."""
 
     done: int
-    runs: int
-    open_runs: int
+    trainings: int
+    to_do: int
     failed: list[str]
 
 

@@ -9,17 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from report.figures import GREY, digest_of_picture, is_current, save_png, short, styled
+from report.figures import GREY, digest_of_picture, is_current, pale_blues, save_png, short, styled
 
 CELL = (0.95, 0.5)  # width and height of a cell, inches
 MARGIN = (1.9, 1.35)  # of the names beside and below the map, inches
-PALE = 0.5  # of the range of the colours: black numbers stay legible on all of it
 NARROWEST = 5.0  # points that the colours cover at least, so that noise stays pale
 
 
@@ -74,11 +71,6 @@ def plot_heat_map(axes: Axes, cells: list[Cell], names: list[str]) -> None:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     explain(axes, cells)
-
-
-def pale_blues() -> ListedColormap:
-    """The lighter colours of matplotlib's Blues."""
-    return ListedColormap(colormaps["Blues"](np.linspace(0, PALE, 256)))
 
 
 def range_of(percent: np.ndarray) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """The report while runs go on: written by a thread, so that no training waits for it.
 
 with LiveReport(write, seconds=120) as live:
-    live.update(open_runs, failed)     # returns at once
+    live.update(trainings_to_do, failed)     # returns at once
 """
 
 import time

@@ -1,6 +1,6 @@
 """Finished runs -> pictures, tables and the report as one HTML file.
 
-    write_report(out, runs, data, identity_of, open_runs=0, failed=[])
+    write_report(out, runs, data, identity_of, trainings_to_do=0, failed=[])
 
 Only files are read: the report can be rebuilt at any time without training. What stands on the
 page is decided in contents.py; page.html words it, with style.css inside.
@@ -39,7 +39,7 @@ from report.results import (
 from report.rules import Chance
 from report.summary import summarize, write_summary
 from report.words import say, templates
-from studies.settings import BASE_STUDY, Run
+from studies.settings import BASE_STUDY, Run, key_of
 
 ANSWER_TITLE = "Test accuracy: points from the base"
 
@@ -49,15 +49,15 @@ def write_report(
     runs: list[Run],
     data: Data,
     identity_of: Callable,
-    open_runs: int,
+    trainings_to_do: int,
     failed: list[str],
     close: float = SMALL,
 ) -> list[str]:
     """Read what is finished; write tables, pictures and report.html; the answer's sentences.
 
-    `identity_of(settings)` is what a finished training must have, `failed` names failed runs;
+    `identity_of(settings)` is what a finished training must have, `failed` names what failed;
     settings known to be as `close` to the base, a share, are alike. Figures for print are drawn
-    once no run is open.
+    once no training is to be done.
     """
     folder = out / "result"
     results = read_results(runs, identity_of, data.digest)
@@ -67,12 +67,18 @@ def write_report(
         for setting in settings:
             write_accuracies(setting)
     write_summary(folder, found.rows, data.classes)
-    draw_all(folder, found, data.classes, for_print=open_runs == 0)
-    status = Status(len(results), len(runs), open_runs, failed)
+    draw_all(folder, found, data.classes, for_print=trainings_to_do == 0)
+    done = count_trainings([result.run for result in results])
+    status = Status(done, count_trainings(runs), trainings_to_do, failed)
     page = contents(folder, found, data) if results else None
     text = templates().get_template("page.html").render(page=page, status=status)
     write_text(folder / "report.html", text)
     return [*say(answer_findings(found.answer)), f"report: {folder / 'report.html'}"]
+
+
+def count_trainings(runs: list[Run]) -> int:
+    """How many trainings runs come to: those of the same settings and seed are one."""
+    return len({(key_of(run.settings), run.settings["seed"]) for run in runs})
 
 
 def find(results: list[Result], data: Data, close: float) -> Found:

@@ -18,7 +18,7 @@ from report.comparison import Row, points
 from report.findings import Answer, name_of
 from report.results import Result, Setting
 from report.rules import ends_of
-from report.words import templates, words
+from report.words import VERDICTS, templates
 
 DASH = "–"  # where there is no value
 TEX = {letter: f"\\{letter}" for letter in "&%$#_{}"}
@@ -162,7 +162,7 @@ def cells_of(row: SummaryRow) -> Cells:
     difference, verdict = DASH, DASH
     if row.comparison:
         difference = difference_of(row.comparison)
-        verdict = words().VERDICTS[row.comparison.verdict]
+        verdict = VERDICTS[row.comparison.verdict]
     return Cells(
         setting=row.name,
         seeds=str(len(row.setting.results)),

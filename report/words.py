@@ -8,13 +8,14 @@ error, never another sentence.
 
 import functools
 from pathlib import Path
-from statistics import fmean, stdev
 
 import jinja2
 
-from report.comparison import points
+from report.comparison import ALIKE, BETTER, OPEN, WORSE, points
 from report.findings import Finding
+from studies.plan import counted
 
+VERDICTS = {BETTER: "better", WORSE: "worse", ALIKE: "as good", OPEN: "too close to tell"}
 NUMBERS = ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
 
@@ -45,8 +46,9 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for way in (fmean, stdev, percent, points, size, whole, number, listed, seeds_of, span):
+    for way in (percent, points, size, whole, number, counted, listed, seeds_of, span):
         environment.filters[way.__name__] = way
+    environment.globals["VERDICTS"] = VERDICTS
     return environment
 
 
@@ -80,10 +82,8 @@ def listed(names: list[str]) -> str:
 
 
 def seeds_of(count: int, seeds: int) -> str:
-    """In how many of its seeds something is so."""
-    if seeds == 1:
-        return "in its one seed" if count else "not in its one seed"
-    return f"in {count} of {seeds} seeds"
+    """In how many of its seeds something is so, after a word: nothing where there is one."""
+    return f" in {count} of {seeds} seeds" if seeds > 1 else ""
 
 
 def span(first: int, last: int) -> str:

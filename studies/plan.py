@@ -224,7 +224,8 @@ def describe_plan(trainings: list[Training], runs: list[Run], jobs: int) -> str:
     lines += describe_repeats(asked)
     trainings_left = sum(not training.is_trained for training in asked)
     tests = sum(not training.is_finished for training in asked)
-    left = f"{trainings_left} trainings, {epochs_of(asked)} epochs, {tests} tests; {jobs} at once"
+    left = f"{counted(trainings_left, 'training')}, {counted(epochs_of(asked), 'epoch')}, "
+    left += f"{counted(tests, 'test')}; {jobs} at once"
     total = f"{count_done(asked)} done; to be done, with the base's seeds: {left}"
     return "\n".join(["settings:", *(f"  {line}" for line in lines), total])
 

@@ -219,6 +219,11 @@ def test_a_confusion_matrix_has_counts_and_shares(drawn, tmp_path):
     assert "3\n75.0%" in texts(drawn[0])
 
 
+def test_black_numbers_are_legible_on_every_shade():
+    darkest = figures.pale_blues()(1.0)
+    assert contrast("black") / contrast(darkest) > 7
+
+
 def test_the_answer_is_a_pdf_too(tmp_path):
     studies, answer = make()
     entries = contents.answer_entries(studies, answer)

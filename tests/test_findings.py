@@ -369,7 +369,7 @@ def test_a_name_that_a_template_does_not_know_is_an_error():
 
 @pytest.mark.parametrize(
     ("count", "seeds", "text"),
-    [(6, 8, "in 6 of 8 seeds"), (1, 1, "in its one seed"), (0, 1, "not in its one seed")],
+    [(6, 8, " in 6 of 8 seeds"), (0, 2, " in 0 of 2 seeds"), (1, 1, ""), (0, 1, "")],
 )
 def test_labels_of_seeds_are_counts(count, seeds, text):
     assert words.seeds_of(count, seeds) == text

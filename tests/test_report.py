@@ -54,11 +54,11 @@ class Report:
             rows.append((data.names[index], *classes, 0.9))
         write_csv(result.run.result / "predictions.csv", COLUMNS, rows)
 
-    def write(self, done: int | None = None, open_runs: int = 0, failed: tuple = ()) -> str:
+    def write(self, done: int | None = None, to_do: int = 0, failed: tuple = ()) -> str:
         """Write the report of some of the runs; the page."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(page, "read_results", lambda *_: self.results[:done])
-            page.write_report(self.folder.parent, self.runs, self.data, None, open_runs, failed)
+            page.write_report(self.folder.parent, self.runs, self.data, None, to_do, failed)
         return (self.folder / "report.html").read_text(encoding="utf-8")
 
 
@@ -123,12 +123,12 @@ def test_a_name_that_is_no_text_is_shown_escaped(report):
 
 
 def test_without_a_finished_run_the_page_says_so(report):
-    assert "No run is finished yet." in report.write(done=0)
+    assert "No training is finished yet." in report.write(done=0)
 
 
 def test_while_runs_are_open_the_page_reloads_itself(report):
-    html = report.write(done=4, open_runs=1)
-    assert "Runs still to be done: 1" in html
+    html = report.write(done=3, to_do=1)
+    assert "1 training still to be done" in html
     assert "location.reload()" in html
 
 
@@ -138,8 +138,8 @@ def test_a_page_at_rest_does_not_reload(written):
     assert 'http-equiv="refresh"' not in html
 
 
-def test_missing_runs_are_counted(report):
-    assert "4 of all 5 runs are done" in report.write(done=4)
+def test_missing_trainings_are_counted_those_that_studies_share_once(report):
+    assert "2 of 4 trainings done" in report.write(done=2)
 
 
 def test_failed_runs_are_named(report):
@@ -205,6 +205,7 @@ def test_a_grid_has_its_heat_map_and_its_sentences(tmp_path):
     losses = ["CrossEntropyLoss", "L1Loss"]  # of which a cell is the base, with one seed of three
     grid = {"loss_function": losses, "learning_rate": [0.01, 0.1]}
     html = Report(tmp_path, {"Loss_by_rate": grid}).write()
+    assert "each of 3 settings that differ from it in one or more values" in text_of(html)
     assert 'id="Loss_by_rate-map"' in html
     assert "loss function L1Loss, learning rate 0.01" in text_of(html)
 
@@ -225,6 +226,22 @@ def test_sentences_link_the_settings_they_name():
     linked = [(part.text, part.anchor) for part in parts if part.anchor]
     assert linked == [("batch size 16 and 64", "Change_batch_size"), ("epochs 80", "Change_epochs")]
     assert "".join(part.text for part in parts).startswith("Worse: batch size 16 and 64, epochs")
+
+
+def test_in_its_study_the_base_is_judged_by_all_its_seeds():
+    rising = {"losses": [0.7, 0.5, *[0.6] * 18], "train": 0.9}
+    studies, answer = make({"seed 1": rising, "seed 2": rising}, base=SIX[:3])
+    kinds = contents.findings_of(studies["Change_epochs"], answer)
+    told = [each.values for each in kinds if each.kind == "overfitting"]
+    assert [(each["label"], each["count"], each["seeds"]) for each in told] == [
+        ("20", 2, 3),
+        ("80", 0, 1),
+    ]
+
+
+def test_the_method_says_how_much_the_settings_differ_from_the_base(written, tmp_path):
+    text = text_of((written.folder / "report.html").read_text())
+    assert "with 3 seeds, each of 1 setting that differs from it in one value with 1 seed." in text
 
 
 # --- tables ----------------------------------------------------------------------------------
@@ -337,6 +354,15 @@ def test_in_a_browser_pictures_load_and_nothing_runs_off(width, written, tmp_pat
     broken = "[...page.images].filter(image => !image.naturalWidth).length"
     values = f"{broken}, root.scrollWidth - root.clientWidth"
     assert browse(written, tmp_path, width, values) == ["0", "0"]
+
+
+@needs_browser
+def test_in_a_wide_window_the_table_of_all_settings_needs_no_scrolling(written, tmp_path):
+    last = "page.querySelectorAll('#settings td:last-child')"
+    longest = f"{last}.forEach(cell => {{ cell.textContent = 'still improving 5, diverged 1' }})"
+    table = "page.querySelector('#settings .wide')"
+    values = f"({longest}, {table}.scrollWidth - {table}.clientWidth)"
+    assert browse(written, tmp_path, 1200, values) == ["0"]
 
 
 @needs_browser

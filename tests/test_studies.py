@@ -100,7 +100,7 @@ def test_a_second_call_only_does_what_is_missing_or_stale(sweep):
     with (project / "report" / "figures.py").open("a") as file:
         file.write("# another colour\n")
     said = call().out
-    assert "seeds: 0 trainings, 0 epochs, 1 tests" in said
+    assert "seeds: 0 trainings, 0 epochs, 1 test;" in said
     assert "  epochs 4: 1 seed, 0 done, 1 to test\n" in said
     assert (project / "result" / RATES[1] / "acc.txt").is_file()
     assert read_json(project / "result/Change_epochs/4/test.json")
