@@ -43,31 +43,27 @@ if __name__ == "__main__":
 
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from console.progress import Progress, duration
 from dataset import Data, describe, load_data
 from records.finished import training_status
-from records.runs import (
-    DONE,
-    HISTORY_COLUMNS,
-    MISSING,
-    identity,
-    in_words,
-    kept_epoch,
-)
+from records.runs import DONE, MISSING, Epoch, Status, identity, in_words, kept_epoch
 from records.sources import imported_sources
 from training import files, processes
 from training.batches import (
     Images,
+    LossAndAccuracy,
     loss_and_accuracy,
     score_all,
     seed_all,
     seed_of,
     shuffled_batches,
 )
-from training.files import State
+from training.files import Identity, State
 from training.network import build_network, describe_network, loss_of, weights_of
 from training.optimizer import SGD
 from training.trial import Program, try_out
@@ -84,24 +80,10 @@ def main() -> int:
     device = processes.choose_device(options.device)
     processes.choose_threads(options.image_size)
     if options.try_out:
-        return try_settings(options, device)
+        try_settings(options, device)
+        return 0
     with processes.together(device):
-        progress = Progress(silent=processes.rank() > 0)
-        data = load_data(*options.images)
-        progress.say(describe(data))
-        settings = {name: getattr(options, name) for name in (*SETTINGS, "seed")}
-        computed_on = (device.type, torch.get_num_threads(), processes.world_size())
-        decisive = identity(settings, data.digest, code, *computed_on)
-        processes.check_same(decisive)
-        status = training_status(options.img_path, options.weight_path, decisive)
-        if processes.from_first(status == DONE and not options.fresh):
-            progress.say(f"already trained, nothing to do: {options.weight_path}")
-        else:
-            if status == DONE:
-                progress.say("training, because of --fresh")
-            elif status != MISSING:
-                progress.say(f"training, because {in_words(status, 'trained')}")
-            train(options, data, device, decisive, progress)
+        train_unless_done(options, device, code)
         if processes.rank() == 0 and not options.no_pictures:
             from report.figures import draw_curves  # here: matplotlib takes a second to import
 
@@ -109,13 +91,47 @@ def main() -> int:
     return 0
 
 
-def try_settings(options: Namespace, device: torch.device) -> int:
+def try_settings(options: Namespace, device: torch.device) -> None:
     """Try out what a sweep is going to train; print the device."""
-    for settings in options.try_out:
-        values = {**vars(options), **settings}
-        try_out(Program(prepare, train_epochs, GOES_ON), Namespace(**values), device)
+    program = Program(prepare, train_epochs, GOES_ON)
+    for setting in options.try_out:
+        values = vars(options) | setting
+        try_out(program, Namespace(**values), device)
     print(device)
-    return 0
+
+
+def train_unless_done(options: Namespace, device: torch.device, code: dict[str, Any]) -> None:
+    """Train, unless a finished training of the same identity is there already."""
+    progress = Progress(silent=processes.rank() > 0)
+    data = load_data(options.data, options.image_size, options.skip_bad_images)
+    progress.say(describe(data))
+    run_identity = identity_of(options, data, device, code)
+    processes.check_same(run_identity)
+    status = training_status(options.img_path, options.weight_path, run_identity)
+    if processes.from_first(status == DONE and not options.fresh):
+        progress.say(f"already trained, nothing to do: {options.weight_path}")
+        return
+    say_why(status, progress)
+    train(options, data, device, run_identity, progress)
+
+
+def identity_of(
+    options: Namespace, data: Data, device: torch.device, code: dict[str, Any]
+) -> Identity:
+    """All that decides the result of this training."""
+    settings = {}
+    for name in (*SETTINGS, "seed"):
+        settings[name] = getattr(options, name)
+    threads = torch.get_num_threads()
+    return identity(settings, data.digest, code, device.type, threads, processes.world_size())
+
+
+def say_why(status: Status, progress: Progress) -> None:
+    """Say why a training is done over one that is there."""
+    if status == DONE:
+        progress.say("training, because of --fresh")
+    elif status != MISSING:
+        progress.say(f"training, because {in_words(status, 'trained')}")
 
 
 def prepare(options: Namespace, images: Images) -> State:
@@ -135,83 +151,98 @@ def prepare(options: Namespace, images: Images) -> State:
 def train_epochs(state: State, images: Images, options: Namespace) -> Iterator[int]:
     """Train up to `epochs` epochs or until the loss diverges; a checkpoint is written at yield."""
     while state.epoch < options.epochs and not state.diverged:
-        started, epoch = time.monotonic(), state.epoch + 1
+        started = time.monotonic()
+        epoch = state.epoch + 1
         seed_all(options.seed, epoch, processes.rank())  # of dropout
         order = seed_of(options.seed, epoch)
         batches = shuffled_batches(images.splits["train"], options.batch_size, order)
         trained = train_one_epoch(state, images, batches)
         validated = validate(state, images)
-        state.history.append([epoch, trained[0], validated[0], trained[1], validated[1]])
+        row = Epoch(epoch, trained.loss, validated.loss, trained.accuracy, validated.accuracy)
+        state.history.append(row)
         if kept_epoch(state.history) == epoch:
             state.kept = weights_of(state.model)
         state.seconds += time.monotonic() - started
         yield epoch
 
 
-def train_one_epoch(state: State, images: Images, batches: Sequence) -> tuple[float, float]:
-    """Take one step for every batch of indices; mean loss and accuracy over the images."""
+def train_one_epoch(state: State, images: Images, batches: Sequence[Tensor]) -> LossAndAccuracy:
+    """Take one step for every batch of int64 indices (n,); means over the images."""
     model = processes.wrap(state.model)  # itself, unless several processes train it
-    optimizer, loss_function = state.optimizer, state.loss_function
     model.train()
     scores = torch.empty_like(images.one_hot)
-    shares = [processes.share_of(batch) for batch in batches]  # whole batches for one process
-    for share, weight in shares:
-        outputs = model(images.inputs(share)).float()
-        loss = loss_function(outputs, images.one_hot[share])
-        (loss * weight).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        if weight:
-            scores[share] = outputs.detach()
-    seen = torch.cat([share for share, weight in shares if weight] or [batches[0][:0]])
-    return loss_and_accuracy(loss_function, scores[seen], images, seen)
+    seen = [batches[0][:0]]  # nothing yet: a process may have no share of any batch
+    for batch in batches:
+        share = processes.share_of(batch)  # the whole batch for one process
+        outputs = model(images.inputs(share.indices)).float()
+        loss = state.loss_function(outputs, images.one_hot[share.indices])
+        (loss * share.weight).backward()
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        if share.weight > 0:
+            scores[share.indices] = outputs.detach()
+            seen.append(share.indices)
+    indices = torch.cat(seen)
+    return loss_and_accuracy(state.loss_function, scores[indices], images, indices)
 
 
-def validate(state: State, images: Images) -> tuple[float, float]:
-    """Mean loss and accuracy over the validation images, each counted once."""
+def validate(state: State, images: Images) -> LossAndAccuracy:
+    """Means over the validation images, each counted once."""
     processes.share_buffers(state.model)
-    part = images.splits["valid"][processes.rank() :: processes.world_size()]
-    scores = score_all(state.model, images, part)
-    return loss_and_accuracy(state.loss_function, scores, images, part)
+    indices = images.splits["valid"][processes.rank() :: processes.world_size()]
+    scores = score_all(state.model, images, indices)
+    return loss_and_accuracy(state.loss_function, scores, images, indices)
 
 
 def train(
-    options: Namespace, data: Data, device: torch.device, decisive: dict, progress: Progress
+    options: Namespace,
+    data: Data,
+    device: torch.device,
+    run_identity: Identity,
+    progress: Progress,
 ) -> None:
-    """Train, and leave a checkpoint after each epoch; `decisive` is the run's identity."""
+    """Train, and leave a checkpoint after each epoch."""
     trial = try_out(Program(prepare, train_epochs, GOES_ON), options, device)
-    decisive = decisive | imported_sources("train.py")  # with what the trial has imported
+    run_identity = run_identity | imported_sources("train.py")  # with what the trial has imported
     for note in trial.notes:
         progress.say(f"note: {note}")
     images = Images(data, device, trial.memory_format)
     files.check_places(options)
     with files.places_held(options):
         state = prepare(options, images)
-        files.resume(state, decisive, options, progress, GOES_ON)
+        files.resume(state, run_identity, options, progress, GOES_ON)
         for _ in train_epochs(state, images, options):
             if processes.rank() == 0:
-                files.write_checkpoint(state, decisive, options)
+                files.write_checkpoint(state, run_identity, options)
                 show_epoch(state, options.epochs, progress)
         if processes.rank() == 0:
-            files.write_results(state, images, data, trial.layers, decisive, options)
+            files.write_results(state, images, data, trial.layers, run_identity, options)
     show_end(state, options, progress)
 
 
 def show_epoch(state: State, epochs: int, progress: Progress) -> None:
     """Show the last epoch: passing on a terminal, a line in a file."""
-    left = duration(state.seconds / state.epoch * (epochs - state.epoch))
-    _, *values = map("{} {:.4f}".format, HISTORY_COLUMNS, state.history[-1])
-    say = progress.show if progress.in_place else progress.say
-    say(f"epoch {state.epoch} of {epochs}  {'  '.join(values)}  {left} left")
+    last = state.history[-1]
+    losses = f"train_loss {last.train_loss:.4f}  valid_loss {last.valid_loss:.4f}"
+    train_accuracy = f"train_accuracy {last.train_accuracy:.4f}"
+    valid_accuracy = f"valid_accuracy {last.valid_accuracy:.4f}"
+    seconds_left = state.seconds / state.epoch * (epochs - state.epoch)
+    numbers = f"{losses}  {train_accuracy}  {valid_accuracy}"
+    line = f"epoch {state.epoch} of {epochs}  {numbers}  {duration(seconds_left)} left"
+    if progress.in_place:
+        progress.show(line)
+    else:
+        progress.say(line)
 
 
 def show_end(state: State, options: Namespace, progress: Progress) -> None:
     """Say in one line how the training ended."""
+    end = "diverged at" if state.diverged else "trained to"
     kept = kept_epoch(state.history)
-    end = f"{'diverged at' if state.diverged else 'trained to'} epoch {state.epoch}"
-    best = f"kept {f'epoch {kept}' if kept else 'the initial weights'}"
-    places = f"weights: {options.weight_path}, curves: {options.img_path}"
-    progress.say(f"{end}; {best}; {duration(state.seconds)}; {places}")
+    weights = f"epoch {kept}" if kept > 0 else "the initial weights"
+    paths = f"weights: {options.weight_path}, curves: {options.img_path}"
+    seconds = duration(state.seconds)
+    progress.say(f"{end} epoch {state.epoch}; kept {weights}; {seconds}; {paths}")
 
 
 if __name__ == "__main__":

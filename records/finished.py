@@ -15,6 +15,7 @@ from records.files import DIGEST, Damaged, file_digest, read_csv, read_json, rea
 from records.runs import (
     DONE,
     MISSING,
+    Epoch,
     Stage,
     Status,
     is_finite,
@@ -40,10 +41,10 @@ TEST_DIGESTS = {"acc.txt": "acc_sha256", "predictions.csv": "predictions_sha256"
 
 
 class Trained(NamedTuple):
-    """A finished training: its record train.json, and a row of HISTORY_COLUMNS for each epoch."""
+    """A finished training: its record train.json and its history.csv."""
 
     record: dict
-    history: list[list[float]]
+    history: list[Epoch]
 
 
 class Tested(NamedTuple):

@@ -11,17 +11,28 @@ import importlib.metadata
 import math
 import sys
 from collections.abc import Sequence
-from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from records.files import Damaged, read_csv
 from records.sources import CODE_ENDINGS, digests_of
 
-HISTORY_COLUMNS = ("epoch", "train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
 MANY_FILES = 4
 TEST_FILES = ("acc.txt", "predictions.csv")
 RUN_FILES = ("history.csv", "log.txt", *TEST_FILES, "test.json", "train.json")  # records last
+
+
+class Epoch(NamedTuple):
+    """A row of history.csv: means over the images, after an epoch of a training."""
+
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    train_accuracy: float
+    valid_accuracy: float
+
+
+HISTORY_COLUMNS = Epoch._fields
 
 
 def checkpoint_path(weight: Path) -> Path:
@@ -29,8 +40,8 @@ def checkpoint_path(weight: Path) -> Path:
     return weight.with_name(f"{weight.stem}_checkpoint.pth")
 
 
-def read_history(folder: Path) -> list[list[float]]:
-    """Read a run's history.csv: one row of HISTORY_COLUMNS for each epoch.
+def read_history(folder: Path) -> list[Epoch]:
+    """Read a run's history.csv.
 
     OSError if there is none, Damaged if it is no history.
     """
@@ -38,35 +49,43 @@ def read_history(folder: Path) -> list[list[float]]:
     history = []
     for number, row in enumerate(read_csv(path, HISTORY_COLUMNS), start=1):
         try:
-            history.append([float(value) for value in row.values()])
+            values = [float(value) for value in row.values()]
         except ValueError:
             raise Damaged(f"{path.name}, row {number}: a value is no number") from None
+        if values[0] != number:
+            raise Damaged(f"{path.name}, row {number}: epoch {values[0]:g}")
+        history.append(Epoch(number, *values[1:]))
     check_history(path, history)
     return history
 
 
-def check_history(path: Path, history: list[list[float]]) -> None:
-    """Damaged if rows of HISTORY_COLUMNS are no history of a training."""
+def check_history(path: Path, history: list[Epoch]) -> None:
+    """Damaged if rows of history.csv are no history of a training."""
     if not history:
         raise Damaged(f"{path.name} has no epochs")
-    for number, (epoch, *_, train_accuracy, valid_accuracy) in enumerate(history, start=1):
-        if epoch != number:
-            raise Damaged(f"{path.name}, row {number}: epoch {epoch:g}")
-        if not (0 <= train_accuracy <= 1 and 0 <= valid_accuracy <= 1):
-            raise Damaged(f"{path.name}, row {number}: an accuracy is not from 0 to 1")
-    if not all(map(is_finite, history[:-1])):
-        raise Damaged(f"{path.name} goes on after it diverged")
+    for row in history:
+        for accuracy in (row.train_accuracy, row.valid_accuracy):
+            if not 0 <= accuracy <= 1:
+                raise Damaged(f"{path.name}, row {row.epoch}: an accuracy is not from 0 to 1")
+    for row in history[:-1]:
+        if not is_finite(row):
+            raise Damaged(f"{path.name} goes on after it diverged")
 
 
-def is_finite(row: list[float]) -> bool:
+def is_finite(row: Epoch) -> bool:
     """Whether an epoch's losses are numbers: else the training has diverged."""
-    return math.isfinite(row[1]) and math.isfinite(row[2])
+    return math.isfinite(row.train_loss) and math.isfinite(row.valid_loss)
 
 
-def kept_epoch(history: list[list[float]]) -> int:
+def kept_epoch(history: Sequence[Epoch]) -> int:
     """The epoch with the lowest validation loss; 0, the initial weights, if none is finite."""
-    finite = [row for row in history if is_finite(row)]
-    return int(min(finite, key=itemgetter(2))[0]) if finite else 0
+    kept = 0
+    lowest = math.inf
+    for row in history:
+        if is_finite(row) and row.valid_loss < lowest:
+            kept = row.epoch
+            lowest = row.valid_loss
+    return kept
 
 
 # --- what decides a result -------------------------------------------------------------------

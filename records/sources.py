@@ -141,7 +141,7 @@ def sources(program: str) -> dict[str, object]:
     return digests_of(import_closure(program)) | named_by_user()
 
 
-def digests_of(names: list[str]) -> dict[str, object]:
+def digests_of(names: list[str]) -> dict[str, str]:
     """The meanings of files, by name."""
     return {name: read_module(name).meaning for name in names}
 

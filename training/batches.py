@@ -10,6 +10,7 @@ import functools
 import random
 import warnings
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +21,13 @@ from losses import Loss, one_hot
 from training.processes import sum_over_all
 
 EVALUATION_PIXELS = 256 * 32 * 32  # scored at once: more gained nothing and takes more memory
+
+
+class LossAndAccuracy(NamedTuple):
+    """Means over some images."""
+
+    loss: float
+    accuracy: float
 
 
 class Images:
@@ -35,26 +43,31 @@ class Images:
         device: torch.device,
         memory_format: torch.memory_format = torch.channels_last,
     ) -> None:
-        self.device, self.memory_format = device, memory_format
+        self.device = device
+        self.memory_format = memory_format
         with warnings.catch_warnings():
             # Read-only on purpose: nothing writes to the decoded images.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             self.images = torch.from_numpy(data.images).to(device)  # uint8 (N, H, W, 3)
         self.targets = torch.from_numpy(data.targets).to(device)  # int64 (N,)
         self.one_hot = one_hot(self.targets)  # float32 (N, 2)
-        self.splits = {part: torch.from_numpy(at).to(device) for part, at in data.splits.items()}
+        self.splits: dict[str, Tensor] = {}
+        for part, indices in data.splits.items():
+            self.splits[part] = torch.from_numpy(indices).to(device)
         # value * scale + shift normalises; spread over a whole image, so that the arithmetic
         # runs along memory instead of three channels at a time.
         scale = 1 / (255 * torch.tensor(data.std, device=device))
         shift = -torch.tensor(data.mean, device=device) * 255 * scale
-        self.scale = scale.expand(self.images.shape[1:]).contiguous()
-        self.shift = shift.expand(self.images.shape[1:]).contiguous()
+        shape = self.images.shape[1:]
+        self.scale = scale.expand(shape).contiguous()
+        self.shift = shift.expand(shape).contiguous()
 
     def inputs(self, indices: Tensor) -> Tensor:
         """Normalised float32 (n, 3, H, W) in the memory format."""
         pixels = self.images.index_select(0, indices).to(torch.float32)
-        normalised = torch.addcmul(self.shift, pixels, self.scale).permute(0, 3, 1, 2)
-        return normalised.contiguous(memory_format=self.memory_format)
+        normalised = torch.addcmul(self.shift, pixels, self.scale)
+        channels_first = normalised.permute(0, 3, 1, 2)
+        return channels_first.contiguous(memory_format=self.memory_format)
 
 
 def shuffled_batches(indices: Tensor, batch_size: int, seed: int) -> Sequence[Tensor]:
@@ -62,10 +75,13 @@ def shuffled_batches(indices: Tensor, batch_size: int, seed: int) -> Sequence[Te
 
     A remainder of one image joins the batch before it: batch normalisation needs two.
     """
-    order = torch.randperm(len(indices), generator=torch.Generator().manual_seed(seed))
-    batches = indices[order.to(indices.device)].split(batch_size)
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(indices), generator=generator)
+    shuffled = indices[order.to(indices.device)]
+    batches = shuffled.split(batch_size)
     if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
-        batches = (*batches[:-2], torch.cat(batches[-2:]))
+        joined = torch.cat(batches[-2:])
+        return (*batches[:-2], joined)
     return batches
 
 
@@ -74,7 +90,8 @@ def seed_of(seed: int, *key: int) -> int:
 
     numpy's spawn keys keep streams apart, also those whose keys differ by a zero at the end.
     """
-    return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1)[0])
+    stream = np.random.SeedSequence(seed, spawn_key=key)
+    return int(stream.generate_state(1)[0])
 
 
 def seed_all(seed: int, *key: int) -> None:
@@ -82,12 +99,14 @@ def seed_all(seed: int, *key: int) -> None:
 
     numpy gets more words than torch: both would draw the same numbers from the same word.
     """
+    word = seed_of(seed, *key)
     if has_gpu():
-        torch.manual_seed(seed_of(seed, *key))
+        torch.manual_seed(word)
     else:  # torch's own asks for every kind of GPU, and takes ten times as long
-        torch.default_generator.manual_seed(seed_of(seed, *key))
-    random.seed(seed_of(seed, *key))
-    np.random.seed(np.random.SeedSequence(seed, spawn_key=key).generate_state(4))
+        torch.default_generator.manual_seed(word)
+    random.seed(word)
+    stream = np.random.SeedSequence(seed, spawn_key=key)
+    np.random.seed(stream.generate_state(4))
 
 
 @functools.cache
@@ -98,25 +117,33 @@ def has_gpu() -> bool:
 
 @torch.inference_mode()
 def score_all(
-    model: nn.Module, images: Images, indices: Tensor | np.ndarray, batch_size: int | None = None
+    model: nn.Module,
+    images: Images,
+    indices: Tensor | np.ndarray,
+    batch_size: int | None = None,
 ) -> Tensor:
-    """Raw scores, float32 (n, 2), of the images at `indices`, without dropout."""
+    """Raw scores, float32 (n, 2), of the images at int64 `indices` (n,), without dropout."""
     model.eval()
+    if batch_size is None:
+        pixels = images.images[0, ..., 0].numel()
+        batch_size = max(1, EVALUATION_PIXELS // pixels)
     indices = torch.as_tensor(indices, device=images.targets.device)
-    pixels = images.images[0, ..., 0].numel()
-    batches = indices.split(batch_size or max(1, EVALUATION_PIXELS // pixels))
-    return torch.cat([model(images.inputs(batch)).float() for batch in batches])
+    scores = []
+    for batch in indices.split(batch_size):
+        scores.append(model(images.inputs(batch)).float())
+    return torch.cat(scores)
 
 
 @torch.no_grad()  # a loss may have parameters of its own
 def loss_and_accuracy(
     loss_function: Loss, scores: Tensor, images: Images, indices: Tensor
-) -> tuple[float, float]:
+) -> LossAndAccuracy:
     """Means over the images of all processes; `scores`, float32 (n, 2), belong to `indices`."""
     totals = torch.zeros(3, device=scores.device)  # loss, correct, images
-    if len(indices):
+    count = len(indices)
+    if count > 0:
         loss = loss_function(scores, images.one_hot[indices])
         correct = (scores.argmax(1) == images.targets[indices]).sum()
-        totals += torch.stack([loss * len(indices), correct, totals.new_tensor(len(indices))])
-    loss, correct, count = sum_over_all(totals).tolist()
-    return loss / count, correct / count
+        totals += torch.stack([loss * count, correct, totals.new_tensor(count)])
+    loss_of_all, correct_of_all, count_of_all = sum_over_all(totals).tolist()
+    return LossAndAccuracy(loss_of_all / count_of_all, correct_of_all / count_of_all)

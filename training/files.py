@@ -37,6 +37,7 @@ from records.files import (
 from records.lock import TRAINING_LOCK, locked
 from records.runs import (
     HISTORY_COLUMNS,
+    Epoch,
     checkpoint_path,
     is_finite,
     kept_epoch,
@@ -45,12 +46,7 @@ from records.runs import (
 )
 from records.sources import digests_of, import_closure
 from training.batches import Images
-from training.network import (
-    build_network,
-    describe_network,
-    probe_scores,
-    weights_of,
-)
+from training.network import Layer, build_network, describe_network, probe_scores, weights_of
 from training.optimizer import Optimizer
 from training.processes import from_first, rank
 
@@ -59,6 +55,9 @@ VERSION = 2
 CPU = torch.device("cpu")
 PLAIN = (bool, int, float, str, Tensor, list, tuple, dict, type(None))
 
+Identity = dict[str, Any]  # what decides a result, by name: see records/runs.py
+Values = dict[str, Any]  # of a weight file or checkpoint: tensors and plain values, by name
+
 
 class State:
     """A training between two epochs: all that is needed to go on with the same bits.
@@ -66,13 +65,15 @@ class State:
     Every attribute is in the checkpoint by its name, also one that train.py adds: an object by
     its state_dict, as of a schedule or an averaged model, a plain value or a tensor as it is.
     The random numbers of an epoch depend on the seed and the epoch's number alone, so these
-    two are the random state. `history` holds one row of HISTORY_COLUMNS for each epoch.
+    two are the random state. `history` is that of history.csv.
     """
 
     def __init__(self, model: nn.Module, optimizer: Optimizer, loss_function: Loss) -> None:
-        self.model, self.optimizer, self.loss_function = model, optimizer, loss_function
+        self.model = model
+        self.optimizer = optimizer
+        self.loss_function = loss_function
         self.kept = weights_of(model)
-        self.history: list[list[float]] = []
+        self.history: list[Epoch] = []
         self.seconds = 0.0
 
     @property
@@ -86,21 +87,25 @@ class State:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds; TypeError for what cannot stand in one."""
-        content = {}
+        values: dict[str, Any] = {}
         for name, value in vars(self).items():
-            if hasattr(value, "state_dict"):
-                content[name] = value.state_dict()
+            if name == "history":
+                values[name] = [list(row) for row in value]
+            elif hasattr(value, "state_dict"):
+                values[name] = value.state_dict()
             elif isinstance(value, PLAIN):
-                content[name] = value
+                values[name] = value
             elif name != "loss_function":  # most losses are functions
                 raise TypeError(f"state.{name} has no state_dict and is no plain value")
-        return content
+        return values
 
-    def load_state_dict(self, content: dict[str, Any]) -> None:
+    def load_state_dict(self, values: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        for name, value in content.items():
+        for name, value in values.items():
             holder: Any = getattr(self, name, None)
-            if hasattr(holder, "load_state_dict"):
+            if name == "history":
+                self.history = [Epoch(*row) for row in value]
+            elif hasattr(holder, "load_state_dict"):
                 holder.load_state_dict(value)
             else:
                 setattr(self, name, value)
@@ -127,15 +132,16 @@ def places_held(options: Namespace) -> Iterator[None]:
         yield
         return
     weight = options.weight_path
-    results = locked(options.img_path / TRAINING_LOCK)
-    with locked(weight.with_name(f".{weight.name}{TRAINING_LOCK}"), place=weight), results:
+    lock_of_weight = weight.with_name(f".{weight.name}{TRAINING_LOCK}")
+    lock_of_results = options.img_path / TRAINING_LOCK
+    with locked(lock_of_weight, place=weight), locked(lock_of_results):
         yield
 
 
 # --- between epochs --------------------------------------------------------------------------
 
 
-def write_checkpoint(state: State, identity: dict, options: Namespace) -> None:
+def write_checkpoint(state: State, identity: Identity, options: Namespace) -> None:
     """Write all that is needed to go on, and the history for those who watch."""
     checkpoint = {"identity": identity, "epoch": state.epoch, "state": state.state_dict()}
     save(CHECKPOINT, checkpoint_path(options.weight_path), checkpoint)
@@ -143,89 +149,137 @@ def write_checkpoint(state: State, identity: dict, options: Namespace) -> None:
 
 
 def resume(
-    state: State, identity: dict, options: Namespace, progress: Progress, goes_on: bool = True
+    state: State, identity: Identity, options: Namespace, progress: Progress, goes_on: bool = True
 ) -> None:
     """Bring a new training to where the furthest of the checkpoints that fit was written.
 
     Those of shorter trainings fit where the training `goes_on` from them.
     """
-    last = None if options.fresh else checkpoint_path(options.weight_path)
-    paths = [path for path in (last, options.start_from) if path and rank() == 0]
-    ignored = ("epochs",) if goes_on else ()
-    usable = [usable_checkpoint(path, identity, ignored, progress) for path in paths]
-    checkpoint = from_first(max(usable, key=lambda each: each.get("epoch", 0), default={}))
-    if checkpoint:
+    checkpoint = None
+    if rank() == 0:
+        checkpoint = furthest_checkpoint(identity, options, progress, goes_on)
+    checkpoint = from_first(checkpoint)
+    if checkpoint is not None:
         state.load_state_dict(checkpoint["state"])
         progress.say(f"going on after epoch {state.epoch}")
 
 
+def furthest_checkpoint(
+    identity: Identity, options: Namespace, progress: Progress, goes_on: bool
+) -> Values | None:
+    """The checkpoint with most epochs, of this training's own and that to start from."""
+    paths = []
+    if not options.fresh:
+        paths.append(checkpoint_path(options.weight_path))
+    if options.start_from:
+        paths.append(options.start_from)
+    ignored = ("epochs",) if goes_on else ()
+    furthest = None
+    for path in paths:
+        checkpoint = usable_checkpoint(path, identity, ignored, progress)
+        if checkpoint is None:
+            continue
+        if furthest is None or checkpoint["epoch"] > furthest["epoch"]:
+            furthest = checkpoint
+    return furthest
+
+
 def usable_checkpoint(
-    path: Path, identity: dict, ignored: tuple[str, ...], progress: Progress
-) -> dict:
-    """Read a checkpoint; empty if there is none, or, after saying why, if it does not fit.
+    path: Path, identity: Identity, ignored: tuple[str, ...], progress: Progress
+) -> Values | None:
+    """Read a checkpoint; None if there is none, or, after saying why, if it does not fit.
 
     It fits where the identities agree in all but what is `ignored`: all its epochs were trained
     with the same processes, threads and device.
     """
     if not path.exists():
-        return {}
+        return None
     try:
         checkpoint = load(CHECKPOINT, path)
     except InputError as error:
         progress.say(f"starting again: {error}")
-        return {}
+        return None
     changed = list_changes(what_changed(checkpoint["identity"], identity, ignore=ignored))
     if not changed and checkpoint["epoch"] > identity["epochs"]:
         changed = f"it has {checkpoint['epoch']} epochs, more than {identity['epochs']}"
     if changed:
         progress.say(f"not going on from {path}: {changed}")
-    return {} if changed else checkpoint
+        return None
+    return checkpoint
 
 
 # --- after the last epoch --------------------------------------------------------------------
 
 
 def write_results(
-    state: State, images: Images, data: Data, layers: list[list], identity: dict, options: Namespace
+    state: State,
+    images: Images,
+    data: Data,
+    layers: list[Layer],
+    identity: Identity,
+    options: Namespace,
 ) -> None:
     """Write history and weights, and last the record that makes the run complete."""
-    kept, history = kept_epoch(state.history), options.img_path / "history.csv"
-    weight = {
-        "kept": state.kept, "last": weights_of(state.model), "kept_epoch": kept,
-        "epochs": state.epoch, "image_size": options.image_size, "classes": list(data.classes),
-        "mean": data.mean, "std": data.std, "scales": data.scales, "data": data.source,
-        "skip_bad_images": options.skip_bad_images, "loss_function": options.loss_function,
-        "network": describe_network(options, images.memory_format), "sources": network_sources(),
-    }  # fmt: skip
-    rebuilt = model_of(weight, "kept", images.device)
-    weight["scores"] = probe_scores(rebuilt, weight["network"], images.device).tolist()
+    weight = weight_values(state, images, data, options)
     weight_digest = digest_of(save(WEIGHT, options.weight_path, weight))
-    # Its last epochs may be another run's.
-    history_digest = write_csv(history, HISTORY_COLUMNS, state.history)
+    # The last epochs of a history that is there may be another run's.
+    history_path = options.img_path / "history.csv"
+    history_digest = write_csv(history_path, HISTORY_COLUMNS, state.history)
     record = {
-        "identity": identity, "command": [sys.executable, *sys.argv], "network": layers,
+        "identity": identity,
+        "command": [sys.executable, *sys.argv],
+        "network": [list(layer) for layer in layers],
         "train_images": len(data.splits["train"]),
-        "kept_epoch": kept, "epochs": state.epoch, "diverged": state.diverged,
-        "seconds": round(state.seconds, 3), "machine": platform.platform(),
-        "weight_sha256": weight_digest, "history_sha256": history_digest,
-    }  # fmt: skip
+        "kept_epoch": kept_epoch(state.history),
+        "epochs": state.epoch,
+        "diverged": state.diverged,
+        "seconds": round(state.seconds, 3),
+        "machine": platform.platform(),
+        "weight_sha256": weight_digest,
+        "history_sha256": history_digest,
+    }
     write_record(options.img_path / "train.json", record)
+
+
+def weight_values(state: State, images: Images, data: Data, options: Namespace) -> Values:
+    """What a weight file holds: weights, and all that is needed to use them."""
+    weight = {
+        "kept": state.kept,
+        "last": weights_of(state.model),
+        "kept_epoch": kept_epoch(state.history),
+        "epochs": state.epoch,
+        "image_size": options.image_size,
+        "classes": list(data.classes),
+        "mean": data.mean,
+        "std": data.std,
+        "scales": data.scales,
+        "data": data.source,
+        "skip_bad_images": options.skip_bad_images,
+        "loss_function": options.loss_function,
+        "network": describe_network(options, images.memory_format),
+        "sources": network_sources(),
+    }
+    rebuilt = model_of(weight, "kept", images.device)
+    scores = probe_scores(rebuilt, weight["network"], images.device)
+    weight["scores"] = scores.tolist()
+    return weight
 
 
 # --- files -----------------------------------------------------------------------------------
 
 
-def save(kind: str, path: Path, values: dict) -> bytes:
+def save(kind: str, path: Path, values: Values) -> bytes:
     """Write a weight file or checkpoint; the bytes, the same for the same values."""
     # By way of memory: given a path, torch.save puts the file's name into the bytes, and where
     # a disk is full it raises RuntimeError.
-    content = to_bytes({"kind": kind, "version": VERSION, **values}).getvalue()
+    buffer = to_bytes({"kind": kind, "version": VERSION, **values})
+    written = buffer.getvalue()
     with replacing(path) as temporary:
-        temporary.write_bytes(content)
-    return content
+        temporary.write_bytes(written)
+    return written
 
 
-def to_bytes(values: dict) -> io.BytesIO:
+def to_bytes(values: Values) -> io.BytesIO:
     """Tensors and plain values as the bytes of a file; the same values give the same bytes."""
     buffer = io.BytesIO()
     torch.save(with_shared_texts(values), buffer)
@@ -233,7 +287,7 @@ def to_bytes(values: dict) -> io.BytesIO:
     return buffer
 
 
-def from_bytes(buffer: io.BytesIO) -> dict:
+def from_bytes(buffer: io.BytesIO) -> Values:
     """What was made to bytes, on the CPU; code in it is refused, never run."""
     return torch.load(buffer, map_location="cpu", weights_only=True)
 
@@ -243,23 +297,27 @@ def with_shared_texts(values: Any) -> Any:
     if isinstance(values, str):
         return sys.intern(values)
     if type(values) in (dict, OrderedDict):
-        return {with_shared_texts(key): with_shared_texts(each) for key, each in values.items()}
+        copied = {}
+        for key, value in values.items():
+            copied[with_shared_texts(key)] = with_shared_texts(value)
+        return copied
     if type(values) in (list, tuple):
-        return type(values)(with_shared_texts(each) for each in values)
+        copies = map(with_shared_texts, values)
+        return type(values)(copies)
     return values
 
 
-def load(kind: str, path: Path) -> dict:
+def load(kind: str, path: Path) -> Values:
     """Read a weight file or checkpoint onto the CPU; InputError if it is not a whole one.
 
     Its values, and as "sha256" the digest of the bytes that they were read from.
     """
     if not path.is_file():
         raise InputError(f"{path} is no file; train first, or name another {kind} file")
-    content = path.read_bytes()
+    written = path.read_bytes()
     try:
-        refuse_damaged(content)
-        values = from_bytes(io.BytesIO(content))
+        refuse_damaged(written)
+        values = from_bytes(io.BytesIO(written))
         if (values["kind"], values["version"]) != (kind, VERSION):
             raise ValueError("of another kind or version")
     except Exception as error:  # torch and pickle raise almost anything on foreign bytes
@@ -267,50 +325,53 @@ def load(kind: str, path: Path) -> dict:
             raise
         why = f"damaged, or holds code, which is never run ({type(error).__name__})"
         raise InputError(f"{path} is no {kind} file of this version, {why}; train again") from None
-    return {**values, "sha256": digest_of(content)}
+    values["sha256"] = digest_of(written)
+    return values
 
 
-def refuse_damaged(content: bytes) -> None:
+def refuse_damaged(written: bytes) -> None:
     """Compare the parts of a weight file or checkpoint with their checksums.
 
     torch writes them, one for each tensor and one for the rest, and reads the file without a
     look at them. BadZipFile (or any other error) if one of them is wrong.
     """
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    with zipfile.ZipFile(io.BytesIO(written)) as archive:
         damaged = archive.testzip()
     if damaged:
         raise zipfile.BadZipFile(damaged)
 
 
-def load_weight(path: Path) -> dict:
+def load_weight(path: Path) -> Values:
     """Read a weight file; InputError if it is broken, or model.py builds another network."""
     weight = load(WEIGHT, path)
     try:
         refuse_nonsense(weight)
         model_of(weight, "last", CPU)
-        scores = probe_scores(model_of(weight, "kept", CPU), weight["network"], CPU)
-        expected = torch.tensor(weight["scores"])
-        other = not nearly_equal(scores, expected)
+        model = model_of(weight, "kept", CPU)
+        scores = probe_scores(model, weight["network"], CPU)
+        is_same = nearly_equal(scores, torch.tensor(weight["scores"]))
     except Exception as error:  # whatever plain values can do to model.py's constructor
-        why = f"damaged or of another model than model.py's ({str(error).strip().splitlines()[-1]})"
+        last_line = str(error).strip().splitlines()[-1]
+        why = f"damaged or of another model than model.py's ({last_line})"
         raise InputError(f"{path} is {why}; train again, or name another file") from None
-    if other:
+    if not is_same:
         changed = changed_sources(weight) or "model.py"
         why = f"of another network than model.py's: its weights give other scores now ({changed})"
-        raise InputError(
-            f"{path} is {why}; bring back the code it was trained with, or train again"
-        )
+        remedy = "bring back the code it was trained with, or train again"
+        raise InputError(f"{path} is {why}; {remedy}")
     return weight
 
 
-def refuse_nonsense(weight: dict) -> None:
+def refuse_nonsense(weight: Values) -> None:
     """ValueError (or any other error) if values of a weight file cannot come from a training."""
     if not isinstance(weight["image_size"], int) or weight["image_size"] < 1:
         raise ValueError(f"an image_size of {weight['image_size']!r}")
-    if not all(0 <= mean <= 1 for mean in weight["mean"]):
-        raise ValueError(f"a mean of the images' channels of {weight['mean']}")
-    if not all(0 < deviation <= 1 for deviation in weight["std"]):
-        raise ValueError(f"a standard deviation of the images' channels of {weight['std']}")
+    for mean in weight["mean"]:
+        if not 0 <= mean <= 1:
+            raise ValueError(f"a mean of the images' channels of {weight['mean']}")
+    for deviation in weight["std"]:
+        if not 0 < deviation <= 1:
+            raise ValueError(f"a standard deviation of the images' channels of {weight['std']}")
     for name, values in weight["kept"].items():
         if values.isnan().any():  # the last epoch's may: that training diverged
             raise ValueError(f"{name} of the kept weights is not a number")
@@ -322,7 +383,7 @@ def nearly_equal(scores: Tensor, expected: Tensor) -> bool:
     return torch.allclose(scores, expected, rtol=0, atol=tolerance, equal_nan=True)
 
 
-def model_of(weight: dict, name: str, device: torch.device) -> nn.Module:
+def model_of(weight: Values, name: str, device: torch.device) -> nn.Module:
     """The network of a weight file with its "kept" or "last" weights."""
     model = build_network(weight["network"], device)
     model.load_state_dict(weight[name])
@@ -334,6 +395,6 @@ def network_sources() -> dict[str, str]:
     return digests_of(import_closure("model.py"))
 
 
-def changed_sources(weight: dict) -> str:
+def changed_sources(weight: Values) -> str:
     """What has changed in the network's code since a weight file was written; empty if nothing."""
     return list_changes(what_changed(weight["sources"], network_sources()))

@@ -10,11 +10,12 @@ builds the same network, random constants outside its state_dict included.
 import contextlib
 import copy
 import inspect
+import itertools
 import traceback
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,15 @@ from training.batches import seed_all
 
 ROOMS = ("console", "records", "images", "training", "studies", "report")
 PROBES = 2  # images whose scores tell one network from another
+
+
+class Layer(NamedTuple):
+    """A layer that has parameters, as a record tells it: `shape` is its output of one image."""
+
+    name: str
+    text: str
+    shape: list[int]
+    parameters: int
 
 
 class BrokenCode(InputError):
@@ -44,22 +54,21 @@ def blaming(part: str) -> Iterator[None]:
     except Exception as error:
         if is_out_of_memory(error):  # no fault of that code
             raise
-        place = place_in_project(error)
-        what = f"{type(error).__name__}: {error}{place}"
+        what = f"{type(error).__name__}: {error}{line_in_project(error)}"
         raise BrokenCode(f"{part} fails: {what}; mend it") from None
 
 
-def place_in_project(error: Exception) -> str:
+def line_in_project(error: Exception) -> str:
     """The innermost line of the user's own files that an exception went through, in brackets."""
-    place = ""
+    line = ""
     for frame in traceback.extract_tb(error.__traceback__):
         path = Path(frame.filename)
         if PROJECT not in path.parents:
             continue
         path = path.relative_to(PROJECT)
         if path.parts[0] not in ROOMS:
-            place = f" ({path}, line {frame.lineno})"
-    return place
+            line = f" ({path}, line {frame.lineno})"
+    return line
 
 
 def network_class() -> Callable[..., nn.Module]:
@@ -77,10 +86,11 @@ def describe_network(options: Namespace, memory_format: torch.memory_format) -> 
     seed_all(options.seed, 0)  # model.py may draw random numbers when it is imported
     constructor = network_class()
     with blaming("model.py's CNN"):
-        takes = inspect.signature(constructor).parameters
-    values = vars(options)
-    names = [name for name in (*SETTINGS, "image_size") if name in takes]
-    arguments = {name: values[name] for name in names}
+        parameters = inspect.signature(constructor).parameters
+    arguments = {}
+    for name in (*SETTINGS, "image_size"):
+        if name in parameters:
+            arguments[name] = getattr(options, name)
     return {
         "arguments": arguments,
         "seed": options.seed,
@@ -102,9 +112,7 @@ def build_network(network: dict[str, Any], device: torch.device) -> nn.Module:
         if not isinstance(model, nn.Module):
             raise TypeError(f"it gives {type(model).__name__}, not a torch.nn.Module")
         if has_lazy_weights(model):
-            size = network["image_size"]
-            with torch.no_grad():
-                model.eval()(torch.zeros(2, 3, size, size))  # gives them their shapes
+            give_shapes(model, network["image_size"])
         model = model.to(device)
         return model.to(memory_format=memory_format_of(network))
 
@@ -116,13 +124,25 @@ def memory_format_of(network: dict[str, Any]) -> torch.memory_format:
 
 def call_text(network: dict[str, Any]) -> str:
     """The arguments of CNN as they would be written: dropout=0.5."""
-    return ", ".join(f"{name}={value!r}" for name, value in network["arguments"].items())
+    words = []
+    for name, value in network["arguments"].items():
+        words.append(f"{name}={value!r}")
+    return ", ".join(words)
 
 
 def has_lazy_weights(model: nn.Module) -> bool:
     """Whether the shapes of some weights are known only after a first image."""
-    values = (*model.parameters(), *model.buffers())
-    return any(nn.parameter.is_lazy(value) for value in values)
+    for value in itertools.chain(model.parameters(), model.buffers()):
+        if nn.parameter.is_lazy(value):
+            return True
+    return False
+
+
+@torch.no_grad()
+def give_shapes(model: nn.Module, image_size: int) -> None:
+    """Have weights without shapes take those that images of a size need."""
+    images = torch.zeros(2, 3, image_size, image_size)
+    model.eval()(images)
 
 
 def loss_of(name: str, device: torch.device) -> Loss:
@@ -139,7 +159,10 @@ def loss_of(name: str, device: torch.device) -> Loss:
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
     """The model's weights and buffers, copied to the CPU."""
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    copied = {}
+    for name, value in model.state_dict().items():
+        copied[name] = value.detach().cpu().clone()
+    return copied
 
 
 @torch.no_grad()
@@ -152,6 +175,7 @@ def probe_scores(model: nn.Module, network: dict[str, Any], device: torch.device
     size = network["image_size"]
     values = torch.arange(PROBES * 3 * size * size, device=device) % 17
     inputs = (values / 8 - 1).reshape(PROBES, 3, size, size)
-    seed_all(network["seed"], 0)
     inputs = inputs.contiguous(memory_format=memory_format_of(network))
-    return model.eval()(inputs).float().cpu()
+    seed_all(network["seed"], 0)
+    scores = model.eval()(inputs)
+    return scores.float().cpu()

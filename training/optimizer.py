@@ -9,7 +9,7 @@ every one of a sweep's trainings would wait.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -34,7 +34,7 @@ class SGD(torch.optim.Optimizer):
         self.defaults = {"lr": learning_rate, "momentum": momentum, "weight_decay": weight_decay}
         self.param_groups = [{"params": self.parameters, **self.defaults}]
         self.state: defaultdict[Tensor, Any] = defaultdict(dict)  # empty: see velocities
-        self.velocities = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.velocities = list(map(torch.zeros_like, self.parameters))
 
     @property
     def learning_rate(self) -> float:
@@ -46,8 +46,10 @@ class SGD(torch.optim.Optimizer):
         self.param_groups[0]["lr"] = value
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
-        """Update every parameter that has a gradient."""
+    def step(self, closure: Callable[[], float] | None = None) -> Any:
+        """Update every parameter that has a gradient; ValueError for a closure."""
+        if closure is not None:
+            raise ValueError("this SGD calls no closure; those of torch.optim do")
         group = self.param_groups[0]
         for parameter, velocity in zip(self.parameters, self.velocities, strict=True):
             gradient = parameter.grad
@@ -69,7 +71,8 @@ class SGD(torch.optim.Optimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint has to hold: velocities, and rates that may have changed."""
-        group = {name: value for name, value in self.param_groups[0].items() if name != "params"}
+        group = dict(self.param_groups[0])
+        del group["params"]
         return {"velocities": self.velocities, "group": group}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import functools
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.distributed as distributed
@@ -18,6 +19,15 @@ from torch import Tensor, nn
 from console.cores import threads_for
 from console.errors import InputError, complain
 from records.runs import what_changed
+
+T = TypeVar("T")
+
+
+class Share(NamedTuple):
+    """A process's part of a batch of indices, int64 (n,), and the weight of its mean loss."""
+
+    indices: Tensor
+    weight: float
 
 
 def world_size() -> int:
@@ -59,12 +69,17 @@ def choose_device(name: str) -> torch.device:
             torch.cuda.set_device(device)
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).split("\n")[0]
+        reason = first_line(error)
         raise InputError(f"--device {name} cannot be used: {reason}; try --device cpu") from None
     if device.type == "cuda":
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.allow_tf32 = False  # float32 as on a CPU
     return device
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first; torch adds traces of its own."""
+    return str(error).split("\n")[0]
 
 
 def choose_threads(image_size: int) -> None:
@@ -80,19 +95,25 @@ def together(device: torch.device) -> Iterator[None]:
         yield
         return
     try:
-        backend, bound = ("nccl", device) if device.type == "cuda" else ("gloo", None)
-        distributed.init_process_group(backend, device_id=bound)
+        meet(device)
         yield
         distributed.destroy_process_group()
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        reason = str(error).split("\n")[0]
         remedy = "start it with torchrun; it goes on after the last finished epoch"
-        sys.exit(f"error: process {rank()} lost the others ({reason}); {remedy}")
+        sys.exit(f"error: process {rank()} lost the others ({first_line(error)}); {remedy}")
 
 
-def from_first(value: object) -> object:
+def meet(device: torch.device) -> None:
+    """Wait for the other processes that torchrun has started."""
+    if device.type == "cuda":
+        distributed.init_process_group("nccl", device_id=device)
+    else:
+        distributed.init_process_group("gloo")
+
+
+def from_first(value: T) -> T:
     """Give every process the value that process 0 has."""
     if world_size() == 1:
         return value
@@ -101,7 +122,7 @@ def from_first(value: object) -> object:
     return box[0]
 
 
-def check_same(identity: dict) -> None:
+def check_same(identity: dict[str, Any]) -> None:
     """End all processes, with one line, where one would train on something else than the first.
 
     `identity` is what decides this process's result: settings, images, sources, versions.
@@ -109,10 +130,13 @@ def check_same(identity: dict) -> None:
     if world_size() == 1:
         return
     changes = what_changed(from_first(identity), identity)
-    names = ", ".join(change.name for change in changes)
-    of_all: list[str] = [""] * world_size()
-    distributed.all_gather_object(of_all, names)
-    others = [f"process {number}: {names}" for number, names in enumerate(of_all) if names]
+    changed_names = ", ".join(change.name for change in changes)
+    names_of_all = [""] * world_size()
+    distributed.all_gather_object(names_of_all, changed_names)
+    others = []
+    for number, names in enumerate(names_of_all):
+        if names:
+            others.append(f"process {number}: {names}")
     if not others:
         return
     if rank() == 0:
@@ -125,19 +149,23 @@ def check_same(identity: dict) -> None:
 @functools.lru_cache(maxsize=1)
 def wrap(model: nn.Module) -> nn.Module:
     """Make backward() average gradients over all processes; once for a model."""
-    return nn.parallel.DistributedDataParallel(model) if world_size() > 1 else model
+    if world_size() == 1:
+        return model
+    return nn.parallel.DistributedDataParallel(model)
 
 
-def share_of(batch: Tensor) -> tuple[Tensor, float]:
-    """This process's part of a batch of indices, and the weight of its mean loss.
+def share_of(batch: Tensor) -> Share:
+    """This process's part of a batch of indices; the whole batch for a process alone.
 
     Weighted so, the mean of the processes' gradients is that over the images of the batch. No
     part is smaller than two images, which batch normalisation needs: of a small batch some
     processes get a part that weighs nothing, since all have to take part in averaging.
     """
     parts = max(1, min(world_size(), len(batch) // 2))
-    part = batch[rank() % parts :: parts]
-    return part, len(part) * world_size() / len(batch) if rank() < parts else 0.0
+    indices = batch[rank() % parts :: parts]
+    if rank() >= parts:
+        return Share(indices, 0.0)
+    return Share(indices, len(indices) * world_size() / len(batch))
 
 
 def sum_over_all(values: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ that no seed decides, and of results that depend on the number of epochs asked f
 """
 
 from argparse import Namespace
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from types import GeneratorType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,14 @@ from console.options import SETTINGS, words_of
 from dataset import Data
 from training.batches import Images
 from training.files import State, from_bytes, model_of, to_bytes
-from training.network import BrokenCode, blaming, describe_network, probe_scores, weights_of
+from training.network import (
+    BrokenCode,
+    Layer,
+    blaming,
+    describe_network,
+    probe_scores,
+    weights_of,
+)
 from training.processes import world_size
 
 EPOCHS = 2  # that each small training has
@@ -38,9 +46,9 @@ class Program(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What a trial found: layers (name, form, output shape, parameters), memory format, notes."""
+    """What a trial tells: the network's layers, its images' memory format, notes for the user."""
 
-    layers: list[list]
+    layers: list[Layer]
     memory_format: torch.memory_format
     notes: list[str]
 
@@ -64,8 +72,7 @@ def try_in(
 ) -> Trial:
     """Try out with images in one memory format."""
     images = Images(noise(options), device, memory_format)
-    far = Namespace(**{**vars(options), "epochs": FAR})
-    near = Namespace(**{**vars(options), "epochs": EPOCHS})
+    far = with_epochs(options, FAR)
     layers = check_step(program, far, images)
     whole = Training(program, far, images)
     before = values_outside(whole.state.model)
@@ -76,29 +83,46 @@ def try_in(
     check_going_on(whole, checkpoint, changed)
     check_rebuilding(whole, changed)
     if program.goes_on:
-        check_length(whole, near)
+        check_length(whole, with_epochs(options, EPOCHS))
     notes = []
     if changed:
         notes.append(f"{', '.join(changed)} of model.py's CNN: changed by training, kept nowhere")
     return Trial(layers, memory_format, notes)
 
 
+def with_epochs(options: Namespace, epochs: int) -> Namespace:
+    """Options of which the number of epochs is another."""
+    changed = Namespace(**vars(options))
+    changed.epochs = epochs
+    return changed
+
+
 def noise(options: Namespace) -> Data:
     """A few random images of both classes, as many as a batch needs."""
-    train, valid = 2, max(2, world_size())
-    size = options.image_size
+    train = 2
+    valid = max(2, world_size())
     count = train + valid
-    images = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-    splits = {"train": np.arange(train), "valid": np.arange(train, count)}
-    names = [str(number) for number in range(count)]
-    return Data(images, np.arange(count) % 2, splits, ["0", "1"], names, [0.5] * 3, [0.29] * 3)
+    size = options.image_size
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    return Data(
+        images=images,
+        targets=np.arange(count) % 2,
+        splits={"train": np.arange(train), "valid": np.arange(train, count)},
+        classes=["0", "1"],
+        names=list(map(str, range(count))),
+        mean=[0.5] * 3,
+        std=[0.29] * 3,
+    )
 
 
 class Training:
     """A training of the trial."""
 
     def __init__(self, program: Program, options: Namespace, images: Images) -> None:
-        self.program, self.options, self.images = program, options, images
+        self.program = program
+        self.options = options
+        self.images = images
         self.state = prepare(program, options, images)
         self.epochs: Iterator[int] | None = None
 
@@ -122,10 +146,21 @@ class Training:
 
     def differences(self, other: "Training") -> list[str]:
         """What is not the same in the two states, by name."""
-        ours, theirs = self.state.state_dict(), other.state.state_dict()
-        names = [name for name in {**ours, **theirs} if name != "seconds"]
-        tolerance = 0.0 if self.images.device.type == "cpu" else TOLERANCE
-        return [name for name in names if not same(ours.get(name), theirs.get(name), tolerance)]
+        ours = self.state.state_dict()
+        theirs = other.state.state_dict()
+        tolerance = tolerance_of(self.images.device)
+        different = []
+        for name in ours | theirs:
+            if name == "seconds":
+                continue
+            if not same(ours.get(name), theirs.get(name), tolerance):
+                different.append(name)
+        return different
+
+
+def tolerance_of(device: torch.device) -> float:
+    """How far two equal trainings may differ on a device."""
+    return 0.0 if device.type == "cpu" else TOLERANCE
 
 
 def prepare(program: Program, options: Namespace, images: Images) -> State:
@@ -141,52 +176,81 @@ def step_text(options: Namespace) -> str:
 
 def settings_text(options: Namespace) -> str:
     """The settings that a failure may depend on, as options."""
-    names = [name for name in SETTINGS if name not in ("epochs", "learning_rate")]
-    values = vars(options)
-    return ", ".join(" ".join(words_of(name, values[name])) for name in ("image_size", *names))
+    texts = []
+    for name in ("image_size", *SETTINGS):
+        if name not in ("epochs", "learning_rate"):
+            words = words_of(name, getattr(options, name))
+            texts.append(" ".join(words))
+    return ", ".join(texts)
 
 
 # --- one step --------------------------------------------------------------------------------
 
 
-def check_step(program: Program, options: Namespace, images: Images) -> list[list]:
+def check_step(program: Program, options: Namespace, images: Images) -> list[Layer]:
     """Take network and loss through a step, one after the other; the network's layers."""
     state = prepare(program, options, images)
     check_parameters(state)
-    part = images.splits["train"][: options.batch_size]
+    indices = images.splits["train"][: options.batch_size]
     with blaming(f"model.py's CNN at {settings_text(options)}"):
         layers = layers_of(state.model, images)
-        inputs = images.inputs(part)
-        scores = scores_or_error(state.model.train()(inputs), len(part), "in training")
-    name = f"{options.loss_function} of losses.py"
-    with blaming(name):
-        loss = state.loss_function(scores.float(), images.one_hot[part])
-        if not isinstance(loss, Tensor) or loss.shape != ():
-            shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-            raise ValueError(f"it gives {shape}, not one number, a tensor of shape ()")
+        state.model.train()
+        outputs = state.model(images.inputs(indices))
+        scores = scores_or_error(outputs, len(indices), "in training")
+    loss_name = f"{options.loss_function} of losses.py"
+    with blaming(loss_name):
+        loss = state.loss_function(scores.float(), images.one_hot[indices])
+        check_loss(loss)
         if loss.requires_grad:
             loss.backward()
-    gradients = [each.grad for each in state.model.parameters() if each.grad is not None]
-    if not any(gradient.count_nonzero() for gradient in gradients):
+    if not reaches_weights(state.model):
         why = "no gradient of it reaches a weight of the network"
-        raise InputError(f"{name} teaches nothing: {why}; mend it, or the last layer of model.py")
+        remedy = "mend it, or the last layer of model.py"
+        raise InputError(f"{loss_name} teaches nothing: {why}; {remedy}")
     return layers
+
+
+def check_loss(loss: object) -> None:
+    """ValueError if what a loss gives is not one number."""
+    if not isinstance(loss, Tensor):
+        raise ValueError(f"it gives {type(loss).__name__}, not one number, a tensor of shape ()")
+    if loss.shape != ():
+        raise ValueError(f"it gives {tuple(loss.shape)}, not one number, a tensor of shape ()")
+
+
+def reaches_weights(model: nn.Module) -> bool:
+    """Whether some gradient of a network's weights is not zero."""
+    for parameter in model.parameters():
+        if parameter.grad is not None and parameter.grad.count_nonzero() > 0:
+            return True
+    return False
 
 
 def check_parameters(state: State) -> None:
     """InputError if the network has no weights, or the optimiser trains none, or not the loss's."""
-    network = {id(each) for each in state.model.parameters() if each.requires_grad}
-    groups = state.optimizer.param_groups
-    trained = {id(each) for group in groups for each in group["params"]}
+    network = trainable(state.model)
     if not network:
         raise InputError("model.py's CNN has no weights that can be trained; give it a layer")
+    trained = set()
+    for group in state.optimizer.param_groups:
+        trained |= set(map(id, group["params"]))
     if not network & trained:
         raise InputError("train.py's optimizer has none of the network's weights; give it them all")
+    of_loss = set()
     if isinstance(state.loss_function, nn.Module):
-        loss = {id(each) for each in state.loss_function.parameters() if each.requires_grad}
-        if not loss <= trained:
-            remedy = "give them to it in train.py, or make them buffers"
-            raise InputError(f"the loss has weights that the optimizer does not train; {remedy}")
+        of_loss = trainable(state.loss_function)
+    if not of_loss <= trained:
+        remedy = "give them to it in train.py, or make them buffers"
+        raise InputError(f"the loss has weights that the optimizer does not train; {remedy}")
+
+
+def trainable(module: nn.Module) -> set[int]:
+    """Identities of the weights that have gradients."""
+    identities = set()
+    for parameter in module.parameters():
+        if parameter.requires_grad:
+            identities.add(id(parameter))
+    return identities
 
 
 def scores_or_error(scores: object, count: int, when: str) -> Tensor:
@@ -200,20 +264,25 @@ def scores_or_error(scores: object, count: int, when: str) -> Tensor:
 
 
 @torch.no_grad()
-def layers_of(model: nn.Module, images: Images) -> list[list]:
-    """The layers that have parameters: name, form, output shape of one image, parameter count."""
-    layers: list[list] = []
-    names = {layer: name for name, layer in model.named_modules() if layer._parameters}
+def layers_of(model: nn.Module, images: Images) -> list[Layer]:
+    """The layers that have parameters, in the order in which a network uses them."""
+    layers: list[Layer] = []
+    names = {}
+    for name, module in model.named_modules():
+        if module._parameters:
+            names[module] = name or "CNN"
 
-    def note(layer: nn.Module, _: tuple, output: object) -> None:
-        count = sum(values.numel() for values in layer.parameters(recurse=False))
-        form = f"{type(layer).__name__}({layer.extra_repr()})"
+    def note(module: nn.Module, _: tuple[Any, ...], output: object) -> None:
+        text = f"{type(module).__name__}({module.extra_repr()})"
         shape = list(output.shape[1:]) if isinstance(output, Tensor) else []
-        layers.append([names[layer] or "CNN", form, shape, count])
+        parameters = module.parameters(recurse=False)
+        count = sum(values.numel() for values in parameters)
+        layers.append(Layer(names[module], text, shape, count))
 
-    hooks = [layer.register_forward_hook(note) for layer in names]
-    one = images.splits["valid"][:1]
-    scores_or_error(model.eval()(images.inputs(one)), 1, "in testing")
+    hooks = [module.register_forward_hook(note) for module in names]
+    one_image = images.splits["valid"][:1]
+    scores = model.eval()(images.inputs(one_image))
+    scores_or_error(scores, 1, "in testing")
     for hook in hooks:
         hook.remove()
     return layers
@@ -224,20 +293,35 @@ def layers_of(model: nn.Module, images: Images) -> list[list]:
 
 def check_state_holds_all(training: Training) -> None:
     """InputError if a schedule, or whatever else has a state_dict, is not in the state."""
-    state = training.state
-    kept = {id(value) for value in vars(state).values()}
-    frame = training.epochs.gi_frame if isinstance(training.epochs, Generator) else None
-    lost = []
-    for name, value in (frame.f_locals if frame else {}).items():
-        if hasattr(value, "load_state_dict") and id(value) not in {*kept, id(state)}:
-            lost.append(f"{name} of train_epochs")
-    scheduled = hasattr(state.optimizer.step, "_wrapped_by_lr_sched")  # by torch's schedules
-    schedules = [value for value in vars(state).values() if isinstance(value, LRScheduler)]
-    if scheduled and not schedules and not lost:
+    lost = variables_lost(training)
+    if not lost and has_lost_schedule(training.state):
         lost = ["the schedule of the learning rate"]
     if lost:
         remedy = "make it in prepare of train.py: state.schedule = ..., as README.md shows"
         raise InputError(f"{' and '.join(lost)} would be lost when a training goes on; {remedy}")
+
+
+def variables_lost(training: Training) -> list[str]:
+    """Variables of train.py's train_epochs that have a state which is in no checkpoint."""
+    if not isinstance(training.epochs, GeneratorType) or training.epochs.gi_frame is None:
+        return []
+    state = training.state
+    kept = {id(state)}
+    for value in vars(state).values():
+        kept.add(id(value))
+    lost = []
+    for name, value in training.epochs.gi_frame.f_locals.items():
+        if hasattr(value, "load_state_dict") and id(value) not in kept:
+            lost.append(f"{name} of train_epochs")
+    return lost
+
+
+def has_lost_schedule(state: State) -> bool:
+    """Whether a schedule of torch's changes the learning rate, but none is in the state."""
+    if not hasattr(state.optimizer.step, "_wrapped_by_lr_sched"):
+        return False
+    schedules = [value for value in vars(state).values() if isinstance(value, LRScheduler)]
+    return not schedules
 
 
 def check_going_on(whole: Training, checkpoint: dict[str, Any], changed: list[str]) -> None:
@@ -286,38 +370,47 @@ def check_length(whole: Training, options: Namespace) -> None:
 
 def check_rebuilding(whole: Training, changed: list[str]) -> None:
     """InputError if test.py would build another network than the one trained."""
-    options, images, model = whole.options, whole.images, whole.state.model
-    network = describe_network(options, images.memory_format)
+    images = whole.images
+    model = whole.state.model
+    network = describe_network(whole.options, images.memory_format)
     rebuilt = model_of({"network": network, "last": weights_of(model)}, "last", images.device)
     with blaming("model.py's CNN"):
         scores = probe_scores(model, network, images.device)
-        again = probe_scores(rebuilt, network, images.device)
-    if not same(scores, again, 0.0 if images.device.type == "cpu" else TOLERANCE):
+        rebuilt_scores = probe_scores(rebuilt, network, images.device)
+    if not same(scores, rebuilt_scores, tolerance_of(images.device)):
         why = "something that decides its scores is not in its state_dict"
         which = f" ({', '.join(changed)})" if changed else ""
         remedy = "register_buffer() in model.py keeps it"
         raise InputError(f"test.py would test another network: {why}{which}; {remedy}")
 
 
+# --- comparing -------------------------------------------------------------------------------
+
+
 def values_outside(model: nn.Module) -> dict[str, Any]:
     """Tensors and numbers of a network that are not in its state_dict, by name."""
     values: dict[str, Any] = {}
     for path, module in model.named_modules():
-        prefix = f"{path}." if path else ""
-        plain = {name: value for name, value in vars(module).items() if name != "training"}
+        attributes = dict(vars(module))
+        attributes.pop("training", None)
         for name in module._non_persistent_buffers_set:
-            plain[name] = module._buffers[name]
-        for name, value in plain.items():
+            attributes[name] = module._buffers[name]
+        for name, value in attributes.items():
+            full_name = f"{path}.{name}" if path else name
             if isinstance(value, Tensor):
-                values[prefix + name] = value.detach().clone()
+                values[full_name] = value.detach().clone()
             elif isinstance(value, (bool, int, float)):
-                values[prefix + name] = value
+                values[full_name] = value
     return values
 
 
 def changed_values(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """The names of values that are not what they were."""
-    return [name for name in after if not same(before.get(name), after[name], 0.0)]
+    changed = []
+    for name, value in after.items():
+        if not same(before.get(name), value, tolerance=0.0):
+            changed.append(name)
+    return changed
 
 
 def same(old: object, new: object, tolerance: float) -> bool:
@@ -325,10 +418,9 @@ def same(old: object, new: object, tolerance: float) -> bool:
     if isinstance(old, Tensor) and isinstance(new, Tensor):
         return same_tensors(old, new, tolerance)
     if isinstance(old, dict) and isinstance(new, dict):
-        return old.keys() == new.keys() and all(same(old[k], new[k], tolerance) for k in old)
+        return same_dicts(old, new, tolerance)
     if isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)):
-        pairs = zip(old, new, strict=False)
-        return len(old) == len(new) and all(same(*pair, tolerance) for pair in pairs)
+        return same_lists(old, new, tolerance)
     if isinstance(old, float) and isinstance(new, float):
         return same_tensors(torch.tensor(old), torch.tensor(new), tolerance)
     return type(old) is type(new) and old == new
@@ -341,3 +433,17 @@ def same_tensors(old: Tensor, new: Tensor, tolerance: float) -> bool:
     if not old.is_floating_point():
         return torch.equal(old, new)
     return torch.allclose(old, new, rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+def same_dicts(old: dict[Any, Any], new: dict[Any, Any], tolerance: float) -> bool:
+    """Whether two dicts have the same keys and, by `same`, values."""
+    if old.keys() != new.keys():
+        return False
+    return all(same(old[key], new[key], tolerance) for key in old)
+
+
+def same_lists(old: Sequence[Any], new: Sequence[Any], tolerance: float) -> bool:
+    """Whether two lists are as long and have, by `same`, the same values."""
+    if len(old) != len(new):
+        return False
+    return all(same(*pair, tolerance) for pair in zip(old, new, strict=True))
