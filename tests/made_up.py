@@ -7,7 +7,7 @@ import numpy as np
 
 from records.files import write_csv, write_record, write_text
 from records.finished import PREDICTION_COLUMNS, accuracies
-from records.runs import HISTORY_COLUMNS, kept_epoch
+from records.runs import HISTORY_COLUMNS, Epoch, kept_epoch
 from report.findings import Answer, make_answer
 from report.results import Result, Setting, settings_of, valid_accuracy_at
 from report.rules import Chance
@@ -34,7 +34,8 @@ def made(
     """A made-up result; its accuracies are the same in all epochs, or given for each."""
     columns = np.arange(1, len(losses) + 1), losses, losses, train, valid
     history = np.column_stack([np.broadcast_to(column, len(losses)) for column in columns])
-    kept, diverged = kept_epoch(history.tolist()), not np.isfinite(losses[-1])
+    kept = kept_epoch([Epoch(number, *row[1:]) for number, row in enumerate(history.tolist(), 1)])
+    diverged = not np.isfinite(losses[-1])
     train = RECORD | {"kept_epoch": kept, "diverged": diverged, "epochs": len(losses)}
     valid_accuracy = valid_accuracy_at(kept, history)
     last = accuracy if last is None else last
