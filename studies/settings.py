@@ -9,8 +9,10 @@ one with every value of the other: "Loss_by_rate": {"loss_function": [...], "lea
 import ast
 import itertools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from console.errors import InputError
 from console.nearest import did_you_mean
@@ -22,7 +24,9 @@ BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is 
 MOST_SEEDS = 1000  # more take minutes to plan, and would be a mistake in typing
 PREFIX = "Change_"  # of a study of one setting, before the setting's name
 
-Studies = dict[str, list | dict[str, list]]
+Studies = Mapping[
+    str, Any
+]  # by name a list of values, or a grid: lists by setting; see check_studies
 
 
 @dataclass(frozen=True)

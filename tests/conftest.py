@@ -97,7 +97,7 @@ def copy_project(target: Path, **edits: list[tuple[str, str]]) -> Path:
 def small(studies: str, epochs: int = 1) -> list[tuple[str, str]]:
     """Edits of my_script.py: these studies, and one seed of a base of few epochs."""
     edits = ('"epochs": 20', f'"epochs": {epochs}'), ("BASE_SEEDS = 6", "BASE_SEEDS = 1")
-    return [*edits, ("REPORT_SECONDS =", f"STUDIES = {studies}\nREPORT_SECONDS =")]
+    return [*edits, ("def main()", f"STUDIES = {studies}\n\n\ndef main()")]
 
 
 def train_arguments(photos: Path, out: Path, **settings: object) -> list:  # of a tiny training

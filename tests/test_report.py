@@ -19,9 +19,9 @@ from dataset import load_data
 from records.files import read_csv, write_csv, write_text
 from records.runs import HISTORY_COLUMNS
 from report import contents, page
-from report.live import LiveReport
 from report.results import Result
 from report.summary import area_under_roc, tex
+from studies.live import LiveReport
 from studies.settings import all_runs
 
 pytestmark = pytest.mark.filterwarnings("error")

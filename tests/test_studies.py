@@ -19,6 +19,7 @@ import my_script
 from console.errors import InputError
 from records.files import DIGEST, file_digest, read_csv, read_json
 from studies.children import Child
+from studies.plan import make_plan
 from studies.settings import check_studies
 
 STUDIES = '{"Change_epochs": [2, 4], "Change_learning_rate": [0.001, 0.01]}'
@@ -143,7 +144,7 @@ def test_settings_that_cannot_be_run_are_refused_before_any_is(study, values, me
 
 def test_the_scripts_studies_share_epochs_and_can_be_run_on_no_base_of_another_kind():
     runs = my_script.all_runs(Path(), seeds=1)
-    chains = my_script.plan.make_plan(runs, [])
+    chains = make_plan(runs, [])
     assert sum(run.settings["epochs"] for run in runs) == 380 + 6 * 20
     assert sum(max(each.settings["epochs"] for each in chain) for chain in chains) == 360
     check_studies(my_script.STUDIES, my_script.BASE)

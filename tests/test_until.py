@@ -1,10 +1,11 @@
 """--until: one more seed only where it is needed, and refusals."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import copy_project, make_photos, refused, small
+from conftest import copy_project, fill, make_photos, refused, small
 from forks import run_sweep
 from made_up import BASE, CHANCE, SIX, made, make
 
@@ -46,8 +47,8 @@ def test_where_the_noise_is_not_known_the_rounds_end():
 
 
 def test_the_precision_that_the_most_seeds_reach_grows_with_the_noise():
-    small = reach(make()[1].pool, 6, 5)
-    large = reach(make(base=[4 * share for share in SIX])[1].pool, 6, 5)
+    small = reach(make()[1].pool, 15, 5)
+    large = reach(make(base=[4 * share for share in SIX])[1].pool, 15, 5)
     assert large == pytest.approx(4 * small)
 
 
@@ -71,18 +72,59 @@ def test_what_cannot_be_asked_for_is_refused_in_one_line(arguments, why, call, t
     assert not out.exists()
 
 
-def test_seeds_have_folders_of_their_own_and_the_same_call_finds_all_of_it_done(tmp_path):
-    photos = make_photos(tmp_path / "photos")
-    edits = [*small('{"Change_learning_rate": [0.01, 0.02]}', 2), ("SEEDS = 1", "SEEDS = 3")]
-    project = copy_project(tmp_path / "project", my_script=edits)
-    options = ["--data", photos, "--image_size", 16, "--until", "10", "--jobs", "2"]
-    first = run_sweep(project, *options)
-    assert first.status == 0, first.err
+@pytest.fixture(scope="module")
+def rounds(tmp_path_factory):
+    """A project whose --until has come to its end, its options, and what it said.
+
+    Its cats are as bright as its dogs: whatever a training learns is noise.
+    """
+    root = tmp_path_factory.mktemp("rounds")
+    photos = root / "photos"
+    for number, name in enumerate(("train/cat", "train/dog", "test/cat", "test/dog")):
+        fill(photos / name, count=12, first=100 * number)
+    edits = [*small('{"Change_learning_rate": [0.01, 0.02]}'), ("SEEDS = 1", "SEEDS = 2")]
+    most = [("MOST = 10", "MOST = 3")]
+    project = copy_project(root / "project", my_script=edits, **{"report/rounds": most})
+    options = ["--data", photos, "--image_size", 16, "--until", "5", "--jobs", "2"]
+    ended = run_sweep(project, *options)
+    assert ended.status == 0, ended.err
+    return project, options, ended.out
+
+
+def test_an_open_setting_gets_a_seed_a_round_up_to_the_stated_most(rounds):
+    project, _, said = rounds
+    folders = (project / "result/Change_learning_rate/0_02").glob("seed_*")
+    assert {folder.name for folder in folders} == {"seed_0", "seed_1", "seed_2"}
+    assert said.count("next round: still open: 1 setting;") == 2
+
+
+def test_every_round_gives_the_base_a_seed_too(rounds):
+    project, _, _ = rounds
+    seeds = {folder.name for folder in (project / "result/Change_seed").glob("[0-9]")}
+    assert seeds == {"0", "1", "2", "3"}  # two at first, and one of two rounds more
+
+
+def test_a_precision_out_of_reach_is_said(rounds):
+    assert "at this noise 3 seeds tell differences only to" in rounds[2]
+
+
+def test_the_same_call_again_finds_all_rounds_done(rounds):
+    project, options, _ = rounds
     again = run_sweep(project, *options)
     assert again.status == 0
-    seeds = sorted((project / "result/Change_learning_rate/0_02").glob("seed_*"))
-    assert seeds[0].name == "seed_0"
-    assert "to train" not in again.out
+    assert "0 trainings, 0 epochs, 0 tests" in again.out
+    assert "next round" not in again.out
+
+
+def test_an_interrupted_round_is_gone_on_with(rounds):
+    project, options, _ = rounds
+    last = project / "result/Change_learning_rate/0_02/seed_2"
+    before = (last / "predictions.csv").read_bytes()
+    shutil.rmtree(last)
+    again = run_sweep(project, *options)
+    assert again.status == 0
+    assert "1 training" in again.out
+    assert (last / "predictions.csv").read_bytes() == before
 
 
 def test_settings_that_are_lists_and_switches_get_their_seeds():
