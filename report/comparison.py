@@ -9,9 +9,9 @@ test images that are right, one for each seed. docs/comparison.md says why the r
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from statistics import NormalDist, fmean, median_low, stdev, variance
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 BETTER, WORSE, ALIKE, OPEN = "better", "worse", "alike", "open"
 # How often an answer without any difference names one, at one look: with one seed of a setting,
@@ -23,6 +23,8 @@ NOISIER = 0.05  # p of an F test below which a setting is judged by its own vari
 ADDED = 2  # degrees of the pooled noise that are mixed into a setting's own variance
 POWER = 0.8  # share of studies in which a difference "would be found"
 NORMAL = NormalDist()
+
+Name = TypeVar("Name", bound=Hashable)  # of a setting: a text, or a Setting.key
 
 
 class Row(NamedTuple):
@@ -95,8 +97,8 @@ def mean_of(shares: list[float]) -> str:
 
 
 def compare_with_base(
-    accuracies: dict[str, list[float]], base: str, close: float = SMALL
-) -> dict[str, Row]:
+    accuracies: dict[Name, list[float]], base: Name, close: float = SMALL
+) -> dict[Name, Row]:
     """Hold every setting against `base`, whose name is one of `accuracies`.
 
     Differences of means by Student's t (`standard_error`), corrected over all settings by
@@ -114,8 +116,8 @@ def compare_with_base(
 
 
 def compare_sweeps(
-    here: dict[str, list[float]], there: dict[str, list[float]], close: float = SMALL
-) -> dict[str, Row]:
+    here: dict[Name, list[float]], there: dict[Name, list[float]], close: float = SMALL
+) -> dict[Name, Row]:
     """Hold every setting of one sweep against the same setting of another, by the same rule.
 
     The noise is pooled over both. ValueError where it cannot be known.
@@ -181,21 +183,34 @@ def pooled_noise(samples: Iterable[list[float]]) -> Pool:
     seeds only would widen it for all others, those that learned with none would narrow it.
     ValueError if there is no noise to be known.
     """
-    noises = [Noise(variance(sample), len(sample) - 1) for sample in samples if len(sample) > 1]
+    noises = []
+    for sample in samples:
+        if len(sample) > 1:
+            noises.append(Noise(variance(sample), len(sample) - 1))
     if not noises:
         raise ValueError("no setting has two seeds")
-    scatters: list[float] = []
-    for noise in noises:
-        if noise.variance:
-            scatters += [math.sqrt(noise.variance)] * noise.degrees
-    if not scatters:
-        raise ValueError("the seeds of a setting do not differ")
-    middle = median_low(scatters)
-    usual = [noise for noise in noises if 1 / FAR <= math.sqrt(noise.variance) / middle <= FAR]
+    usual = without_odd_ones(noises)
     degrees = sum(noise.degrees for noise in usual)
     total = sum(noise.variance * noise.degrees for noise in usual)
     variances = [noise.variance for noise in usual]
     return Pool(Noise(total / degrees, degrees), min(variances), max(variances))
+
+
+def without_odd_ones(noises: list[Noise]) -> list[Noise]:
+    """Those whose standard deviation is near the median one. ValueError if all are zero."""
+    scatters: list[float] = []
+    for noise in noises:
+        if noise.variance > 0:
+            scatters += [math.sqrt(noise.variance)] * noise.degrees
+    if not scatters:
+        raise ValueError("the seeds of a setting do not differ")
+    middle = median_low(scatters)
+    usual = []
+    for noise in noises:
+        times = math.sqrt(noise.variance) / middle
+        if 1 / FAR <= times <= FAR:
+            usual.append(noise)
+    return usual
 
 
 def noise_of(sample: list[float], pool: Pool) -> Noise:
@@ -279,27 +294,30 @@ def cases_of(degrees: int, seeds: int, base_seeds: int, comparisons: int) -> lis
 
     With several seeds a share NOISIER of settings, and of bases, looks noisier by chance.
     """
+    share_of_each = share_of_look(seeds) / comparisons
     usual = Noise(1.0, degrees)
-    ways = [(1.0, usual, usual)]
-    if seeds > 1:
-        noisy, noisy_base = (
-            noisier_by_chance(seeds, degrees),
-            noisier_by_chance(base_seeds, degrees),
-        )
-        ways = [(1 - 2 * NOISIER, usual, usual)]
-        ways += [(NOISIER, noisy, usual), (NOISIER, usual, noisy_base)]
-    cases = []
-    for share, noise, base_noise in ways:
+
+    def case(share: float, noise: Noise, base_noise: Noise) -> Case:
         error, known = combined_error(noise, seeds, base_noise, base_seeds, usual)
-        quantile = t_quantile(share_of_look(seeds) / comparisons, known)
-        cases.append(Case(share, quantile * error))
-    return cases
+        return Case(share, t_quantile(share_of_each, known) * error)
+
+    if seeds == 1:
+        return [case(1.0, usual, usual)]
+    noisy = noisier_by_chance(seeds, degrees)
+    noisy_base = noisier_by_chance(base_seeds, degrees)
+    return [
+        case(1 - 2 * NOISIER, usual, usual),
+        case(NOISIER, noisy, usual),
+        case(NOISIER, usual, noisy_base),
+    ]
 
 
 def noisier_by_chance(seeds: int, degrees: int) -> Noise:
     """The noise of a setting that just looks noisier than a pool of variance 1."""
-    own = f_quantile(NOISIER, seeds - 1, max(1, degrees - seeds + 1))
-    return Noise((own * (seeds - 1) + ADDED) / (seeds - 1 + ADDED), seeds - 1 + ADDED)
+    of_others = max(1, degrees - seeds + 1)
+    variance = f_quantile(NOISIER, seeds - 1, of_others)
+    mixed_degrees = seeds - 1 + ADDED
+    return Noise((variance * (seeds - 1) + ADDED) / mixed_degrees, mixed_degrees)
 
 
 def chance_to_find(difference: float, error: float, cases: list[Case], degrees: int) -> float:
@@ -381,7 +399,9 @@ def beta_term(step: int, x: float, a: float, b: float) -> float:
 
 def wilson(correct: float, count: int) -> tuple[float, float]:
     """95 % interval of a share, both ends from 0 to 1 (Wilson 1927, JASA 22:209)."""
-    z2, share = 1.959963984540054**2, correct / count
-    middle = (correct + z2 / 2) / (count + z2)
-    half = math.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)
+    z_squared = NORMAL.inv_cdf(0.975) ** 2
+    share = correct / count
+    middle = (correct + z_squared / 2) / (count + z_squared)
+    spread = share * (1 - share) / count + z_squared / (4 * count**2)
+    half = math.sqrt(z_squared * spread) / (1 + z_squared / count)
     return max(0.0, middle - half), min(1.0, middle + half)

@@ -190,15 +190,20 @@ def valid_mean(setting: Setting) -> float:
 
 def answer_findings(answer: Answer) -> list[Finding]:
     """The answer: first in one sentence, then what it rests on."""
-    if answer.base is None or len(answer.settings) < 2:
+    base = answer.base
+    if base is None or len(answer.settings) < 2:
         return [Finding("too_few", {})]
-    found = [headline(answer), base_finding(answer)]
+    found = [headline(answer, base), base_finding(answer, base)]
     if answer.problem:
         found.append(Finding("no_noise", {"problem": answer.problem}))
     for study in studies_of(answer.settings):
         found += differences_in(study, answer.rows)
-    found += [*close_ones(answer.settings, answer), *single_ones(answer), *size_found(answer)]
-    found += [*use_finding(answer), *lost_ones(answer), *longest_one(answer)]
+    found += close_ones(answer.settings, answer)
+    found += single_ones(answer)
+    found += size_found(answer, base)
+    found.append(use_finding(answer, base))
+    found += lost_ones(answer)
+    found += longest_one(answer)
     return found
 
 
@@ -238,7 +243,7 @@ def with_row(settings: list[Setting], rows: Rows) -> list[Setting]:
     return [setting for setting in settings if setting.key in rows]
 
 
-def headline(answer: Answer) -> Finding:
+def headline(answer: Answer, base: Setting) -> Finding:
     """What differs, what does not, what to use, in one sentence."""
     values: dict[str, Any] = {"compared": len(answer.settings) - 1, "known": bool(answer.rows)}
     for verdict in (WORSE, BETTER, ALIKE, OPEN):
@@ -246,8 +251,8 @@ def headline(answer: Answer) -> Finding:
         values[verdict] = grouped(settings)
         values[f"{verdict}_count"] = len(settings)
     values["use"] = name_of(answer.use) if answer.use else ""
-    values["keep_base"] = answer.use is answer.base
-    values["base_failed"] = answer.base.key in answer.failed
+    values["keep_base"] = answer.use is base
+    values["base_failed"] = base.key in answer.failed
     return Finding("headline", values)
 
 
@@ -259,11 +264,11 @@ def grouped(settings: list[Setting]) -> list[tuple[str, list[str]]]:
     return list(groups.items())
 
 
-def base_finding(answer: Answer) -> Finding:
+def base_finding(answer: Answer, base: Setting) -> Finding:
     """The base's settings and its mean."""
-    settings = [(words_of(name), value) for name, value in answer.base.key]
-    values = {"settings": settings, "mean": answer.means[answer.base.key]}
-    return Finding("base", values, answer.base.study)
+    settings = [(words_of(name), value) for name, value in base.key]
+    values = {"settings": settings, "mean": answer.means[base.key]}
+    return Finding("base", values, base.study)
 
 
 def differences_in(settings: list[Setting], rows: Rows) -> list[Finding]:
@@ -273,8 +278,9 @@ def differences_in(settings: list[Setting], rows: Rows) -> list[Finding]:
         differing = []
         for setting in with_verdict(settings, rows, verdict):
             row = rows[setting.key]
-            ends = sorted((abs(row.low), abs(row.high)))
-            differing.append(Difference(setting.label, abs(row.difference), *ends, row.seeds))
+            low, high = sorted((abs(row.low), abs(row.high)))
+            difference = abs(row.difference)
+            differing.append(Difference(setting.label, difference, low, high, row.seeds))
         if differing:
             values = {"what": words_of(settings[0].changed), "items": differing}
             found.append(Finding(verdict, values, settings[0].study))
@@ -311,12 +317,12 @@ def single_ones(answer: Answer) -> list[Finding]:
     return [Finding("single", values)]
 
 
-def size_found(answer: Answer) -> list[Finding]:
+def size_found(answer: Answer, base: Setting) -> list[Finding]:
     """How large a difference these seeds find, where something is open."""
     seeds = [len(setting.results) for setting in with_row(answer.settings, answer.rows)]
     if not with_verdict(answer.settings, answer.rows, OPEN) or answer.pool is None:
         return []
-    base_seeds = len(answer.base.results)
+    base_seeds = len(base.results)
     size = found_from(answer.pool.noise, min(seeds), base_seeds, len(seeds))
     values = {"seeds": min(seeds), "base_seeds": base_seeds}
     if size >= 1:
@@ -324,22 +330,22 @@ def size_found(answer: Answer) -> list[Finding]:
     return [Finding("size", values | {"size": size, "share": POWER, "close": answer.close})]
 
 
-def use_finding(answer: Answer) -> list[Finding]:
+def use_finding(answer: Answer, base: Setting) -> Finding:
     """Which setting to use, and by what it was chosen."""
     use = answer.use
     if use is None:
-        return [Finding("use_none", {})]
+        return Finding("use_none", {})
     mean = answer.means[use.key]
     values = {"name": name_of(use), "valid": valid_mean(use), "mean": mean}
-    if use is answer.base:
+    if use is base:
         better = with_verdict(answer.settings, answer.rows, BETTER)
         values |= {"tested_better": grouped(better), "compared": bool(answer.valid_rows)}
-        return [Finding("use_base", values, use.study)]
-    if use.key in answer.valid_rows and answer.base.key not in answer.failed:
+        return Finding("use_base", values, use.study)
+    if use.key in answer.valid_rows and base.key not in answer.failed:
         row = answer.rows[use.key]
         values |= {"row": answer.valid_rows[use.key], "tested_better": row.verdict == BETTER}
-        return [Finding("use_better", values | {"of": len(answer.settings)}, use.study)]
-    return [Finding("use_without_base", values, use.study)]
+        return Finding("use_better", values | {"of": len(answer.settings)}, use.study)
+    return Finding("use_without_base", values, use.study)
 
 
 def lost_ones(answer: Answer) -> list[Finding]:
@@ -467,8 +473,9 @@ def about_batches(settings: list[Setting], answer: Answer) -> list[Finding]:
             items.append((setting.label, swing, rules.updates(setting)))
         found.append(Finding("swings", {"items": items}, study))
     compared = swing_rows(learned, answer)
-    if compared:
-        found.append(swing_finding(learned, compared, answer))
+    if compared and answer.base:
+        base_size = dict(answer.base.key)["batch_size"]
+        found.append(swing_finding(learned, compared, base_size))
     return [*found, Finding("two_things", {}, study)]
 
 
@@ -480,12 +487,17 @@ def swing_rows(settings: list[Setting], answer: Answer) -> Rows:
     return rows_of(values_of(first_of_each([base, *settings]), rules.valid_swing), base, 0.0)
 
 
-def swing_finding(settings: list[Setting], rows: Rows, answer: Answer) -> Finding:
+def swing_finding(settings: list[Setting], rows: Rows, base_size: int) -> Finding:
     """Which sizes swing more or less than the base; a trend only if all do as it says."""
-    base_size = dict(answer.base.key)["batch_size"]
-    more, less = with_verdict(settings, rows, BETTER), with_verdict(settings, rows, WORSE)
-    smaller = [each for each in settings if dict(each.key)["batch_size"] < base_size]
-    larger = [each for each in settings if dict(each.key)["batch_size"] > base_size]
+    more = with_verdict(settings, rows, BETTER)
+    less = with_verdict(settings, rows, WORSE)
+    smaller, larger = [], []
+    for setting in settings:
+        size = dict(setting.key)["batch_size"]
+        if size < base_size:
+            smaller.append(setting)
+        elif size > base_size:
+            larger.append(setting)
     values = {
         "base": base_size,
         "more": [setting.label for setting in more],
