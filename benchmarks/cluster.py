@@ -140,9 +140,10 @@ def slurm(folder: Path) -> Iterator[None]:
     text = CONFIGURATION.format(folder=folder, host=host, ports=ports)
     (folder / "slurm.conf").write_text(text)
     os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
-    munged = ["munged", "--foreground", "--force", "--key-file", folder / "munge.key"]
-    munged += ["--socket", folder / "munge.socket", "--seed-file", folder / "munge.seed"]
-    munged += ["--pid-file", folder / "munge.pid"]
+    munged = ["munged", "--foreground", "--force", "--key-file", str(folder / "munge.key")]
+    munged += ["--socket", str(folder / "munge.socket")]
+    munged += ["--seed-file", str(folder / "munge.seed")]
+    munged += ["--pid-file", str(folder / "munge.pid")]
     running = []
     with (folder / "log").open("w") as log:
         try:

@@ -12,12 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from measure import parse, parser, print_machine
+from measure import image_files, parse, parser, print_machine
 from PIL import Image
 
 from images.decode import decode_or_reason
 from images.jpeg import scans_of
-from images.sources import open_source
 
 END = b"\xff\xd9"
 SECTOR = 4096  # bytes that a disk loses at once
@@ -120,7 +119,7 @@ def noticed(jpegs: list[bytes], damage: Damage, image_size: int) -> int:
 def main() -> None:
     options = parse(parser(__doc__, image_size=64, count=150), count=4)
     print_machine()
-    paths = [item.image for item in open_source(options.data).items()]
+    paths = image_files(options.data)
     accused = sum(isinstance(decode_or_reason(path, options.image_size), str) for path in paths)
     print(f"{accused} of {len(paths)} pictures accused as they are")
     chosen = paths[:: max(1, len(paths) // options.count)][: options.count]

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from measure import parse, parser, print_machine, print_ratios, warmed_up
+from measure import image_files, parse, parser, print_machine, print_ratios, warmed_up
 from PIL import Image
 
 from images.cache import decode_into
@@ -29,7 +29,7 @@ def main() -> None:
     options = parse(parser(__doc__, image_size=64, rounds=3), rounds=1)
     print_machine()
     items = open_source(options.data).items()
-    paths = [item.image for item in items]
+    paths = image_files(options.data)
     with TemporaryDirectory() as folder:
         ways = {
             "Pillow in one loop": lambda: pillow_loop(paths, options.image_size),

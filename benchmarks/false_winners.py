@@ -28,7 +28,7 @@ from answers import (
     replicas,
 )
 from measure import parse, parser, print_machine
-from replicas import is_base, read_replicas, train_replicas
+from replicas import Key, key, read_replicas, train_replicas
 
 from report.comparison import POWER, found_from
 from report.comparison import Noise as Variance
@@ -40,10 +40,10 @@ FAR_AWAY = 8.0  # standard deviations between seeds: a difference that must be n
 NOISIER = (3.0, 5.0)  # times the others' scatter, of one setting
 CALIBRATED = {"settings": (2, 11, 30), "seeds": (1, 2, 3, 4, 6, 10)}
 REAL = {  # against the base
-    "learning rate 0.001": "Change_learning_rate/0_001",
-    "learning rate 0.1": "Change_learning_rate/0_1",
-    "batch size 128": "Change_batch_size/128",
-    "L1Loss": "Change_loss_function/L1Loss",
+    "learning rate 0.001": key(learning_rate=0.001),
+    "learning rate 0.1": key(learning_rate=0.1),
+    "batch size 128": key(batch_size=128),
+    "L1Loss": key(loss_function="L1Loss"),
 }
 
 
@@ -59,8 +59,9 @@ class Count(NamedTuple):
         return f"{100 * share:.1f} ± {100 * error:.1f} %"
 
 
-def count(truths: np.ndarray) -> Count:
-    """How many of these are true."""
+def count(draws: np.ndarray | np.bool) -> Count:
+    """In how many draws something is true."""
+    truths = np.asarray(draws)
     return Count(int(truths.sum()), truths.size)
 
 
@@ -86,7 +87,7 @@ class Looks(NamedTuple):
     def named_at_any(self, looks: tuple[int, ...]) -> Count:
         """In how many answers some setting is named at some of the looks."""
         named = [self.by_seeds[seeds].named.any(1) for seeds in looks]
-        return count(np.logical_or.reduce(named))
+        return count(np.stack(named).any(axis=0))
 
 
 def look(
@@ -192,7 +193,7 @@ def print_noisier(noises: dict[str, Noise], draws: int) -> None:
             looked = look(Rule(), noise, draws // 2, noisy=times)
             cells = [count(looked.by_seeds[seeds].named[:, 0]) for seeds in LOOKS]
             others = [looked.by_seeds[seeds].named[:, 1:].any(1) for seeds in LOOKS]
-            row(f"{name}, {times:.0f} times", *cells, count(np.logical_or.reduce(others)))
+            row(f"{name}, {times:.0f} times", *cells, count(np.stack(others).any(axis=0)))
 
 
 def print_calibration(draws: int) -> None:
@@ -281,10 +282,10 @@ def print_rounds(draws: int) -> None:
 # --- real trainings --------------------------------------------------------------------------
 
 
-def print_real(accuracies: dict[str, list[float]], draws: int) -> None:
+def print_real(accuracies: dict[Key, list[float]], draws: int) -> None:
     """How many answers name settings that were trained and do differ, or the base moved."""
     heads("of answers", *(f"{seeds} seeds" for seeds in LOOKS))
-    base = accuracies["base"]
+    base = accuracies[key()]
     noise = replicas(base)
     looked = look(Rule(), noise, draws // 4)
     for shift in (-6.0, -2.0):
@@ -292,9 +293,8 @@ def print_real(accuracies: dict[str, list[float]], draws: int) -> None:
         cells = [count(needed(looked.by_seeds[seeds]) < size) for seeds in LOOKS]
         row(f"the base moved by {shift:+.0f} points named", *cells)
     random = np.random.default_rng(1)
-    names = list(accuracies)
     for what, name in REAL.items():
-        if name not in names:
+        if name not in accuracies:
             continue
         cells = [count(named_of(accuracies, name, seeds, draws // 4, random)) for seeds in LOOKS]
         difference = 100 * (fmean(accuracies[name]) - fmean(base))
@@ -302,8 +302,8 @@ def print_real(accuracies: dict[str, list[float]], draws: int) -> None:
 
 
 def named_of(
-    accuracies: dict[str, list[float]],
-    name: str,
+    accuracies: dict[Key, list[float]],
+    name: Key,
     seeds: int,
     draws: int,
     random: np.random.Generator,
@@ -324,11 +324,11 @@ def main() -> None:
     if options.smoke:
         options.data = ""  # the images made for it leave no noise to draw from
     print_machine()
-    noises = {"normal": normal, "Student's t, 3 degrees": heavy_tailed}
-    accuracies: dict[str, list[float]] = {}
+    noises: dict[str, Noise] = {"normal": normal, "Student's t, 3 degrees": heavy_tailed}
+    accuracies: dict[Key, list[float]] = {}
     if options.data:
         accuracies = trained(options)
-        base = accuracies["base"]
+        base = accuracies[key()]
         noises = {"replicas": replicas(base)}
         print(f"the base: {100 * fmean(base):.1f} ± {100 * stdev(base):.2f} %, {len(base)} seeds")
     else:
@@ -341,15 +341,13 @@ def main() -> None:
         print_real(accuracies, options.draws)
 
 
-def trained(options: argparse.Namespace) -> dict[str, list[float]]:
-    """The test accuracies of trained replicas, by setting."""
+def trained(options: argparse.Namespace) -> dict[Key, list[float]]:
+    """The test accuracies of trained replicas, by setting, the base first."""
     out = options.out.resolve()
     train_replicas(options.data, options.image_size, out, options.base_seeds, options.seeds)
-    results = read_replicas(out)
     return {
-        name: [result.accuracy for result in of_setting]
-        for name, of_setting in results.items()
-        if name == "base" or not is_base(of_setting, results["base"])
+        setting: [result.accuracy for result in seeds]
+        for setting, seeds in read_replicas(out).items()
     }
 
 

@@ -29,6 +29,7 @@ from tempfile import TemporaryDirectory
 from measure import (
     PROJECT,
     environment,
+    image_files,
     parse,
     parser,
     print_machine,
@@ -36,7 +37,6 @@ from measure import (
     train_command,
 )
 
-from images.sources import open_source
 from records.files import read_json, read_record, write_record
 
 READ = """
@@ -170,7 +170,8 @@ def line_of_first(project: Path) -> list[str]:
 def print_runs(project: Path, count: int) -> None:
     """Time what my_script.py does with so many finished runs, and print a line."""
     copy_runs(project, count)
-    calls = (["--dry_run"], line_of_first(project), ["--collect"], ["--collect"], [])
+    line, nothing = line_of_first(project), list[str]()
+    calls = (["--dry_run"], line, ["--collect"], ["--collect"], nothing)
     seconds = [f"{processor_seconds(project, *call):.1f} s" for call in calls]
     print(RUNS_ROW.format(count, *seconds), flush=True)
 
@@ -196,7 +197,7 @@ def main() -> None:
             "images", "pixels", "to read", "to scan", "memory", "to train", "one training", "two"
         )
     )
-    paths = [item.image for item in open_source(options.data).items()]
+    paths = image_files(options.data)
     cases = [(count, sizes[0]) for count in counts]
     cases += [(counts[len(counts) // 2], size) for size in sizes[1:]]
     for count, image_size in cases:

@@ -14,12 +14,15 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
+
+Name = TypeVar("Name", bound=Hashable)  # of a way that is timed
 
 SMOKE_IMAGES = {"train": 20, "test": 8}  # of each class
 
@@ -41,7 +44,9 @@ def parser(
     return options
 
 
-def parse(options_parser: argparse.ArgumentParser, **smallest: int) -> argparse.Namespace:
+def parse(
+    options_parser: argparse.ArgumentParser, **smallest: int | list[int]
+) -> argparse.Namespace:
     """Read the command line; with --smoke the numbers are the `smallest`, the images made here."""
     options = options_parser.parse_args()
     if options.smoke:
@@ -71,6 +76,13 @@ def smoke_images() -> Path:
     return root
 
 
+def image_files(data: str) -> list[str]:
+    """The pictures of a folder, by path."""
+    from images.sources import open_source
+
+    return [str(item.image) for item in open_source(data).items()]
+
+
 # --- timing ----------------------------------------------------------------------------------
 
 
@@ -85,9 +97,9 @@ def timed(way: Callable[[], object]) -> Callable[[], float]:
     return seconds
 
 
-def in_turn(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+def in_turn(ways: Mapping[Name, Callable[[], float]], rounds: int) -> dict[Name, float]:
     """Median of the seconds that each way gives, the ways taking turns; prints every round."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: dict[Name, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
             seconds[name].append(way())
@@ -96,7 +108,7 @@ def in_turn(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, floa
     return {name: statistics.median(of_way) for name, of_way in seconds.items()}
 
 
-def warmed_up(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def warmed_up(ways: Mapping[Name, Callable[[], object]], rounds: int) -> dict[Name, float]:
     """Call every way once, for caches and lazy set-up, then time them in turn."""
     for way in ways.values():
         way()

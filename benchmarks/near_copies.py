@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from measure import parse, parser, print_machine
+from measure import image_files, parse, parser, print_machine
 from PIL import Image
 
 from dataset import load_data
 from images.copies import near_copies
 from images.decode import decode_or_reason, in_colour
-from images.sources import open_source
 
 Change = Callable[[Image.Image], Image.Image]
 
@@ -60,7 +59,7 @@ def found(paths: list[str], change: Change, image_size: int) -> int:
         with Image.open(path) as image:
             picture = in_colour(image)
             both = [np.asarray(picture), np.asarray(change(picture))]
-        images = np.stack([decode_or_reason(pixels, image_size) for pixels in both])
+        images = np.stack([np.asarray(decode_or_reason(pixels, image_size)) for pixels in both])
         count += np.array_equal(images[0], images[1]) or bool(near_copies(images))
     return count
 
@@ -74,7 +73,7 @@ def main() -> None:
     print(f"{len(pairs)} pairs of {len(data.names)}, {time.process_time() - started:.2f} s (CPU)")
     for first, second in pairs:
         print(f"  {data.names[first]} = {data.names[second]}")
-    paths = [item.image for item in open_source(options.data).items()]
+    paths = image_files(options.data)
     paths = paths[:: max(1, len(paths) // options.count)][: options.count]
     print(f"found, of {len(paths)}:")
     for name, change in CHANGES.items():

@@ -6,6 +6,7 @@ FOLDER has train/ and test/. Prints medians and ratios of ways run in turn in th
 """
 
 from argparse import Namespace
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,8 +78,11 @@ def print_epochs(data: Data, images: Images, rounds: int) -> None:
     print_ratios(f"an epoch, 8-24-48, {cores} threads", warmed_up(ways, rounds))
     torch.set_num_threads(1)
     with TemporaryDirectory() as folder:
-        ways = {"a checkpoint": partial(ours.save, Path(folder)), "train.py": ours.epoch}
-        print_ratios("an epoch, 8-24-48, 1 thread", warmed_up(ways, rounds))
+        saving: dict[str, Callable[[], object]] = {
+            "a checkpoint": partial(ours.save, Path(folder)),
+            "train.py": ours.epoch,
+        }
+        print_ratios("an epoch, 8-24-48, 1 thread", warmed_up(saving, rounds))
     torch.set_num_threads(cores)
 
 
@@ -91,8 +95,11 @@ def print_rates(images: Images, image_size: int, rounds: int) -> None:
         torch.set_num_threads(threads)
         for channels in NETWORKS:
             ours = Ours(images, CNN(channels))
-            ways = {"training": ours.train, "matrix product": partial(multiply, matrix)}
-            medians = warmed_up(ways, rounds)
+            rates: dict[str, Callable[[], object]] = {
+                "training": ours.train,
+                "matrix product": partial(multiply, matrix),
+            }
+            medians = warmed_up(rates, rounds)
             rate = operations(channels, image_size) * count / medians["training"]
             peak = 3 * 2 * MATRIX**3 / medians["matrix product"]
             shown = "-".join(map(str, channels))

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from tempfile import TemporaryDirectory
+from typing import IO
 
 from measure import in_turn, parse, parser, print_machine, print_ratios
 
@@ -156,7 +157,7 @@ def install(folder: Path) -> dict[str, tuple[str, dict[str, str]]]:
     return {"Lightning": (sys.executable, lightning_path), "Keras/TensorFlow": (python, {})}
 
 
-def start(way: str, options: Namespace, python: str, variables: dict[str, str]) -> Popen:
+def start(way: str, options: Namespace, python: str, variables: dict[str, str]) -> Popen[str]:
     """Start the child of a way."""
     command = [python, str(Path(__file__).resolve()), "--way", way, "--data", options.data]
     command += ["--image_size", str(options.image_size)]
@@ -164,11 +165,19 @@ def start(way: str, options: Namespace, python: str, variables: dict[str, str]) 
     return Popen(command, env=environment, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, text=True)
 
 
-def ask(child: Popen) -> float:
+def ask(child: Popen[str]) -> float:
     """Have a child run an epoch; its seconds."""
-    child.stdin.write("epoch\n")
-    child.stdin.flush()
-    return float(child.stdout.readline())
+    to_child, from_child = pipes_of(child)
+    to_child.write("epoch\n")
+    to_child.flush()
+    return float(from_child.readline())
+
+
+def pipes_of(child: Popen[str]) -> tuple[IO[str], IO[str]]:
+    """What a child reads, and what it writes."""
+    if child.stdin is None or child.stdout is None:
+        raise ValueError("the child was started without pipes")
+    return child.stdin, child.stdout
 
 
 def main() -> None:
@@ -188,7 +197,7 @@ def main() -> None:
             children[way] = start(way, options, python, variables)
         ways = {}
         for way, child in children.items():
-            answer = child.stdout.readline().strip()
+            answer = pipes_of(child)[1].readline().strip()
             if answer == READY:
                 ways[way] = partial(ask, child)
             else:

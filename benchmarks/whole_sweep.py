@@ -14,6 +14,7 @@ as nothing.
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -82,7 +83,9 @@ def main() -> None:
         projects = {"my_script.py of --before": options.before.resolve(), **projects}
     for name, project in projects.items():
         print(f"{name}: {plan_of(project, options)}")
-    ways = {f"report's way, {torch.get_num_threads()} threads": partial(report_seconds, options)}
+    ways: dict[str, Callable[[], float]] = {
+        f"report's way, {torch.get_num_threads()} threads": partial(report_seconds, options)
+    }
     for name, project in projects.items():
         ways[name] = timed(partial(run_script, project, options))
     title = "the whole sweep; the report's way by extrapolation"
