@@ -43,7 +43,9 @@ def focal_loss(scores: Tensor, one_hot: Tensor) -> Tensor:
     """
     check_shapes(scores, one_hot)
     log_p = F.log_softmax(scores, dim=1)
-    return -(log_p.flip(1).exp() ** FOCAL_GAMMA * one_hot * log_p).sum(1).mean()
+    p_of_other_class = log_p.flip(1).exp()
+    weighted = p_of_other_class**FOCAL_GAMMA * one_hot * log_p
+    return -weighted.sum(1).mean()
 
 
 def l1_loss(scores: Tensor, one_hot: Tensor) -> Tensor:
