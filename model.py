@@ -7,6 +7,8 @@ Put a network of your own here: any module CNN() that turns such images into two
 Widths and dropout of this one are chosen by measurement: see docs/network.md.
 """
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -16,7 +18,9 @@ GRID = 4  # the last feature map is averaged down to GRID x GRID
 class CNN(nn.Module):
     """A plain CNN for square or oblong images from 16 pixels; its weights fit any image size."""
 
-    def __init__(self, widths: tuple = (8, 24, 48), hidden: int = 64, dropout: float = 0.5) -> None:
+    def __init__(
+        self, widths: Sequence[int] = (8, 24, 48), hidden: int = 64, dropout: float = 0.5
+    ) -> None:
         super().__init__()
         first, second, third = widths
         self.conv1 = Block(3, first, 3, padding=1)
@@ -28,9 +32,13 @@ class CNN(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Turn normalised images, float (N, 3, H, W), into raw scores, float (N, 2)."""
-        features = self.conv3(self.conv2(self.conv1(images)))
-        features = F.dropout(to_grid(features).flatten(1), self.dropout, self.training)
-        features = F.dropout(F.relu(self.hidden(features)), self.dropout, self.training)
+        features = self.conv1(images)
+        features = self.conv2(features)
+        features = self.conv3(features)
+        features = to_grid(features).flatten(1)
+        features = F.dropout(features, self.dropout, self.training)
+        features = F.relu(self.hidden(features))
+        features = F.dropout(features, self.dropout, self.training)
         return self.output(features)
 
 
@@ -41,8 +49,11 @@ class Block(nn.Conv2d):
     and the gradient of a convolution is cheaper without its bias.
     """
 
+    bias: nn.Parameter  # a convolution may have none; a block has one
+
     def forward(self, images: Tensor) -> Tensor:
-        features = F.max_pool2d(F.conv2d(images, self.weight, padding=self.padding), 2)
+        features = F.conv2d(images, self.weight, padding=self.padding)
+        features = F.max_pool2d(features, 2)
         return F.relu(features + self.bias[:, None, None])
 
 
@@ -57,6 +68,7 @@ def to_grid(features: Tensor) -> Tensor:
     height, width = features.shape[-2:]
     if (height, width) == (GRID, GRID):
         return features
-    stride = (height // GRID, width // GRID)
-    window = (height - (GRID - 1) * stride[0], width - (GRID - 1) * stride[1])
-    return F.avg_pool2d(features, window, stride)
+    down = height // GRID
+    across = width // GRID
+    window = (height - (GRID - 1) * down, width - (GRID - 1) * across)
+    return F.avg_pool2d(features, window, stride=(down, across))
