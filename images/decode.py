@@ -8,12 +8,14 @@ import logging
 import os
 import stat
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from console.errors import InputError
@@ -36,7 +38,8 @@ class PixelBudget:
     """Lets pictures be decoded at once while they are small together, a huge one alone."""
 
     def __init__(self, pixels: int) -> None:
-        self.all = self.free = pixels
+        self.all = pixels
+        self.free = pixels
         self.changed = threading.Condition()
 
     @contextlib.contextmanager
@@ -67,13 +70,23 @@ def decode_or_reason(picture: str | np.ndarray, image_size: int) -> np.ndarray |
     cannot be decoded, what is wrong with it.
     """
     try:
-        opened = open_picture(picture) if isinstance(picture, str) else Image.fromarray(picture)
-        with opened as image:
+        with open_picture(picture) as image:
             return decode(image, image_size)
     except UnidentifiedImageError:
-        return "not an image" if Path(picture).stat().st_size else "empty file"
+        is_empty = isinstance(picture, str) and os.stat(picture).st_size == 0
+        return "empty file" if is_empty else "not an image"
     except Exception as error:  # Pillow raises almost anything on broken files
+        if is_fault_of_ours(error):
+            raise
         return str(error) or type(error).__name__
+
+
+def is_fault_of_ours(error: Exception) -> bool:
+    """Whether this room's own code went wrong, say with another Pillow, and not a picture."""
+    if not isinstance(error, (AttributeError, NameError)):
+        return False
+    *_, innermost = traceback.extract_tb(error.__traceback__)
+    return Path(innermost.filename).parent == Path(__file__).parent
 
 
 @contextlib.contextmanager
@@ -90,7 +103,14 @@ def silence() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def open_picture(path: str) -> Image.Image:
+def open_picture(picture: str | np.ndarray) -> Image.Image:
+    """Open a file, or uint8 (H, W, 3)."""
+    if isinstance(picture, str):
+        return open_file(picture)
+    return Image.fromarray(picture)
+
+
+def open_file(path: str) -> Image.Image:
     """Open a file; OSError if it is none, such as a pipe, from which reading could wait for ever.
 
     A JPEG that is too large for Pillow is opened too, since a reduced one will be decoded;
@@ -130,11 +150,12 @@ def decode(image: Image.Image, image_size: int) -> np.ndarray | Deep:
         if is_deep(image):
             return decode_deep(image, image_size)
         small = converted(image, image_size, in_colour)
+    values = resized(small, image, image_size)
     if is_upper:
-        _, highs = zip(*small.getextrema(), strict=True)
-        extent = Extent(UPPER, 0, max(highs), is_whole=True)
-        return Deep(resized(small, image, image_size).astype(np.float32), extent)
-    return resized(small, image, image_size)
+        highest = int(np.asarray(small).max())  # before it was resized
+        extent = Extent(UPPER, 0, highest, is_whole=True)
+        return Deep(values.astype(np.float32), extent)
+    return values
 
 
 def converted(image: Image.Image, image_size: int, convert: Convert) -> Image.Image:
@@ -148,6 +169,11 @@ def converted(image: Image.Image, image_size: int, convert: Convert) -> Image.Im
         bottom = min(top + rows, image.height)
         strip = image.crop((0, top, image.width, bottom))
         strips.append(convert(strip).reduce(factor))
+    return stacked(strips)
+
+
+def stacked(strips: list[Image.Image]) -> Image.Image:
+    """Strips of an image, one below the other."""
     height = sum(strip.height for strip in strips)
     whole = Image.new(strips[0].mode, (strips[0].width, height))
     top = 0
@@ -201,7 +227,9 @@ def is_signed(image: Image.Image) -> bool:
 
 def keeps_upper_bits(image: Image.Image) -> bool:
     """Whether Pillow reads but the upper 8 of 16 bits a colour; asked before it is loaded."""
-    if image.mode.startswith("I") or image.format not in ("PNG", "TIFF", "SGI"):
+    if not isinstance(image, ImageFile) or image.format not in ("PNG", "TIFF", "SGI"):
+        return False
+    if image.mode.startswith("I"):
         return False
     return any(";16" in str(tile[3]) for tile in image.tile)
 
@@ -212,6 +240,7 @@ def decode_deep(image: Image.Image, image_size: int) -> Deep:
     ValueError if some are no numbers.
     """
     extents = []
+    white_is_zero = tag(image, COLOURS) == WHITE_IS_ZERO
 
     def as_floats(strip: Image.Image) -> Image.Image:
         values = np.asarray(strip)
@@ -219,17 +248,19 @@ def decode_deep(image: Image.Image, image_size: int) -> Deep:
             values = values.view(np.int8)
         elif image.mode == "I" and is_unsigned_32(image):
             values = values.view(np.uint32)
-        extents.append(extent_of(values, tag(image, COLOURS) == WHITE_IS_ZERO))
+        extents.append(extent_of(values, white_is_zero))
         return Image.fromarray(values.astype(np.float32))
 
     small = converted(image, image_size, as_floats)
-    values = resized(small, image, image_size)[..., None]
-    return Deep(np.broadcast_to(values, (image_size, image_size, 3)), extent_of_all(extents))
+    grey = resized(small, image, image_size)[..., None]
+    values = np.broadcast_to(grey, (image_size, image_size, 3))
+    return Deep(values, extent_of_all(extents))
 
 
 def extent_of(values: np.ndarray, white_is_zero: bool) -> Extent:
     """Kind and range of an image's values; ValueError if some are no numbers."""
-    low, high = float(values.min()), float(values.max())
+    low = float(values.min())
+    high = float(values.max())
     if not np.isfinite(low + high):
         raise ValueError("values that are no numbers (NaN or infinite)")
     if values.dtype.kind != "f":
@@ -264,8 +295,11 @@ def left_out(bad: list[str], skip: bool) -> list[str]:
     """Warn of images that are left out, the first of them named; InputError if none may be."""
     if not bad:
         return []
-    more = f" and {len(bad) - NAMED_FILES} more" if len(bad) > NAMED_FILES else ""
-    unreadable = f"unreadable images ({len(bad)}): {', '.join(bad[:NAMED_FILES])}{more}"
+    names = ", ".join(bad[:NAMED_FILES])
+    if len(bad) > NAMED_FILES:
+        names += f" and {len(bad) - NAMED_FILES} more"
+    unreadable = f"unreadable images ({len(bad)}): {names}"
     if not skip:
-        raise InputError(f"{unreadable}; mend or remove them, or leave them out: --skip_bad_images")
+        remedy = "mend or remove them, or leave them out: --skip_bad_images"
+        raise InputError(f"{unreadable}; {remedy}")
     return [f"left out {unreadable}"]

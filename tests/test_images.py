@@ -176,6 +176,12 @@ def test_bad_files_are_named_with_their_reasons_or_left_out(photos):
         load(photos)
 
 
+def test_a_fault_of_our_own_code_is_not_blamed_on_the_pictures(photos, monkeypatch):
+    monkeypatch.delattr(Image.Image, "draft")  # as where Pillow is another than ours
+    with pytest.raises(AttributeError, match="no attribute 'draft'"):
+        load(photos)
+
+
 @pytest.mark.parametrize(("cats", "few", "left"), [(0, "cat", 0), (2, "cat", 2), (5, "dog", 0)])
 def test_a_class_of_too_few_readable_images_is_named(tmp_path, cats, few, left):
     for name, count in (("cat", cats), ("dog", 0)):
