@@ -1,7 +1,7 @@
 """Decoded images on disk: made once, complete or not there, mapped into memory by every run.
 
-    with building(folder) as work:
-        decoded = decode_into(work / "images", source.items(), image_size=64)
+    with building(folder) as unfinished:
+        decoded = decode_into(unfinished / "images", source.items(), image_size=64)
 
 They lie in $XDG_CACHE_HOME/cnn_experiments (~/.cache by default) and can be deleted at any time.
 """
@@ -47,7 +47,8 @@ class Decoded(NamedTuple):
 
 def cache_folder() -> Path:
     """The folder of all decoded images."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cnn_experiments"
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(caches, "cnn_experiments")
 
 
 def open_images(path: Path, count: int, image_size: int) -> np.ndarray | None:
@@ -58,13 +59,13 @@ def open_images(path: Path, count: int, image_size: int) -> np.ndarray | None:
     except (FileNotFoundError, ValueError):
         return None
     end_where_pages_are_lost()
-    if hasattr(mmap, "MADV_RANDOM"):
+    if isinstance(images.base, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
         images.base.madvise(mmap.MADV_RANDOM)  # reading ahead drops pages where memory is short
     return images
 
 
 @functools.cache  # the system keeps only its address
-def end_where_pages_are_lost() -> Callable:
+def end_where_pages_are_lost() -> Callable[[int], None]:
     """Have a mapped file that is cut short end the program in one line, not in SIGBUS alone.
 
     Handlers of the signal module would never run: Python calls them between its own steps, and
@@ -86,19 +87,24 @@ def end_where_pages_are_lost() -> Callable:
 def building(folder: Path) -> Iterator[Path]:
     """Give a folder to fill; it becomes `folder` if the block ends well."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for old in folder.parent.glob(".building-*"):
+    remove_abandoned(folder.parent)
+    holder = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    unfinished = holder / "decoded"
+    unfinished.mkdir()  # readable as the user's other files are, which mkdtemp's are not
+    try:
+        yield unfinished
+        with contextlib.suppress(OSError):  # another program was faster
+            unfinished.rename(folder)
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what killed programs had begun to decode."""
+    for old in folder.glob(".building-*"):
         with contextlib.suppress(OSError):  # it may just have become a cache
             if time.time() - old.stat().st_mtime > ABANDONED_SECONDS:
                 shutil.rmtree(old)
-    holder = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
-    work = holder / "decoded"  # readable as the user's other files are, which mkdtemp's are not
-    work.mkdir()
-    try:
-        yield work
-        with contextlib.suppress(OSError):  # another program was faster
-            work.rename(folder)
-    finally:
-        shutil.rmtree(holder, ignore_errors=True)
 
 
 def decode_into(path: Path, items: list[Item], image_size: int) -> Decoded:
@@ -121,7 +127,7 @@ def decode_into(path: Path, items: list[Item], image_size: int) -> Decoded:
                 pixels = np.zeros(pixels.values.shape, np.uint8)  # until the scale is known
             file.write(pixels.data)
             good.append(item)
-        by_name = {good[index].name: extent for index, extent in extents.items()}
+        by_name = {good[number].name: extent for number, extent in extents.items()}
         scales = scales_of(by_name)
         scale_into(file, unscaled, extents, scales, image_size)
         file.flush()
