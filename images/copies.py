@@ -6,6 +6,7 @@ Copies are those whose decoded pixels are equal, however the files were encoded.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,10 +21,10 @@ BLOCK_PIXELS = 2**20  # of the images that are looked at together
 
 def copies_in(digests: Sequence[str]) -> list[list[int]]:
     """Numbers of the images that show the same pixels, for each picture in several files."""
-    same: dict[str, list[int]] = {}
+    numbers_of: dict[str, list[int]] = {}
     for number, digest in enumerate(digests):
-        same.setdefault(digest, []).append(number)
-    return [numbers for numbers in same.values() if len(numbers) > 1]
+        numbers_of.setdefault(digest, []).append(number)
+    return [numbers for numbers in numbers_of.values() if len(numbers) > 1]
 
 
 def copy_notes(
@@ -36,23 +37,27 @@ def copy_notes(
     in_several_splits = []
     in_both_classes = []
     for copies in copies_in(digests):
-        if len(set(parts[copies])) > 1:
+        if len({parts[number] for number in copies}) > 1:
             in_several_splits.append(copies)
         if len({classes[number] for number in copies}) > 1:
             in_both_classes.append(copies)
-    labels = [f"{name} ({part})" for name, part in zip(names, parts, strict=True)]
-    notes = told("same pixels in several splits", in_several_splits, labels)
-    labels = [f"{name} ({of_class})" for name, of_class in zip(names, classes, strict=True)]
-    return notes + told("same pixels in both classes", in_both_classes, labels)
+    notes = copy_note("same pixels in several splits", in_several_splits, names, parts)
+    return notes + copy_note("same pixels in both classes", in_both_classes, names, classes)
 
 
-def told(what: str, pictures: list[list[int]], labels: list[str]) -> list[str]:
-    """One line that counts pictures and their files and names the first, or none."""
+def copy_note(
+    what: str, pictures: list[list[int]], names: list[str], labels: Sequence[str] | np.ndarray
+) -> list[str]:
+    """One line that counts pictures and their files and names the first, or none.
+
+    `labels` are what stands in brackets behind the name of every image.
+    """
     if not pictures:
         return []
     examples = []
     for copies in pictures[:NAMED_COPIES]:
-        examples.append(" = ".join(labels[number] for number in copies[:NAMED_COPIES]))
+        texts = [f"{names[number]} ({labels[number]})" for number in copies[:NAMED_COPIES]]
+        examples.append(" = ".join(texts))
     files = sum(map(len, pictures))
     plural = "s" if len(pictures) > 1 else ""
     return [f"{what} ({len(pictures)} picture{plural}, {files} files): {'; '.join(examples)}"]
@@ -67,35 +72,54 @@ def told(what: str, pictures: list[list[int]], labels: list[str]) -> list[str]:
 
 def near_copy_notes(names: list[str], images: np.ndarray, parts: np.ndarray) -> list[str]:
     """Warn of images, uint8 (N, H, W, 3), that look alike but are no copies, turned ones too."""
-    pairs = near_copies(images)
+    across = []
+    within = []
+    for pair in near_copies(images):
+        if parts[pair.first] != parts[pair.second]:
+            across.append(pair)
+        else:
+            within.append(pair)
+    pairs = across + within
     if not pairs:
         return []
-    across = [pair for pair in pairs if parts[pair[0]] != parts[pair[1]]]
-    within = [pair for pair in pairs if parts[pair[0]] == parts[pair[1]]]
     examples = []
-    for first, second in (across + within)[:NAMED_COPIES]:
-        examples.append(f"{names[first]} ({parts[first]}) = {names[second]} ({parts[second]})")
+    for pair in pairs[:NAMED_COPIES]:
+        first = f"{names[pair.first]} ({parts[pair.first]})"
+        second = f"{names[pair.second]} ({parts[pair.second]})"
+        examples.append(f"{first} = {second}")
     what = f"pairs that look alike ({len(pairs)}, {len(across)} of them in two splits)"
     return [f"{what}: {'; '.join(examples)}"]
 
 
-def near_copies(images: np.ndarray) -> list[tuple[int, int]]:
-    """Numbers of two images whose hashes are at most MOST_APART bits apart, at any turn or flip.
+class Pair(NamedTuple):
+    """Numbers of two images."""
 
-    Not those that are equal, nor those of hardly any contrast.
+    first: int
+    second: int
+
+
+def near_copies(images: np.ndarray) -> list[Pair]:
+    """Pairs of images, uint8 (N, H, W, 3), whose hashes are at most MOST_APART bits apart.
+
+    At any turn or flip; not those that are equal, nor those of hardly any contrast.
     """
     grids = grids_of(images)
     contrast = grids.max((1, 2)) - grids.min((1, 2))
     clear = np.flatnonzero(contrast > LEAST_CONTRAST)
     hashes = hashes_of(grids[clear])
-    pairs: set[tuple[int, int]] = set()
+    close: set[Pair] = set()
     for quarter in range(4):
         turned = np.rot90(grids[clear], quarter, axes=(1, 2))
-        for others in (hashes_of(turned), hashes_of(turned[:, :, ::-1])):
+        flipped = turned[:, :, ::-1]
+        for others in (hashes_of(turned), hashes_of(flipped)):
             for band in range(BANDS):
-                pairs |= close_pairs(hashes, others, band)
-    numbers = [(int(clear[first]), int(clear[second])) for first, second in sorted(pairs)]
-    return [pair for pair in numbers if not np.array_equal(images[pair[0]], images[pair[1]])]
+                close |= close_pairs(hashes, others, band)
+    pairs = []
+    for first, second in sorted(close):
+        pair = Pair(int(clear[first]), int(clear[second]))
+        if not np.array_equal(images[pair.first], images[pair.second]):
+            pairs.append(pair)
+    return pairs
 
 
 def grids_of(images: np.ndarray) -> np.ndarray:
@@ -103,13 +127,14 @@ def grids_of(images: np.ndarray) -> np.ndarray:
     size = images.shape[1]
     edges = np.rint(np.arange(CELLS + 1) * size / CELLS).astype(int)
     lengths = np.diff(edges)
+    values_in_cell = 3 * np.outer(lengths, lengths)
     grids = np.empty((len(images), CELLS, CELLS), np.float32)
     block = max(1, BLOCK_PIXELS // (size * size))
     for start in range(0, len(images), block):
-        part = images[start : start + block]
-        rows = np.add.reduceat(part, edges[:-1], axis=1, dtype=np.uint32).sum(3)
+        pixels = images[start : start + block]
+        rows = np.add.reduceat(pixels, edges[:-1], axis=1, dtype=np.uint32).sum(3)
         cells = np.add.reduceat(rows, edges[:-1], axis=2)
-        grids[start : start + block] = cells / (3 * np.outer(lengths, lengths))
+        grids[start : start + block] = cells / values_in_cell
     return grids
 
 
@@ -120,20 +145,27 @@ def hashes_of(grids: np.ndarray) -> np.ndarray:
     return bits.view(np.uint16)
 
 
-def close_pairs(hashes: np.ndarray, others: np.ndarray, band: int) -> set[tuple[int, int]]:
+def close_pairs(hashes: np.ndarray, others: np.ndarray, band: int) -> set[Pair]:
     """Pairs of images at most MOST_APART bits apart that are equal in a band.
 
+    The first image of a pair is one of `hashes`, the second one of `others`, both uint16 (N, 4).
     A value of the band that more than CROWD images share says nothing, and is passed over.
     """
     order = np.argsort(hashes[:, band], kind="stable")
     in_order = hashes[order, band]
-    first = np.searchsorted(in_order, others[:, band], side="left")
-    counts = np.searchsorted(in_order, others[:, band], side="right") - first
+    # The images with the same value as another's stand side by side: from `start`, `counts` many.
+    start = np.searchsorted(in_order, others[:, band], side="left")
+    counts = np.searchsorted(in_order, others[:, band], side="right") - start
     counts[counts > CROWD] = 0
-    right = np.repeat(np.arange(len(others)), counts)
-    within = np.arange(len(right)) - np.repeat(np.cumsum(counts) - counts, counts)
-    left = order[np.repeat(first, counts) + within]
-    left, right = left[left < right], right[left < right]
-    differing = np.unpackbits((hashes[left] ^ others[right]).view(np.uint8), axis=1)
-    close = differing.sum(1) <= MOST_APART
-    return set(zip(left[close].tolist(), right[close].tolist(), strict=True))
+    second = np.repeat(np.arange(len(others)), counts)
+    pairs_before = np.cumsum(counts) - counts
+    within = np.arange(len(second)) - np.repeat(pairs_before, counts)
+    first = order[np.repeat(start, counts) + within]
+    is_new = first < second  # each pair comes twice, and each image beside itself
+    first = first[is_new]
+    second = second[is_new]
+    differing = hashes[first] ^ others[second]
+    bits_apart = np.unpackbits(differing.view(np.uint8), axis=1).sum(1)
+    is_close = bits_apart <= MOST_APART
+    pairs = zip(first[is_close].tolist(), second[is_close].tolist(), strict=True)
+    return {Pair(*numbers) for numbers in pairs}
