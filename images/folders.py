@@ -51,11 +51,16 @@ def folder_source(folder: Path) -> Source:
     for part in ("", *PARTS):
         for target, name in enumerate(layout.classes):
             for path in layout.files.get(part, {}).get(name, []):
-                shown = printable(path[inside:].replace(os.sep, "/"))
-                items.append(Item(shown, part, target, path))
+                item_name = printable(path[inside:].replace(os.sep, "/"))
+                items.append(Item(item_name, part, target, path))
     first, second = map(printable, layout.classes)
-    notes = tuple(layout.notes)
-    return Source(str(folder.resolve()), (first, second), lambda: items, stamp_of(items), notes)
+    return Source(
+        name=str(folder.resolve()),
+        classes=(first, second),
+        items=lambda: items,
+        stamp=stamp_of(items),
+        notes=tuple(layout.notes),
+    )
 
 
 def stamp_of(items: list[Item]) -> str:
@@ -65,9 +70,11 @@ def stamp_of(items: list[Item]) -> str:
     """
     stamps = []
     for name, part, target, path in items:
+        if not isinstance(path, str):  # of pixels that are in memory nothing can change
+            continue
         state = state_of(path)
-        times = (state.st_mtime_ns, state.st_ctime_ns)
-        stamps.append((name, part, target, state.st_size, *times))
+        size_and_times = (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+        stamps.append((name, part, target, *size_and_times))
     return digest_of(stamps)
 
 
@@ -79,13 +86,15 @@ def state_of(path: str) -> os.stat_result:
         return os.lstat(path)
 
 
-def pictures_in(places: list[Path], passed: PassedOver) -> list[str]:
+def pictures_in(paths: list[Path], passed: PassedOver) -> list[str]:
     """Pictures named, and all those in the folders named; InputError if there are none."""
     pictures = []
-    for place in places:
-        files = list(picture_files(str(place), passed)) if place.is_dir() else [str(place)]
-        if not files or not place.exists():
-            problem = f"{place} is not there or holds no images"
+    for path in paths:
+        files = [str(path)]
+        if path.is_dir():
+            files = list(picture_files(str(path), passed))
+        if not files or not path.exists():
+            problem = f"{path} is not there or holds no images"
             raise InputError(f"{problem}; name pictures or their folder")
         pictures += files
     return pictures
