@@ -7,6 +7,7 @@ check finds, and what not, is in docs/images.md.
 """
 
 import io
+import os
 import re
 from pathlib import Path
 
@@ -32,44 +33,52 @@ def ends_early(image: JpegImageFile, image_size: int) -> bool:
     progressive = bool(image.info.get("progressive"))
     if not progressive and not ends_grey(image):
         return False
-    data = Path(image.filename).read_bytes()
+    data = Path(os.fsdecode(image.filename)).read_bytes()
     scans, end = scans_of(data)
     if progressive:
         return not is_complete(data, scans)
     longer = data[:end] + MORE_DATA + data[end:]
-    with JpegImageFile(io.BytesIO(longer)) as again:
-        again.draft(None, (image_size, image_size))
-        again.load()
-        return again.tobytes() != image.tobytes()
+    with JpegImageFile(io.BytesIO(longer)) as image_of_more:
+        image_of_more.draft(None, (image_size, image_size))
+        image_of_more.load()
+        return image_of_more.tobytes() != image.tobytes()
 
 
 def ends_grey(image: Image.Image) -> bool:
     """Whether the last pixel is one of those that libjpeg writes where data are missing."""
     pixel = image.getpixel((image.width - 1, image.height - 1))
-    channels = pixel if isinstance(pixel, tuple) else (pixel,)
+    channels = pixel if isinstance(pixel, tuple) else (pixel or 0,)
     return all(abs(value - GREY) <= 1 for value in channels)
 
 
 def scans_of(data: bytes) -> tuple[list[int], int]:
     """Where the headers of a JPEG's scans lie, and where its last scan ends."""
     scans = []
-    place = 2
-    while place + 4 <= len(data):
-        marker = data[place + 1]
-        if data[place] != 0xFF or marker == END_OF_IMAGE:
+    offset = 2
+    while offset + 4 <= len(data):
+        marker = data[offset + 1]
+        if data[offset] != 0xFF or marker == END_OF_IMAGE:
             break
         if marker == 0xFF:
-            place += 1
+            offset += 1
         elif marker in ALONE:
-            place += 2
+            offset += 2
         else:
-            after = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+            length = int.from_bytes(data[offset + 2 : offset + 4], "big")
+            end = offset + 2 + length
             if marker == START_OF_SCAN:
-                scans.append(place)
-                found = NEXT_MARKER.search(data, after)
-                after = found.start() if found else len(data)
-            place = after
-    return scans, place
+                scans.append(offset)
+                end = end_of_scan(data, end)
+            offset = end
+    return scans, offset
+
+
+def end_of_scan(data: bytes, start: int) -> int:
+    """Where the data of a scan end that begin at `start`."""
+    marker = NEXT_MARKER.search(data, start)
+    if marker is None:
+        return len(data)
+    return marker.start()
 
 
 def is_complete(data: bytes, scans: list[int]) -> bool:
@@ -78,16 +87,18 @@ def is_complete(data: bytes, scans: list[int]) -> bool:
     A scan names its components, a range of coefficients and how many low bits are left for
     later scans (ITU-T T.81, B.2.3 and G.1).
     """
-    bits_left: dict[tuple[int, int], int] = {}
-    for place in scans:
-        count = data[place + 4]
-        components = data[place + 5 : place + 5 + 2 * count : 2]
-        first, last, precision = data[place + 5 + 2 * count : place + 8 + 2 * count]
+    bits_left: dict[tuple[int, int], int] = {}  # by component and coefficient
+    for scan in scans:
+        count = data[scan + 4]
+        end = scan + 5 + 2 * count
+        components = data[scan + 5 : end : 2]
+        first, last, precision = data[end : end + 3]
         for component in components:
             for coefficient in range(first, last + 1):
                 bits_left[component, coefficient] = precision & 15
-    for component in {component for component, _ in bits_left}:
+    all_components = {component for component, _ in bits_left}
+    for component in all_components:
         for coefficient in range(64):
-            if bits_left.get((component, coefficient), 1):
+            if bits_left.get((component, coefficient), 1) > 0:
                 return False
     return True
