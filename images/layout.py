@@ -41,7 +41,7 @@ class Layout(NamedTuple):
     notes: list[str]
 
 
-class Place(NamedTuple):
+class Listing(NamedTuple):
     """What lies in one folder: names of its folders, and its pictures by their first word."""
 
     path: Path
@@ -59,29 +59,36 @@ class Place(NamedTuple):
         return len(names) == 2 and "" not in names
 
 
+class Split(NamedTuple):
+    """A folder for training, validation or test, and the listing of what holds its classes."""
+
+    root: Path
+    listing: Listing
+
+
 def find_layout(folder: Path) -> Layout:
     """Find out what the folders of a data set are; InputError if that cannot be told."""
     passed = PassedOver()
-    place = look_into(folder)
-    splits = split_folders(place)
-    if splits and not are_classes(place, splits):
-        layout = divided_layout(folder, place, splits, passed)
+    listing = look_into(folder)
+    names = split_folders(listing)
+    if names and not are_classes(listing, names):
+        layout = divided_layout(folder, listing, names, passed)
     else:
-        layout = undivided_layout(folder, place, passed)
+        layout = undivided_layout(folder, listing, passed)
     return layout._replace(notes=layout.notes + passed.notes())
 
 
-def look_into(folder: Path) -> Place:
+def look_into(folder: Path) -> Listing:
     """List a folder; where it holds but one other that holds classes or splits, list that."""
-    place = list_place(folder)
-    if len(place.folders) == 1 and not place.words:
-        inner = look_into(folder / place.folders[0])
+    listing = list_folder(folder)
+    if len(listing.folders) == 1 and not listing.words:
+        inner = look_into(folder / listing.folders[0])
         if inner.has_classes() or split_folders(inner):
             return inner
-    return place
+    return listing
 
 
-def list_place(folder: Path) -> Place:
+def list_folder(folder: Path) -> Listing:
     """List a folder's folders and pictures; hidden ones and those of tools are not seen."""
     folders: list[str] = []
     words: dict[str, list[str]] = {}
@@ -91,12 +98,13 @@ def list_place(folder: Path) -> Place:
                 folders.append(entry.name)
         elif is_picture(entry.name) and not entry.name.startswith("."):
             words.setdefault(first_word(entry.name), []).append(entry.path)
-    return Place(folder, folders, words)
+    return Listing(folder, folders, words)
 
 
 def first_word(name: str) -> str:
     """What a file's name begins with, up to a digit, dot, dash, underscore or bracket."""
-    return composed(re.split(r"[\d._(-]", name)[0].strip().lower())
+    word = re.split(r"[\d._(-]", name)[0]
+    return composed(word.strip().lower())
 
 
 def composed(name: str) -> str:
@@ -107,23 +115,26 @@ def composed(name: str) -> str:
 # --- splits ----------------------------------------------------------------------------------
 
 
-def split_folders(place: Place) -> dict[str, str]:
-    """Which split is which folder; empty if none is for training.
+def split_folders(listing: Listing) -> dict[str, str]:
+    """The name of each split's folder; empty if none is for training.
 
     InputError if two folders could be the same split.
     """
-    splits: dict[str, str] = {}
-    for name in place.folders:
+    names: dict[str, str] = {}
+    for name in listing.folders:
         part = part_of(name)
-        if part and part in splits:
-            both = f"{splits[part]} and {name}, which both could be {part}"
-            raise InputError(f"{place.path} holds {both}; move one of them away")
-        if part:
-            splits[part] = name
-    if splits and "train" not in splits and len(splits) == len(place.folders):
-        listed = " and ".join(splits.values())
-        raise InputError(f"{place.path} holds {listed}, but no train; put train there")
-    return splits if "train" in splits else {}
+        if not part:
+            continue
+        if part in names:
+            both = f"{names[part]} and {name}, which both could be {part}"
+            raise InputError(f"{listing.path} holds {both}; move one of them away")
+        names[part] = name
+    if "train" in names:
+        return names
+    if names and len(names) == len(listing.folders):
+        listed = " and ".join(names.values())
+        raise InputError(f"{listing.path} holds {listed}, but no train; put train there")
+    return {}
 
 
 def part_of(name: str) -> str:
@@ -132,191 +143,222 @@ def part_of(name: str) -> str:
     return PART_NAMES.get(plain.removesuffix("set"), "")
 
 
-def are_classes(place: Place, splits: dict[str, str]) -> bool:
+def are_classes(listing: Listing, names: dict[str, str]) -> bool:
     """Whether "train" is a class, beside "plane" for one: just pictures lie in both."""
-    inner = [look_into(place.path / name) for name in place.folders]
-    plain = [not each.folders and not each.has_classes() for each in inner]
-    return len(inner) == 2 and len(splits) == 1 and all(plain)
+    if len(listing.folders) != 2 or len(names) != 1:
+        return False
+    for name in listing.folders:
+        inner = look_into(listing.path / name)
+        if inner.folders or inner.has_classes():
+            return False
+    return True
 
 
 def divided_layout(
-    folder: Path, place: Place, splits: dict[str, str], passed: PassedOver
+    folder: Path, listing: Listing, names: dict[str, str], passed: PassedOver
 ) -> Layout:
     """Layout of a folder whose folders are splits, under whatever names."""
-    places = {part: look_into(place.path / splits[part]) for part in PARTS if part in splits}
-    classes = two_classes(places["train"])
-    notes = []
+    splits = {}
+    for part in PARTS:
+        if part in names:
+            root = listing.path / names[part]
+            splits[part] = Split(root, look_into(root))
+    train = splits["train"].listing
+    classes = two_classes(train)
+    unlabelled_notes = []
     for part in ("test", "valid"):
-        if part in places and is_unlabelled(places[part], classes):
-            notes.append(unlabelled_note(folder, place.path / splits[part], classes))
-            del places[part]
-    refuse_other_splits(place, splits, classes)
-    roots = {part: place.path / splits[part] for part in places}
-    if "test" not in places and "valid" in places:
-        places["test"], roots["test"] = places.pop("valid"), roots.pop("valid")
+        if part in splits and is_unlabelled(splits[part].listing, classes):
+            root = splits.pop(part).root
+            unlabelled_notes.append(unlabelled_note(folder, root, classes))
+    refuse_other_splits(listing, names, classes)
+    if "test" not in splits and "valid" in splits:
+        splits["test"] = splits.pop("valid")
     files: Files = {}
     for part in PARTS:
-        if part in places:
-            files[part] = files_of(places[part], classes, places["train"], passed)
-    for name in sorted(set(place.folders) - set(splits.values())):
-        passed.folders[shown_path(place.path / name, folder)] += 1
+        if part in splits:
+            files[part] = files_of(splits[part].listing, classes, train, passed)
     if "test" not in files:
         files = {"": files["train"]}
-    notes = [*taken_for(folder, place, roots, has_test="test" in splits), *notes]
-    for each in (place, *places.values()):
-        count_loose(each, passed)
-    return Layout(classes, files, [*notes, *word_note(places["train"], classes)])
+    count_beside_splits(folder, listing, names, passed)
+    for split in splits.values():
+        count_loose(split.listing, passed)
+    notes = taken_for(folder, listing, splits, has_test="test" in names)
+    return Layout(classes, files, notes + unlabelled_notes + word_note(train, classes))
 
 
-def is_unlabelled(place: Place, classes: list[str]) -> bool:
+def count_beside_splits(
+    folder: Path, listing: Listing, names: dict[str, str], passed: PassedOver
+) -> None:
+    """Count what lies beside the folders of splits, and is not read."""
+    for name in sorted(set(listing.folders) - set(names.values())):
+        passed.folders[path_below(folder, listing.path / name)] += 1
+    count_loose(listing, passed)
+
+
+def is_unlabelled(listing: Listing, classes: list[str]) -> bool:
     """Whether pictures lie here, but nothing that looks like one of the classes."""
-    known = set(classes) & set(place.class_names())
-    if known or place.has_classes() or len(place.folders) > 1:
+    known = set(classes) & set(listing.class_names())
+    if known or listing.has_classes() or len(listing.folders) > 1:
         return False
-    return holds_pictures(place.path)
+    return holds_pictures(listing.path)
 
 
 def unlabelled_note(folder: Path, root: Path, classes: list[str]) -> str:
     """Say that pictures have no classes, and what can be done with them."""
     count = sum(1 for _ in picture_files(str(root), PassedOver()))
-    what = f"{shown_path(root, folder)}: {count} pictures without classes, not used"
+    what = f"{path_below(folder, root)}: {count} pictures without classes, not used"
     sort = f"sort them into folders {' and '.join(map(printable, classes))} to test on them"
     return f"{what} ({sort}, or see what is in them: test.py --predict {printable(str(root))})"
 
 
-def refuse_other_splits(place: Place, splits: dict[str, str], classes: list[str]) -> None:
+def refuse_other_splits(listing: Listing, names: dict[str, str], classes: list[str]) -> None:
     """InputError if a folder with another name than a split's holds the same classes."""
-    for name in place.folders:
-        if name not in splits.values() and look_into(place.path / name).class_names() == classes:
-            why = f"holds the same classes as {splits['train']}"
-            raise InputError(f"{place.path / name} {why}; name it test or valid, or move it away")
+    for name in listing.folders:
+        if name in names.values():
+            continue
+        path = listing.path / name
+        if look_into(path).class_names() == classes:
+            why = f"holds the same classes as {names['train']}"
+            raise InputError(f"{path} {why}; name it test or valid, or move it away")
 
 
-def taken_for(folder: Path, place: Place, roots: dict[str, Path], has_test: bool) -> list[str]:
+def taken_for(
+    folder: Path, listing: Listing, splits: dict[str, Split], has_test: bool
+) -> list[str]:
     """One line that says what the folders are taken for; none where their names say it."""
     reason = "its pictures have no classes" if has_test else "no test folder"
-    if "test" not in roots:
-        return [f"split: 60 / 20 / 20 % of {shown_path(roots['train'], folder)} ({reason})"]
-    if place.path == folder and all(roots[part].name == part for part in roots):
+    paths = {part: path_below(folder, split.root) for part, split in splits.items()}
+    if "test" not in splits:
+        return [f"split: 60 / 20 / 20 % of {paths['train']} ({reason})"]
+    if listing.path == folder and all(splits[part].root.name == part for part in splits):
         return []
-    names = {part: shown_path(root, folder) for part, root in roots.items()}
-    names.setdefault("valid", f"20 % of {names['train']}")
-    if part_of(roots["test"].name) != "test":
-        names["test"] += f" ({reason})"
-    return [", ".join(f"{part}: {names[part]}" for part in PARTS)]
+    train = paths["train"]
+    valid = paths.get("valid", f"20 % of {train}")
+    test = paths["test"]
+    if part_of(splits["test"].root.name) != "test":
+        test = f"{test} ({reason})"
+    return [f"train: {train}, valid: {valid}, test: {test}"]
 
 
 # --- classes ---------------------------------------------------------------------------------
 
 
-def undivided_layout(folder: Path, place: Place, passed: PassedOver) -> Layout:
+def undivided_layout(folder: Path, listing: Listing, passed: PassedOver) -> Layout:
     """Layout of a folder of two classes that is not split yet."""
-    classes = two_classes(place)
-    refuse_split(place)
+    classes = two_classes(listing)
+    refuse_split(listing)
     notes = []
-    if place.path != folder:
-        notes = [f"split: 60 / 20 / 20 % of {shown_path(place.path, folder)} (no test folder)"]
-    files = files_of(place, classes, place, passed)
-    count_loose(place, passed)
-    return Layout(classes, {"": files}, notes + word_note(place, classes))
+    if listing.path != folder:
+        divided = path_below(folder, listing.path)
+        notes.append(f"split: 60 / 20 / 20 % of {divided} (no test folder)")
+    files = files_of(listing, classes, listing, passed)
+    count_loose(listing, passed)
+    return Layout(classes, {"": files}, notes + word_note(listing, classes))
 
 
-def two_classes(place: Place) -> list[str]:
-    """Names of the two classes of a place, in order; InputError if there are not two."""
-    names = place.class_names()
-    if place.has_classes() and names[0] != names[1]:
-        return names
-    if place.has_classes():
+def two_classes(listing: Listing) -> list[str]:
+    """Names of the two classes in a folder, in order; InputError if there are not two."""
+    names = listing.class_names()
+    if not listing.has_classes():
+        raise InputError(f"{listing.path} holds {not_two_classes(listing, names)}")
+    if names[0] == names[1]:
         twice = f"two folders whose names look the same ({names[0]})"
-        raise InputError(f"{place.path} holds {twice}; give them different names")
-    raise InputError(f"{place.path} holds {not_two_classes(place, names)}")
+        raise InputError(f"{listing.path} holds {twice}; give them different names")
+    return names
 
 
-def not_two_classes(place: Place, names: list[str]) -> str:
-    """Say what lies in a place instead of two classes, and what to do."""
-    shown = ", ".join(names[:NAMED_FOLDERS])
+def not_two_classes(listing: Listing, names: list[str]) -> str:
+    """Say what lies in a folder instead of two classes, and what to do."""
+    first_names = ", ".join(names[:NAMED_FOLDERS])
     if len(names) > NAMED_FOLDERS:
-        shown += ", …"
-    hidden = hidden_folders(place.path)
-    if place.folders:
+        first_names += ", …"
+    hidden = hidden_folders(listing.path)
+    if listing.folders:
         plural = "s" if len(names) != 1 else ""
-        listed = f"{len(names)} class folder{plural} ({shown}){hidden}"
+        listed = f"{len(names)} class folder{plural} ({first_names}){hidden}"
         return f"{listed}; a binary classifier needs exactly 2"
-    if not place.words:
+    if not listing.words:
         return f"no class folders and no pictures{hidden}; name the folder of two class folders"
-    begin = "two words, as cat.1.jpg and dog.1.jpg do"
-    remedy = (
-        f"put each class into a folder, let all names begin with {begin}, or name the folder above"
-    )
-    return f"pictures without class folders, whose names begin with {shown or 'digits'}; {remedy}"
+    words = first_names or "digits"
+    begin = "let all names begin with two words, as cat.1.jpg and dog.1.jpg do"
+    remedy = f"put each class into a folder, {begin}, or name the folder above"
+    return f"pictures without class folders, whose names begin with {words}; {remedy}"
 
 
 def hidden_folders(path: Path) -> str:
-    """Name the hidden folders of a place, which might be meant as classes."""
-    folders = sorted(child.name for child in path.iterdir() if child.is_dir())
-    hidden = [name for name in folders if is_tool_folder(name)]
+    """Name the hidden folders in a folder, which might be meant as classes."""
+    hidden = []
+    for child in sorted(path.iterdir()):
+        if is_tool_folder(child.name) and child.is_dir():
+            hidden.append(child.name)
     if not hidden:
         return ""
     return f" beside what is passed over ({', '.join(hidden[:NAMED_FOLDERS])}: rename to use)"
 
 
-def refuse_split(place: Place) -> None:
+def refuse_split(listing: Listing) -> None:
     """InputError if the two "classes" are two parts of a set: the same folders lie in both."""
-    if len(place.folders) != 2:
+    if len(listing.folders) != 2:
         return
-    first, second = (folders_in(place.path / name) for name in place.folders)
-    both = sorted(first & second)
-    if len(both) > 1:
-        parts = f"{place.folders[0]} and {place.folders[1]} hold the same folders"
-        listed = ", ".join(both[:NAMED_FOLDERS])
+    first, second = listing.folders
+    in_both = folders_in(listing.path / first) & folders_in(listing.path / second)
+    if len(in_both) > 1:
+        parts = f"{first} and {second} hold the same folders"
+        listed = ", ".join(sorted(in_both)[:NAMED_FOLDERS])
         remedy = "name them train and test if they are splits, or rename the folders in one"
-        raise InputError(f"{place.path}: {parts} ({listed}), as splits do; {remedy}")
+        raise InputError(f"{listing.path}: {parts} ({listed}), as splits do; {remedy}")
 
 
 def folders_in(path: Path) -> set[str]:
     """Names of the folders in a folder, whose files may be many."""
-    names = [entry.name for entry in os.scandir(path) if entry.is_dir()]
-    return {name for name in names if not is_tool_folder(name)}
+    names = set()
+    for entry in os.scandir(path):
+        if entry.is_dir() and not is_tool_folder(entry.name):
+            names.add(entry.name)
+    return names
 
 
 def files_of(
-    place: Place, classes: list[str], train: Place, passed: PassedOver
+    listing: Listing, classes: list[str], train: Listing, passed: PassedOver
 ) -> dict[str, list[str]]:
-    """Paths of a place's pictures by class; InputError if its classes are not those of train."""
-    names = place.class_names()
+    """Paths of a folder's pictures by class; InputError if its classes are not those of train."""
+    names = listing.class_names()
     if names != classes:
-        two_classes(place)
-        both = f"{train.path} holds {', '.join(classes)}, {place.path} holds {', '.join(names)}"
-        raise InputError(f"class folders differ: {both}; give both the same names")
-    if not place.folders:
-        return {name: place.words[name] for name in classes}
-    folders = {composed(name): name for name in place.folders}
+        two_classes(listing)
+        train_holds = f"{train.path} holds {', '.join(classes)}"
+        this_holds = f"{listing.path} holds {', '.join(names)}"
+        differ = f"class folders differ: {train_holds}, {this_holds}"
+        raise InputError(f"{differ}; give both the same names")
+    if not listing.folders:
+        return {name: listing.words[name] for name in classes}
+    folders = {composed(name): name for name in listing.folders}
     files = {}
     for name in classes:
-        root = place.path / folders[name]
+        root = listing.path / folders[name]
         files[name] = list(picture_files(str(root), passed))
     return files
 
 
-def word_note(place: Place, classes: list[str]) -> list[str]:
+def word_note(listing: Listing, classes: list[str]) -> list[str]:
     """Say that classes are told by the names of files."""
-    if place.folders:
+    if listing.folders:
         return []
-    return [f"classes: pictures whose names begin with {' and '.join(map(printable, classes))}"]
+    words = " and ".join(map(printable, classes))
+    return [f"classes: pictures whose names begin with {words}"]
 
 
-def count_loose(place: Place, passed: PassedOver) -> None:
-    """Count what lies beside the classes or splits of a place, and is not read."""
-    for entry in os.scandir(place.path):
+def count_loose(listing: Listing, passed: PassedOver) -> None:
+    """Count what lies beside the classes or splits in a folder, and is not read."""
+    for entry in os.scandir(listing.path):
         if entry.is_dir():
             if is_tool_folder(entry.name):
                 passed.folders[printable(entry.name)] += 1
         elif not is_picture(entry.name):
             passed.file(entry.name)
-        elif place.folders or entry.name.startswith("."):
+        elif listing.folders or entry.name.startswith("."):
             passed.file(entry.name, "loose")
 
 
-def shown_path(path: Path, folder: Path) -> str:
-    """A path below a data set's folder, as it is shown."""
+def path_below(folder: Path, path: Path) -> str:
+    """A path below a data set's folder, for a reader."""
     return printable(path.relative_to(folder).as_posix())
