@@ -12,6 +12,7 @@ images are the same everywhere.
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,39 +38,75 @@ def draw_all() -> Iterator[tuple[str, int, np.ndarray]]:
                 yield part, target, draw(target, random)
 
 
+class Pixels(NamedTuple):
+    """Coordinates of all pixels of an image, float64 (SIZE, SIZE)."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def seen_from(self, point: np.ndarray) -> "Pixels":
+        """Coordinates from a point, float64 (2,)."""
+        return Pixels(self.x - point[0], self.y - point[1])
+
+    def turned(self, t: float) -> "Pixels":
+        """Coordinates turned by the angle whose half has the tangent t, from -90 to 90 degrees."""
+        cosine = (1 - t * t) / (1 + t * t)
+        sine = 2 * t / (1 + t * t)
+        return Pixels(cosine * self.x + sine * self.y, cosine * self.y - sine * self.x)
+
+
 def draw(target: int, random: np.random.Generator) -> np.ndarray:
     """Draw one image of a class: uint8 (SIZE, SIZE, 3)."""
     y, x = np.mgrid[:SIZE, :SIZE].astype(np.float64)
+    pixels = Pixels(x, y)
+    image = background(pixels, random)
+    for _ in range(SPOTS):
+        add_spot(image, pixels, random)
+    add_disc(image, pixels, target, random)
+    for _ in range(SPOTS // 2):
+        add_spot(image, pixels, random)
+    image += random.uniform(-NOISE / 2, NOISE / 2, image.shape)
+    whole = np.clip(np.floor(image), 0, 255)
+    return whole.astype(np.uint8)
+
+
+def background(pixels: Pixels, random: np.random.Generator) -> np.ndarray:
+    """A colour with the light falling off to one side: float64 (SIZE, SIZE, 3)."""
     slope = random.uniform(-LIGHT, LIGHT, (2, 3))
     middle = (SIZE - 1) / 2
-    light = (x - middle)[..., None] * slope[0] + (y - middle)[..., None] * slope[1]
-    image = light + random.uniform(60, 195, 3)
-    for _ in range(SPOTS):
-        add_spot(image, x, y, random)
+    across = (pixels.x - middle)[..., None] * slope[0]
+    down = (pixels.y - middle)[..., None] * slope[1]
+    light = across + down
+    return light + random.uniform(60, 195, 3)
+
+
+def add_disc(image: np.ndarray, pixels: Pixels, target: int, random: np.random.Generator) -> None:
+    """Paint the disc whose stripes lean to the side of a class."""
     radius = random.uniform(*RADIUS)
-    place = random.uniform(radius / 2, SIZE - 1 - radius / 2, 2)
-    lean = random.uniform(*LEAN) * (2 * target - 1)
-    colour = random.uniform(60, 195, 3) + stripes(x, y, lean, random)[..., None]
-    paint(image, disc(x - place[0], y - place[1], radius), colour)
-    for _ in range(SPOTS // 2):
-        add_spot(image, x, y, random)
-    image += random.uniform(-NOISE / 2, NOISE / 2, image.shape)
-    return np.clip(np.floor(image), 0, 255).astype(np.uint8)
+    centre = random.uniform(radius / 2, SIZE - 1 - radius / 2, 2)
+    side = 2 * target - 1  # -1 or 1
+    lean = random.uniform(*LEAN) * side
+    colour = random.uniform(60, 195, 3) + stripes(pixels, lean, random)[..., None]
+    paint(image, disc(pixels.seen_from(centre), radius), colour)
 
 
-def add_spot(image: np.ndarray, x: np.ndarray, y: np.ndarray, random: np.random.Generator) -> None:
+def add_spot(image: np.ndarray, pixels: Pixels, random: np.random.Generator) -> None:
     """Paint a small disc or bar of any colour anywhere."""
-    place = random.uniform(0, SIZE - 1, 2)
-    across, along = turned(x - place[0], y - place[1], random.uniform(-1, 1))
+    centre = random.uniform(0, SIZE - 1, 2)
+    turned = pixels.seen_from(centre).turned(random.uniform(-1, 1))
     stretch = random.uniform(0.25, 1.0)  # the smaller, the more of a bar
-    cover = disc(across / stretch, along, random.uniform(1.0, 3.5))
-    paint(image, cover * random.uniform(0.3, 1.0), random.uniform(20, 235, 3))
+    radius = random.uniform(1.0, 3.5)
+    cover = disc(Pixels(turned.x / stretch, turned.y), radius)
+    opacity = random.uniform(0.3, 1.0)
+    colour = random.uniform(20, 235, 3)
+    paint(image, cover * opacity, colour)
 
 
-def stripes(x: np.ndarray, y: np.ndarray, lean: float, random: np.random.Generator) -> np.ndarray:
-    """Light and dark stripes, grey levels around zero."""
-    across, _ = turned(x, y, lean)
-    phase = across / random.uniform(*PERIOD) + random.uniform(0, 1)
+def stripes(pixels: Pixels, lean: float, random: np.random.Generator) -> np.ndarray:
+    """Light and dark stripes, grey levels around zero: float64 (SIZE, SIZE)."""
+    across = pixels.turned(lean).x
+    period = random.uniform(*PERIOD)
+    phase = across / period + random.uniform(0, 1)
     wave = 4 * np.abs(phase - np.floor(phase) - 0.5) - 1  # from -1 to 1 and back
     return wave * contrast(random.uniform(0, 1)) / 2
 
@@ -79,15 +116,10 @@ def contrast(rank: float) -> float:
     return STRONGEST * rank * rank * rank * math.sqrt(rank)
 
 
-def turned(x: np.ndarray, y: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
-    """Turn coordinates by the angle whose half has the tangent t, from -90 to 90 degrees."""
-    cosine, sine = (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
-    return cosine * x + sine * y, cosine * y - sine * x
-
-
-def disc(x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
-    """How much of each pixel a disc covers, from 0 to 1."""
-    return np.clip(radius + 0.5 - np.sqrt(x * x + y * y), 0, 1)
+def disc(pixels: Pixels, radius: float) -> np.ndarray:
+    """How much of each pixel a disc around the origin covers, from 0 to 1."""
+    distance = np.sqrt(pixels.x * pixels.x + pixels.y * pixels.y)
+    return np.clip(radius + 0.5 - distance, 0, 1)
 
 
 def paint(image: np.ndarray, cover: np.ndarray, colour: np.ndarray) -> None:
