@@ -8,6 +8,7 @@ downloaded to data/ where they are not there yet.
 
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from console.errors import InputError
 from images.folders import Item, Source, folder_source, stamp_of
@@ -17,22 +18,29 @@ from records.sources import PROJECT
 DOWNLOADS = PROJECT / "data"  # where pets and cifar10 are kept
 PETS_FOLDER, CIFAR_FOLDER = "oxford-iiit-pet", "cifar-10-batches-py"  # torchvision's names
 CLASSES = ("cat", "dog")
+IMAGE_SIZE = 64  # side in pixels, where the user names none
+IMAGE_SIZES = {"shapes": 32, "cifar10": 32}
 
 
 def fill_data_defaults(options: Namespace) -> Namespace:
     """Fill in what the user left open; `options.images` is then what load_data takes."""
     options.data = options.data or default_source(Path("data"))
-    options.image_size = options.image_size or {"shapes": 32, "cifar10": 32}.get(options.data, 64)
+    options.image_size = options.image_size or IMAGE_SIZES.get(options.data, IMAGE_SIZE)
     options.images = (options.data, options.image_size, options.skip_bad_images)
     return options
 
 
 def default_source(folder: Path) -> str:
     """Name the source used when the user names none: data/ if it holds images, else shapes."""
-    children = list(folder.iterdir()) if folder.is_dir() else []
-    pictures = any(is_picture(child.name) for child in children)
-    folders = {child.name for child in children if child.is_dir() and child.name[0] != "."}
-    return str(folder) if pictures or folders - {PETS_FOLDER, CIFAR_FOLDER} else "shapes"
+    if not folder.is_dir():
+        return "shapes"
+    for child in folder.iterdir():
+        if is_picture(child.name):
+            return str(folder)
+        is_download = child.name in (PETS_FOLDER, CIFAR_FOLDER)
+        if child.is_dir() and not child.name.startswith(".") and not is_download:
+            return str(folder)
+    return "shapes"
 
 
 def open_source(data: str) -> Source:
@@ -54,8 +62,10 @@ def shapes_source() -> Source:
     from images import shapes  # here: it needs numpy, which --help does without
 
     def items() -> list[Item]:
-        drawn = shapes.draw_all()
-        return [Item(f"{part}/{n:05d}", part, *image) for n, (part, *image) in enumerate(drawn)]
+        drawn = []
+        for number, (part, target, image) in enumerate(shapes.draw_all()):
+            drawn.append(Item(f"{part}/{number:05d}", part, target, image))
+        return drawn
 
     return Source("shapes", shapes.CLASSES, items)
 
@@ -66,14 +76,16 @@ def pets_source() -> Source:
     Parkhi et al. 2012, https://www.robots.ox.ac.uk/~vgg/data/pets/. Lines of its lists read
     "image class species breed"; species 1 is cat, 2 is dog.
     """
-    root, items = DOWNLOADS / PETS_FOLDER, []
+    root = DOWNLOADS / PETS_FOLDER
     if not (root / "annotations/test.txt").is_file() or not (root / "images").is_dir():
         download("OxfordIIITPet", split="trainval")
+    items = []
     for part, name in (("train", "trainval"), ("test", "test")):
-        for line in (root / f"annotations/{name}.txt").read_text(encoding="utf-8").splitlines():
+        listed = (root / f"annotations/{name}.txt").read_text(encoding="utf-8")
+        for line in listed.splitlines():
             image, _, species, _ = line.split()
-            file = str(root / f"images/{image}.jpg")
-            items.append(Item(f"{image}.jpg", part, int(species) - 1, file))
+            path = root / f"images/{image}.jpg"
+            items.append(Item(path.name, part, int(species) - 1, str(path)))
     return Source("pets", CLASSES, lambda: items, stamp_of(items))
 
 
@@ -89,20 +101,22 @@ def cifar10_items() -> list[Item]:
     """Read cats and dogs out of CIFAR-10's ten classes."""
     items = []
     for part in ("train", "test"):
-        dataset = download("CIFAR10", train=part == "train")
-        targets = {dataset.class_to_idx[name]: target for target, name in enumerate(CLASSES)}
-        for number, (label, pixels) in enumerate(zip(dataset.targets, dataset.data, strict=True)):
-            if label in targets:
-                items.append(Item(f"{part}/{number:05d}", part, targets[label], pixels))
+        dataset = download("CIFAR10", train=(part == "train"))
+        labels = [dataset.class_to_idx[name] for name in CLASSES]
+        images = zip(dataset.targets, dataset.data, strict=True)
+        for number, (label, pixels) in enumerate(images):
+            if label in labels:
+                items.append(Item(f"{part}/{number:05d}", part, labels.index(label), pixels))
     return items
 
 
-def download(name: str, **options: object) -> object:
+def download(name: str, **options: str | bool) -> Any:
     """Open one of torchvision's data sets, which downloads what is missing and checks it."""
     import torchvision  # here, since it takes seconds and few runs need it
 
+    open_set = getattr(torchvision.datasets, name)
     try:
-        return getattr(torchvision.datasets, name)(DOWNLOADS, **options, download=True)
+        return open_set(DOWNLOADS, **options, download=True)
     except (OSError, RuntimeError) as error:
         remedy = "connect to a network, copy the files there, or name a folder (--data)"
         raise InputError(f"cannot fetch {name} into {DOWNLOADS}: {error}; {remedy}") from None
