@@ -46,10 +46,15 @@ def scales_of(extents: dict[str, Extent], known: Scales | None = None) -> Scales
     """
     scales = dict(known or {})
     for kind in (WHOLE, FLOAT, UPPER):
-        of_kind = {name: extent for name, extent in extents.items() if extent.kind == kind}
+        of_kind = extents_of(kind, extents)
         if of_kind and kind not in scales:
             scales[kind] = scale_of(kind, of_kind)
     return scales
+
+
+def extents_of(kind: str, extents: dict[str, Extent]) -> dict[str, Extent]:
+    """Those of one kind of values, by the pictures' names."""
+    return {name: extent for name, extent in extents.items() if extent.kind == kind}
 
 
 def scale_of(kind: str, extents: dict[str, Extent]) -> list[float]:
@@ -64,14 +69,16 @@ def scale_of(kind: str, extents: dict[str, Extent]) -> list[float]:
         return whole_scale(low, high)
     names = ", ".join(list(extents)[:NAMED])
     values = f"{kind} from {low:g} to {high:g} in {len(extents)} pictures ({names} …)"
-    raise InputError(f"{values} fit no rule; scale them to 0 … 1 or save them with 8 or 16 bits")
+    remedy = "scale them to 0 … 1 or save them with 8 or 16 bits"
+    raise InputError(f"{values} fit no rule; {remedy}")
 
 
 def whole_scale(low: float, high: float) -> list[float]:
     """The range of the fewest bits, 8 at least, that hold whole numbers from low to high."""
     if low >= 0:
         return [0.0, 2.0 ** max(8, bits_of(high)) - 1]
-    half = 2.0 ** max(7, bits_of(high), bits_of(-low - 1))
+    bits = max(7, bits_of(high), bits_of(-low - 1))
+    half = 2.0**bits
     return [-half, half - 1]
 
 
@@ -93,27 +100,26 @@ def scale_notes(extents: dict[str, Extent], scales: Scales) -> list[str]:
     """Say how pictures of more than 8 bits were scaled, and which lie beyond the scale."""
     notes = []
     for kind, (black, white) in scales.items():
-        of_kind = {name: extent for name, extent in extents.items() if extent.kind == kind}
+        of_kind = extents_of(kind, extents)
         if of_kind:
             count = f"pictures of more than 8 bits ({len(of_kind)}, {kind})"
             notes.append(f"{count}: {black:g} is black, {white:g} is white")
-        beyond = [name for name, extent in of_kind.items() if lies_beyond(extent, black, white)]
+        beyond = []
+        for name, extent in of_kind.items():
+            if extent.low < black or extent.high > white:  # which the scale cuts off
+                beyond.append(name)
         if beyond:
             names = ", ".join(beyond[:NAMED])
             notes.append(f"values beyond {black:g} to {white:g} ({len(beyond)}): {names}")
     return notes
 
 
-def lies_beyond(extent: Extent, black: float, white: float) -> bool:
-    """Whether a picture has values that a scale cuts off."""
-    return extent.low < black or extent.high > white
-
-
 def scale_warning(scales: Scales, trained: Scales) -> list[str]:
     """Warn of a scale that is not the one of the training, whose own pictures decided it."""
     warnings = []
     for kind, (black, white) in scales.items():
-        if kind in trained and trained[kind] != [black, white]:
-            was = "{:g} to {:g}".format(*trained[kind])
-            warnings.append(f"{kind} are read as {black:g} to {white:g}, in training as {was}")
+        trained_black, trained_white = trained.get(kind, [black, white])
+        if (trained_black, trained_white) != (black, white):
+            then = f"{trained_black:g} to {trained_white:g}"
+            warnings.append(f"{kind} are read as {black:g} to {white:g}, in training as {then}")
     return warnings
