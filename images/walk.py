@@ -42,14 +42,18 @@ class PassedOver:
 
     def notes(self) -> list[str]:
         """One line that tells what was passed over, or none."""
-        counted = [f"{count} {kind}" for kind, count in self.files.most_common(NAMED_KINDS)]
+        texts = []
+        for description, count in self.files.most_common(NAMED_KINDS):
+            texts.append(f"{count} {description}")
         for name, count in self.folders.most_common(NAMED_KINDS):
             times = f" ({count} times)" if count > 1 else ""
-            counted.append(f"folder {name}{times}")
-        kinds = len(self.files) + len(self.folders)
-        if kinds > len(counted):
-            counted.append(f"{kinds - len(counted)} kinds more")
-        return [f"passed over: {', '.join(counted)}"] if counted else []
+            texts.append(f"folder {name}{times}")
+        if not texts:
+            return []
+        more = len(self.files) + len(self.folders) - len(texts)
+        if more > 0:
+            texts.append(f"{more} kinds more")
+        return [f"passed over: {', '.join(texts)}"]
 
 
 def picture_files(root: str, passed: PassedOver) -> Iterator[str]:
@@ -59,15 +63,18 @@ def picture_files(root: str, passed: PassedOver) -> Iterator[str]:
     """
     seen = set()
     for folder, subfolders, names in os.walk(root, onerror=raise_error, followlinks=True):
-        place = os.path.realpath(folder)
-        if place in seen:
+        real_path = os.path.realpath(folder)
+        if real_path in seen:
             subfolders.clear()
             continue
-        seen.add(place)
-        for name in subfolders:
+        seen.add(real_path)
+        entered = []
+        for name in sorted(subfolders):
             if is_tool_folder(name):
                 passed.folders[name] += 1
-        subfolders[:] = sorted(name for name in subfolders if not is_tool_folder(name))
+            else:
+                entered.append(name)
+        subfolders[:] = entered  # which os.walk enters next
         for name in sorted(names):
             if is_read(name, passed):
                 yield os.path.join(folder, name)
