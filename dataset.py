@@ -10,8 +10,10 @@ import os
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL
@@ -32,11 +34,20 @@ HANDED = "CNN_DECODED_IMAGES"  # set for children, which then need not look at e
 HELD_OUT = 0.2  # share of a class that becomes valid, and test where there is none
 NAMED_EMPTY = 5  # images of a single colour that a message names
 SPLIT_SEED = 0  # one split for every run, so that runs are compared on the same images
-INDEX_FORM = {
-    "source": str, "classes": list, "names": list, "warnings": list, "targets": list,
-    "splits": dict, "mean": list, "std": list, "digest": str, "pixels": str, "notes": list,
+INDEX_FORM: dict[str, type] = {  # what index.json holds, beside decoded images
+    "source": str,
+    "classes": list,
+    "names": list,
+    "warnings": list,
+    "targets": list,
+    "splits": dict,
+    "mean": list,
+    "std": list,
+    "digest": str,
+    "pixels": str,
+    "notes": list,
     "scales": dict,
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -59,9 +70,9 @@ class Data:
     std: list[float]
     source: str = ""
     digest: str = ""
-    warnings: list[str] | tuple[()] = ()
+    warnings: list[str] = field(default_factory=list)
     folder: Path | None = None
-    notes: list[str] | tuple[()] = ()
+    notes: list[str] = field(default_factory=list)
     scales: Scales = field(default_factory=dict)
 
 
@@ -72,8 +83,10 @@ def load_data(name: str, image_size: int, skip_bad_images: bool = False) -> Data
     OSError if the cache cannot be written.
     """
     handed = handed_folder(name, image_size, skip_bad_images)
-    if handed and (cached := open_cache(handed, image_size)):
-        return cached
+    if handed is not None:
+        data = open_cache(handed, image_size)
+        if data is not None:
+            return data
     source = open_source(name)
     folder = folder_for(source, image_size, skip_bad_images)
     try:
@@ -91,20 +104,25 @@ def load_data(name: str, image_size: int, skip_bad_images: bool = False) -> Data
 
 def folder_for(source: Source, image_size: int, skip_bad_images: bool) -> Path:
     """Where a source's images lie decoded: another place whenever they or the decoding change."""
-    code = [PROJECT / "dataset.py", *sorted((PROJECT / "images").glob("*.py"))]
-    decoding = [image_size, skip_bad_images, PIL.__version__, *map(file_digest, code)]
-    return cache_folder() / digest_of([source.name, source.stamp, *decoding])[:32]
+    code = [PROJECT / "dataset.py"]
+    code += sorted((PROJECT / "images").glob("*.py"))
+    decided_by = [source.name, source.stamp, image_size, skip_bad_images, PIL.__version__]
+    decided_by += map(file_digest, code)
+    return cache_folder() / digest_of(decided_by)[:32]
 
 
 def hand_over(data: Data, image_size: int, skip_bad_images: bool) -> dict[str, str]:
     """What spares a child program the scan of the images: a variable of its environment."""
-    return {HANDED: json.dumps([data.source, image_size, skip_bad_images, str(data.folder)])}
+    values = [data.source, image_size, skip_bad_images, str(data.folder)]
+    return {HANDED: json.dumps(values)}
 
 
 def handed_folder(name: str, image_size: int, skip_bad_images: bool) -> Path | None:
     """Where the program that started this one found these images; None if it handed nothing."""
     handed = json.loads(os.environ.get(HANDED, "[]"))
-    source = name if name in BUILT_IN else str(Path(name).resolve())
+    source = name
+    if name not in BUILT_IN:
+        source = str(Path(name).resolve())
     if handed[:3] != [source, image_size, skip_bad_images]:
         return None
     return Path(handed[3])
@@ -113,21 +131,25 @@ def handed_folder(name: str, image_size: int, skip_bad_images: bool) -> Path | N
 def has_changed(data: Data, name: str, image_size: int, skip_bad_images: bool) -> bool:
     """Whether a source holds other images than those that were loaded."""
     try:
-        return folder_for(open_source(name), image_size, skip_bad_images) != data.folder
+        source = open_source(name)
+        folder = folder_for(source, image_size, skip_bad_images)
     except (InputError, OSError):
         return True
+    return folder != data.folder
 
 
 def build_cache(folder: Path, source: Source, image_size: int, skip_bad_images: bool) -> Data:
     """Decode and split a source's images, for this and every later run."""
-    with building(folder) as work:
-        decoded = decode_into(work / "images", source.items(), image_size)
+    with building(folder) as unfinished:
+        path = unfinished / "images"
+        decoded = decode_into(path, source.items(), image_size)
         warnings = left_out(decoded.bad, skip_bad_images)
-        images = open_images(work / "images", len(decoded.items), image_size)
+        images = open_images(path, len(decoded.items), image_size)
         if images is None:  # there is no mapping of nothing
             images = np.empty((0, image_size, image_size, 3), np.uint8)
         index = make_index(source, decoded, images, warnings)
-        write_record(work / "index.json", {**index, "pixels": file_digest(work / "images")})
+        index["pixels"] = file_digest(path)
+        write_record(unfinished / "index.json", index)
     return read_cache(folder, image_size)
 
 
@@ -149,30 +171,53 @@ def read_cache(folder: Path, image_size: int) -> Data:
     """Decoded images as they were written; Damaged or OSError if they are not."""
     index = read_record(folder / "index.json", INDEX_FORM)
     check_index(index)
-    if file_digest(folder / "images") != index.pop("pixels"):
+    if file_digest(folder / "images") != index["pixels"]:
         raise Damaged("its pixels are not as they were written")
     images = open_images(folder / "images", len(index["names"]), image_size)
     if images is None:
         raise Damaged("there are more or fewer images than names")
-    targets = np.array(index.pop("targets"), dtype=np.int64)
-    splits = {part: np.array(at, dtype=np.int64) for part, at in index.pop("splits").items()}
-    return Data(images, targets, splits, folder=folder, **index)
+    splits = {}
+    for part, numbers in index["splits"].items():
+        splits[part] = np.array(numbers, dtype=np.int64)
+    return Data(
+        images=images,
+        targets=np.array(index["targets"], dtype=np.int64),
+        splits=splits,
+        classes=index["classes"],
+        names=index["names"],
+        mean=index["mean"],
+        std=index["std"],
+        source=index["source"],
+        digest=index["digest"],
+        warnings=index["warnings"],
+        folder=folder,
+        notes=index["notes"],
+        scales=index["scales"],
+    )
 
 
-def check_index(index: dict) -> None:
+def check_index(index: dict[str, Any]) -> None:
     """Damaged if what is known of decoded images does not fit together."""
     count = len(index["names"])
-    split = sorted(at for part in index["splits"].values() for at in part)
+    targets = index["targets"]
     fits = {
         "classes": len(index["classes"]) == 2,
-        "targets": len(index["targets"]) == count and set(index["targets"]) == {0, 1},
-        "splits": set(index["splits"]) == set(PARTS) and split == list(range(count)),
+        "targets": len(targets) == count and set(targets) == {0, 1},
+        "splits": is_split(index["splits"], count),
         "mean": len(index["mean"]) == 3 and all(0 <= mean <= 1 for mean in index["mean"]),
-        "std": len(index["std"]) == 3 and all(0 < deviation <= 1 for deviation in index["std"]),
+        "std": len(index["std"]) == 3 and all(0 < std <= 1 for std in index["std"]),
     }
     for name, is_right in fits.items():
         if not is_right:
             raise Damaged(f"{name} of index.json is not that of {count} images")
+
+
+def is_split(splits: dict[str, list[int]], count: int) -> bool:
+    """Whether each of `count` images is in one of train, valid and test."""
+    numbers = []
+    for part in splits.values():
+        numbers += part
+    return set(splits) == set(PARTS) and sorted(numbers) == list(range(count))
 
 
 def refuse_foreign(folder: Path) -> None:
@@ -182,32 +227,33 @@ def refuse_foreign(folder: Path) -> None:
         raise InputError(f"{folder} (decoded images) cannot be read; {remedy}")
 
 
-def load_pictures(places: list[Path], weight: dict, skip_bad: bool) -> Data:
+class Pictures(NamedTuple):
+    """A user's own pictures, decoded, and what is wrong with the others."""
+
+    names: list[str]
+    decoded: list[np.ndarray | Deep]
+    bad: list[str]
+
+
+def load_pictures(paths: list[Path], weight: dict[str, Any], skip_bad: bool) -> Data:
     """A user's own pictures, prepared as in the training that made a weight file.
 
     InputError that names the bad ones, unless they are to be skipped and some are good.
     """
     passed = PassedOver()
-    names: list[str] = []
-    images: list[np.ndarray] = []
-    bad: list[str] = []
-    deep: dict[int, Deep] = {}
-    with silence():
-        for path in pictures_in(places, passed):
-            pixels, name = decode_or_reason(path, weight["image_size"]), printable(path)
-            if isinstance(pixels, str):
-                bad.append(f"{name} ({pixels})")
-                continue
-            if isinstance(pixels, Deep):
-                deep[len(names)] = pixels
-                pixels = np.zeros(pixels.values.shape, np.uint8)  # until the scale is known
-            names.append(name)
-            images.append(pixels)
-    warnings = left_out(bad, skip_bad and len(names) > 0)
-    extents = {names[number]: picture.extent for number, picture in deep.items()}
+    pictures = decode_pictures(pictures_in(paths, passed), weight["image_size"])
+    names = pictures.names
+    warnings = left_out(pictures.bad, skip_bad and len(names) > 0)
+    extents = {}
+    for name, picture in zip(names, pictures.decoded, strict=True):
+        if isinstance(picture, Deep):
+            extents[name] = picture.extent
     scales = scales_of(extents, known=weight.get("scales"))
-    for number, picture in deep.items():
-        images[number] = to_bytes(picture, scales)
+    images = []
+    for picture in pictures.decoded:
+        if isinstance(picture, Deep):
+            picture = to_bytes(picture, scales)
+        images.append(picture)
     return Data(
         images=np.stack(images),
         targets=np.zeros(len(names), np.int64),
@@ -221,32 +267,50 @@ def load_pictures(places: list[Path], weight: dict, skip_bad: bool) -> Data:
     )
 
 
-def make_index(source: Source, decoded: Decoded, images: np.ndarray, warnings: list[str]) -> dict:
+def decode_pictures(paths: list[str], image_size: int) -> Pictures:
+    """Decode files one after another."""
+    pictures = Pictures([], [], [])
+    with silence():
+        for path in paths:
+            name = printable(path)
+            decoded = decode_or_reason(path, image_size)
+            if isinstance(decoded, str):
+                pictures.bad.append(f"{name} ({decoded})")
+            else:
+                pictures.names.append(name)
+                pictures.decoded.append(decoded)
+    return pictures
+
+
+def make_index(
+    source: Source, decoded: Decoded, images: np.ndarray, warnings: list[str]
+) -> dict[str, Any]:
     """Everything about decoded images, uint8 (N, H, W, 3), but their pixels, as plain values."""
     names = [item.name for item in decoded.items]
     targets = np.array([item.target for item in decoded.items], dtype=np.int64)
+    given_parts = np.array([item.part for item in decoded.items])
     digests = [digest_of(image.tobytes()) for image in images]
-    parts = split(np.array([item.part for item in decoded.items]), targets, digests, source)
+    parts = split(given_parts, targets, digests, source)
     splits = {part: np.flatnonzero(parts == part).tolist() for part in PARTS}
-    mean, std = channel_statistics(images, splits["train"])
+    statistics = channel_statistics(images, splits["train"])
     classes = [source.classes[target] for target in targets]
+    warnings = list(warnings)
+    warnings += single_colour_warning(names, images)
+    warnings += copy_notes(names, digests, parts, classes)
+    warnings += near_copy_notes(names, images, parts)
+    decided_by = [digests, source.classes, targets.tolist(), parts.tolist(), *statistics]
     return {
         "source": source.name,
         "classes": source.classes,
         "names": names,
-        "warnings": [
-            *warnings,
-            *single_colour_warning(names, images),
-            *copy_notes(names, digests, parts, classes),
-            *near_copy_notes(names, images, parts),
-        ],
+        "warnings": warnings,
         "notes": decoded.notes,
         "scales": decoded.scales,
         "targets": targets.tolist(),
         "splits": splits,
-        "mean": mean,
-        "std": std,
-        "digest": digest_of([digests, source.classes, targets.tolist(), parts.tolist(), mean, std]),
+        "mean": statistics.mean,
+        "std": statistics.std,
+        "digest": digest_of(decided_by),
     }
 
 
@@ -259,7 +323,8 @@ def single_colour_warning(names: list[str], images: np.ndarray) -> list[str]:
             empty.append(name)
     if not empty:
         return []
-    return [f"one single colour ({len(empty)} of {len(names)}): {', '.join(empty[:NAMED_EMPTY])}"]
+    examples = ", ".join(empty[:NAMED_EMPTY])
+    return [f"one single colour ({len(empty)} of {len(names)}): {examples}"]
 
 
 def split(parts: np.ndarray, targets: np.ndarray, digests: list[str], source: Source) -> np.ndarray:
@@ -274,60 +339,100 @@ def split(parts: np.ndarray, targets: np.ndarray, digests: list[str], source: So
     part_of_copies: dict[str, str] = {}
     for target, name in enumerate(source.classes):
         members = np.flatnonzero(targets == target)
-        divided, held_out_parts = members[parts[members] == ""], ["test", "valid"]
-        if not len(divided) and not (assigned[members] == "valid").any():
-            divided, held_out_parts = members[assigned[members] == "train"], ["valid"]
+        divided = members[parts[members] == ""]
+        held_out_parts = ["test", "valid"]
+        if len(divided) == 0 and not (assigned[members] == "valid").any():
+            divided = members[assigned[members] == "train"]
+            held_out_parts = ["valid"]
         order = random.permutation(divided)
-        assigned[order] = hold_out(held_out_parts, [digests[at] for at in order], part_of_copies)
-        for part in PARTS:
-            if not (assigned[members] == part).any():
-                few = f"has no readable image for {part}, and {len(members)} in all"
-                add = f"add some, other than copies ({' '.join(ENDINGS)} …)"
-                raise InputError(f"class {name} of {source.name} {few}; {add}")
+        digests_in_order = [digests[number] for number in order]
+        assigned[order] = hold_out(held_out_parts, digests_in_order, part_of_copies)
+        refuse_few(assigned[members], f"class {name} of {source.name}")
     return assigned
 
 
+def refuse_few(parts: np.ndarray, class_name: str) -> None:
+    """InputError if one of train, valid and test has no image of a class."""
+    for part in PARTS:
+        if not (parts == part).any():
+            few = f"has no readable image for {part}, and {len(parts)} in all"
+            remedy = f"add some, other than copies ({' '.join(ENDINGS)} …)"
+            raise InputError(f"{class_name} {few}; {remedy}")
+
+
 def hold_out(parts: list[str], digests: list[str], part_of_copies: dict[str, str]) -> list[str]:
-    """Put the first fifth of some images into the first part, and so on; the rest is train.
+    """Put the first fifth of some images into the first part, and so on; the others are train.
 
     Images of equal digests, copies, go where the first of them goes, of other classes too, as
     `part_of_copies` remembers. So a part takes what still has room there, and one picture with
     its copies in any case.
     """
-    copies = Counter(digests)
-    size = max(1, round(HELD_OUT * len(digests)))
-    room = dict.fromkeys(parts, max(size, min(copies.values(), default=0)))
-    for digest, count in copies.items():
+    counts = Counter(digests)
+    fifth = max(1, round(HELD_OUT * len(digests)))
+    size = max(fifth, min(counts.values(), default=0))
+    room = dict.fromkeys(parts, size)
+    for digest, count in counts.items():
         if digest not in part_of_copies:
-            fitting = [part for part in parts if room[part] >= count]
-            part_of_copies[digest] = fitting[0] if fitting else "train"
-        if part_of_copies[digest] in room:
-            room[part_of_copies[digest]] -= count
+            part_of_copies[digest] = part_with_room(room, count)
+        part = part_of_copies[digest]
+        if part in room:
+            room[part] -= count
     return [part_of_copies[digest] for digest in digests]
 
 
-def channel_statistics(images: np.ndarray, indices: list[int]) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel, of values from 0 to 1, over some images.
+def part_with_room(room: dict[str, int], count: int) -> str:
+    """The first part with room for a picture and its copies; train if there is none."""
+    for part, images in room.items():
+        if images >= count:
+            return part
+    return "train"
 
-    `images` is uint8 (N, H, W, 3); sums of whole numbers are exact in any order.
+
+class Statistics(NamedTuple):
+    """Mean and standard deviation of each channel, of values from 0 to 1."""
+
+    mean: list[float]
+    std: list[float]
+
+
+def channel_statistics(images: np.ndarray, indices: list[int]) -> Statistics:
+    """Statistics of some images, of uint8 (N, H, W, 3).
+
+    Sums of whole numbers are exact in any order.
     """
-    total, squares, pixels = 0, 0, len(indices) * images[0, ..., 0].size
+    total = np.zeros(3, np.uint64)
+    squares = np.zeros(3, np.uint64)
     for start in range(0, len(indices), BLOCK):
         block = images[indices[start : start + BLOCK]].reshape(-1, 3)
-        block = block.T.astype(np.uint32, order="C")  # so that sums run along memory
-        total, squares = total + block.sum(1), squares + (block * block).sum(1)
+        channels = block.T.astype(np.uint32, order="C")  # so that sums run along memory
+        total += channels.sum(1)
+        squares += (channels * channels).sum(1)
+    pixels = len(indices) * images[0, ..., 0].size
     mean = total / pixels
-    std = np.sqrt(np.maximum(squares / pixels - mean * mean, 1.0))  # one grey level at least
-    return (mean / 255).tolist(), (std / 255).tolist()
+    variance = squares / pixels - mean * mean
+    std = np.sqrt(np.maximum(variance, 1.0))  # one grey level at least
+    return Statistics((mean / 255).tolist(), (std / 255).tolist())
 
 
 def describe(data: Data) -> str:
     """Say in a few lines what images there are: counts by class and split, warnings."""
-    width = max(7, *(len(name) for name in data.classes))
-    rows = {part: np.bincount(data.targets[at]) for part, at in data.splits.items()}
-    size = f"{data.images.shape[1]} x {data.images.shape[2]} pixels"
-    lines = [f"images: {printable(data.source)}, {size}"]
-    lines += [f"  {note}" for note in data.notes]
-    for part, row in {"": data.classes, **rows}.items():
-        lines.append(f"  {part:5}" + "".join(f"  {value:>{width}}" for value in row))
-    return "\n".join(lines + [f"warning: {note}" for note in data.warnings])
+    width = max(7, *map(len, data.classes))
+    _, height, length, _ = data.images.shape
+    lines = [f"images: {printable(data.source)}, {height} x {length} pixels"]
+    for note in data.notes:
+        lines.append(f"  {note}")
+    lines.append(table_line("", data.classes, width))
+    for part, indices in data.splits.items():
+        counts = np.bincount(data.targets[indices])
+        lines.append(table_line(part, counts, width))
+    for warning in data.warnings:
+        lines.append(f"warning: {warning}")
+    return "\n".join(lines)
+
+
+def table_line(part: str, values: Iterable[object], width: int) -> str:
+    """A line of the table of images: a split, and a value for each class."""
+    line = f"  {part:5}"
+    for value in values:
+        line += f"  {value!s:>{width}}"
+    return line
