@@ -36,6 +36,7 @@ if __name__ == "__main__":
 import sys
 import time
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,9 +49,23 @@ from records.places import refuse_among_images
 from records.runs import test_identity
 from records.sources import imported_sources
 from training.batches import Images, score_all
-from training.files import changed_sources, load_weight, model_of
+from training.files import Values, changed_sources, load_weight, model_of
 from training.network import memory_format_of
 from training.processes import choose_device, choose_threads
+
+
+class Prediction(NamedTuple):
+    """The class that has the higher score, and its softmax probability."""
+
+    target: int
+    probability: float
+
+
+class Scored(NamedTuple):
+    """Scores of the test images, float32 (n, 2), and how many of their classes are right."""
+
+    scores: Tensor
+    correct: int
 
 
 def main() -> int:
@@ -59,7 +74,8 @@ def main() -> int:
     code = imported_sources("test.py")
     device = choose_device(options.device)
     choose_threads(weight["image_size"])
-    if changed := changed_sources(weight):
+    changed = changed_sources(weight)
+    if changed:
         print(f"note: since {options.weight_path} was trained, {changed}", file=sys.stderr)
     if options.predict:
         predict(options, weight, device)
@@ -68,75 +84,95 @@ def main() -> int:
     return 0
 
 
-def test(options: Namespace, weight: dict, device: torch.device, code: dict) -> None:
+def test(options: Namespace, weight: Values, device: torch.device, code: dict[str, Any]) -> None:
     """Score the test images with the last and the kept weights; write what came of it."""
     started = time.monotonic()
     data = load_test_data(options, weight)
     print(describe(data))
     images = Images(data, device, memory_format_of(weight["network"]))
-    indices = data.splits["test"]
-    correct = {}
-    for name in ("last", "kept"):  # the kept ones last: their scores are written below
-        model = model_of(weight, name, device)
-        scores = score_all(model, images, indices, options.batch_size)
-        right = scores.argmax(1) == images.targets[indices]
-        if name == "last":  # of a training that diverged: no number tells nothing
-            right &= ~scores.isnan().any(1)
-        correct[name] = int(right.sum())
-    rows = [
-        (data.names[index], data.classes[data.targets[index]], data.classes[predicted], f"{p:.6f}")
-        for index, (predicted, p) in zip(indices, predictions(scores), strict=True)
-    ]
+    last = score_with("last", weight, images, options.batch_size)
+    kept = score_with("kept", weight, images, options.batch_size)
     counts = {
-        "test_images": len(indices), "correct": correct["kept"], "last_correct": correct["last"],
-    }  # fmt: skip
+        "test_images": len(data.splits["test"]),
+        "correct": kept.correct,
+        "last_correct": last.correct,
+    }
     text = accuracies(counts)
-    accuracies_digest = write_text(options.img_path / "acc.txt", text)
-    predictions_path = options.img_path / "predictions.csv"
-    predictions_digest = write_csv(predictions_path, PREDICTION_COLUMNS, rows)
+    rows = prediction_rows(data, kept.scores)
+    folder = options.img_path
+    accuracies_digest = write_text(folder / "acc.txt", text)
+    predictions_digest = write_csv(folder / "predictions.csv", PREDICTION_COLUMNS, rows)
     if not options.no_pictures:
         from report.figures import draw_confusion_matrix  # here: it takes a second to import
 
-        draw_confusion_matrix(options.img_path, data.classes)
+        draw_confusion_matrix(folder, data.classes)
     record = {
         "identity": test_identity(weight["sha256"], data.digest, code),
-        "command": [sys.executable, *sys.argv], "seconds": round(time.monotonic() - started, 3),
-        **counts, "acc_sha256": accuracies_digest, "predictions_sha256": predictions_digest,
+        "command": [sys.executable, *sys.argv],
+        "seconds": round(time.monotonic() - started, 3),
+        **counts,
+        "acc_sha256": accuracies_digest,
+        "predictions_sha256": predictions_digest,
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
-    }  # fmt: skip
-    write_record(options.img_path / "test.json", record)
+    }
+    write_record(folder / "test.json", record)
     print(text, end="")
 
 
-def load_test_data(options: Namespace, weight: dict) -> Data:
+def score_with(name: str, weight: Values, images: Images, batch_size: int | None) -> Scored:
+    """Score the test images with the "kept" or the "last" weights."""
+    model = model_of(weight, name, images.device)
+    indices = images.splits["test"]
+    scores = score_all(model, images, indices, batch_size)
+    is_right = scores.argmax(1) == images.targets[indices]
+    if name == "last":  # of a training that diverged: no number tells nothing
+        is_right &= ~scores.isnan().any(1)
+    return Scored(scores, int(is_right.sum()))
+
+
+def prediction_rows(data: Data, scores: Tensor) -> list[tuple[str, str, str, str]]:
+    """Rows of predictions.csv: file, true class, predicted class, probability."""
+    rows = []
+    for index, prediction in zip(data.splits["test"], predictions(scores), strict=True):
+        true_class = data.classes[data.targets[index]]
+        predicted_class = data.classes[prediction.target]
+        probability = f"{prediction.probability:.6f}"
+        rows.append((data.names[index], true_class, predicted_class, probability))
+    return rows
+
+
+def load_test_data(options: Namespace, weight: Values) -> Data:
     """The images named by the user or the weight file, prepared as in training."""
-    refuse_among_images(options.data or weight["data"], img_path=options.img_path)
-    skip = options.skip_bad_images or weight["skip_bad_images"]
-    data = load_data(options.data or weight["data"], weight["image_size"], skip)
+    source = options.data or weight["data"]
+    refuse_among_images(source, img_path=options.img_path)
+    skip_bad_images = options.skip_bad_images or weight["skip_bad_images"]
+    data = load_data(source, weight["image_size"], skip_bad_images)
     if list(data.classes) != weight["classes"]:
         known = f"but {options.weight_path} knows {', '.join(weight['classes'])}"
         classes = f"{data.source} holds the classes {', '.join(data.classes)}"
         raise InputError(f"{classes}, {known}; name the images it was trained for with --data")
-    warnings = [*data.warnings, *scale_warning(data.scales, weight.get("scales", {}))]
+    warnings = data.warnings + scale_warning(data.scales, weight.get("scales", {}))
     return replace(data, mean=weight["mean"], std=weight["std"], warnings=warnings)
 
 
-def predictions(scores: Tensor) -> list[tuple[int, float]]:
-    """Predicted class and its softmax probability for each row of scores, float (n, 2)."""
-    probabilities, predicted = scores.softmax(1), scores.argmax(1)
-    chosen = probabilities.gather(1, predicted[:, None])[:, 0]
-    return list(zip(predicted.tolist(), chosen.tolist(), strict=True))
+def predictions(scores: Tensor) -> list[Prediction]:
+    """The prediction of each row of scores, float (n, 2)."""
+    targets = scores.argmax(1)
+    probabilities = scores.softmax(1).gather(1, targets[:, None])[:, 0]
+    pairs = zip(targets.tolist(), probabilities.tolist(), strict=True)
+    return [Prediction(target, probability) for target, probability in pairs]
 
 
-def predict(options: Namespace, weight: dict, device: torch.device) -> None:
-    """Print class, probability and file for every picture named or found in a named folder."""
+def predict(options: Namespace, weight: Values, device: torch.device) -> None:
+    """Print class, probability and file for every picture named or in a named folder."""
     data = load_pictures(options.predict, weight, options.skip_bad_images)
     model = model_of(weight, "kept", device)
     images = Images(data, device, memory_format_of(weight["network"]))
     scores = score_all(model, images, data.splits["test"], options.batch_size)
     width = max(map(len, data.classes))
-    for name, (predicted, probability) in zip(data.names, predictions(scores), strict=True):
-        print(f"{data.classes[predicted]:{width}}  {probability:.4f}  {name}")
+    for name, prediction in zip(data.names, predictions(scores), strict=True):
+        predicted_class = data.classes[prediction.target]
+        print(f"{predicted_class:{width}}  {prediction.probability:.4f}  {name}")
     for note in data.notes:
         print(f"note: {note}", file=sys.stderr)
     for warning in data.warnings:
