@@ -162,8 +162,8 @@ def processor_seconds(project: Path, *arguments: str) -> float:
 def line_of_first(project: Path) -> list[str]:
     """The arguments that do the first line of the plan."""
     command = [sys.executable, "my_script.py", "--fresh", "--dry_run"]
-    text = subprocess.run(command, cwd=project, stdout=subprocess.PIPE, text=True).stdout
-    words = shlex.split(text.splitlines()[0])[2:]
+    printed = subprocess.run(command, cwd=project, capture_output=True, text=True).stdout
+    words = shlex.split(printed.splitlines()[0])[2:]
     return [word for word in words if word != "--fresh"]
 
 

@@ -63,8 +63,8 @@ def test_code_saved_while_a_sweep_runs_is_told_and_finished_runs_stand(photos, t
 
 
 def test_a_child_that_did_something_else_than_was_asked_for_has_failed(photos, tmp_path):
-    line = "        processes.check_same(decisive)\n"
-    edits = [(line, line + '        decisive["learning_rate"] = 5.0\n')]
+    line = "    processes.check_same(run_identity)\n"
+    edits = [(line, line + '    run_identity["learning_rate"] = 5.0\n')]
     project = make_project(tmp_path / "project", train=edits)
     ended = sweep(project, photos)
     assert ended.status == 1
