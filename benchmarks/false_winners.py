@@ -30,7 +30,7 @@ from answers import (
 from measure import parse, parser, print_machine
 from replicas import Key, key, read_replicas, train_replicas
 
-from report.comparison import POWER, found_from
+from report.comparison import FIRST_LOOK, LATER_LOOK, POWER, found_from
 from report.comparison import Noise as Variance
 from report.rounds import MOST
 
@@ -125,6 +125,7 @@ def needed(judged: Judged) -> np.ndarray:
 def candidates(draws: int) -> dict[str, Rule]:
     """The rules that were tried, the one that was taken last."""
     third = 0.05 / 3
+    shares = f"{100 * FIRST_LOOK:.1f} %, then {100 * LATER_LOOK:.1f} %"
     return {
         "own variance from 1.5 times the pooled; 5 % a look (before)": Rule(
             0.05, 0.05, ratio=1.5, added=0
@@ -132,12 +133,10 @@ def candidates(draws: int) -> dict[str, Rule]:
         "own by the F test; 1.7 % a look": Rule(third, third, added=0),
         "the same, 1 pooled degree added": Rule(third, third, added=1),
         "the same, Dunnett's values": Rule(added=1, limits=dunnett(third, draws)),
-        "every variance moderated by 5 pooled degrees; 1.6 %, then 1 %": Rule(
-            moderated=True, added=5
-        ),
-        "own by the F test at 10 %, 2 added; 1.6 %, then 1 %": Rule(noisier=0.1),
+        f"every variance moderated by 5 pooled degrees; {shares}": Rule(moderated=True, added=5),
+        f"own by the F test at 10 %, 2 added; {shares}": Rule(noisier=0.1),
         "own by the F test, 2 added; 1.25 % a look": Rule(0.0125, 0.0125),
-        "own by the F test, 2 added; 1.6 %, then 1 % (the rule)": Rule(),
+        f"own by the F test, 2 added; {shares} (the rule)": Rule(),
     }
 
 
