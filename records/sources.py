@@ -57,13 +57,13 @@ class Module(NamedTuple):
 @functools.cache  # a file is read once, so that all that is said of it is about the same bytes
 def read_module(name: str) -> Module:
     """Read a file of the project; its bytes are its meaning where they are no Python."""
-    path = PROJECT / name
     try:
-        code = path.read_bytes()
+        code = (PROJECT / name).read_bytes()
+    except (OSError, ValueError):  # ValueError: a damaged record gives names that no file can have
+        return Module("", "", [])
+    try:
         with no_garbage_looked_for():
             tree = ast.parse(code)
-    except OSError:
-        return Module("", "", [])
     except (SyntaxError, ValueError):
         return Module(digest_of(code), digest_of(code), [])
     remove_docstring(tree)

@@ -206,6 +206,16 @@ def test_a_record_of_other_types_is_noticed_even_with_its_digest(files, original
                     assert outcome(partial(READERS[name], path, original), None) == "noticed"
 
 
+@pytest.mark.parametrize("name", ["a\0.py", "\ud800.py", "../x.py", "", "x" * 5000 + ".py"])
+def test_an_older_record_that_names_no_file_is_one_of_something_else(name, files, original):
+    path = files / "r/train.json"
+    record = read_record(path, finished.TRAIN_FORM)
+    older = {**record, "identity": {**record["identity"], name: "1"}}
+    path.write_text(json.dumps(older))
+    status = finished.training_status(files / "r", files / "w.pth", record["identity"])
+    assert [change.name for change in status.changes] == [name]
+
+
 @pytest.mark.parametrize("index", ["{}", "[]", '{"names": []}'])
 def test_an_index_without_its_values_is_made_again(index, trained):
     photos = str(make_photos(trained / "others", train=11))
