@@ -40,7 +40,6 @@ GRIDS: dict[str, dict[str, list]] = {
 SCALED = [{"batch_size": 16 * 2**step, "learning_rate": 0.005 * 2**step} for step in range(4)]
 SEEDS = 6
 EARLY = 5  # epochs in which a loss falls "early"
-TRAIN_ACCURACY, VALID_LOSS = 3, 2  # columns of a history
 WORDS = {1: "confirmed", -1: "contradicted", 0: "not told apart"}
 
 Measure = Callable[[Result], float]
@@ -83,13 +82,13 @@ def valid(result: Result) -> float:
 
 def swing(result: Result) -> float:
     """Swing of the validation loss as a share of its mean, which makes losses comparable."""
-    losses = result.history[:, VALID_LOSS]
+    losses = result.valid_losses
     return swing_of(losses) / float(np.mean(losses))
 
 
 def early(result: Result) -> float:
     """Training accuracy after the first epochs: the losses' common measure."""
-    return float(result.history[EARLY - 1, TRAIN_ACCURACY])
+    return result.history[EARLY - 1].train_accuracy
 
 
 # --- verdicts --------------------------------------------------------------------------------
@@ -183,7 +182,7 @@ def print_epochs(results: Results) -> None:
         seeds = results[key(epochs=epochs)]
         rises = []
         for result in seeds:
-            losses = result.history[:, VALID_LOSS]
+            losses = result.valid_losses
             rises.append(100 * (losses[-1] / losses.min() - 1))
         words = f"the loss ends {fmean(rises):.0f} % above its minimum"
         print_count(f"{epochs} epochs overfit", words, [overfits(result) for result in seeds])

@@ -257,7 +257,7 @@ def draw_study(
 
 def plain(setting: Setting) -> list:
     """All of a setting that the picture of its study shows, as plain values."""
-    histories = [np.asarray(result.history).tolist() for result in setting.results]
+    histories = [list(map(list, result.history)) for result in setting.results]
     return [setting.study, setting.label, setting.accuracies, histories]
 
 

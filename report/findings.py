@@ -11,8 +11,6 @@ from collections.abc import Callable
 from statistics import fmean
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from report import rules
 from report.comparison import (
     ALIKE,
@@ -457,7 +455,8 @@ def same_kept_weights(shorter: Setting, longer: Setting) -> tuple[int, int]:
         epoch = result.train["kept_epoch"]
         if epoch != other.train["kept_epoch"]:
             continue
-        same += np.array_equal(result.history[:epoch], other.history[:epoch])
+        if result.history[:epoch] == other.history[:epoch]:
+            same += 1
     return same, seeds
 
 

@@ -16,13 +16,13 @@ import numpy as np
 from console.options import SETTINGS, as_key, value_text
 from records.files import Damaged, write_csv, write_text
 from records.finished import read_tested, read_trained, test_status, training_status
-from records.runs import DONE
+from records.runs import DONE, Epoch
 from report.comparison import wilson
 from studies.settings import BASE_STUDY, Run, folder_of, key_of
 
 
 class Result(NamedTuple):
-    """A finished run: its records train.json and test.json, its history, float (epochs, 5).
+    """A finished run: its records train.json and test.json, its history, epoch by epoch.
 
     Then shares: test accuracy of the kept and of the last weights, validation accuracy at the
     kept epoch; None if no epoch's weights could be kept.
@@ -31,10 +31,20 @@ class Result(NamedTuple):
     run: Run
     train: dict
     test: dict
-    history: np.ndarray
+    history: list[Epoch]
     accuracy: float
     last_accuracy: float
     valid_accuracy: float | None
+
+    @property
+    def valid_losses(self) -> np.ndarray:
+        """Validation loss after every epoch, float (epochs,)."""
+        return np.array([epoch.valid_loss for epoch in self.history])
+
+    @property
+    def valid_accuracies(self) -> np.ndarray:
+        """Validation accuracy after every epoch, float (epochs,)."""
+        return np.array([epoch.valid_accuracy for epoch in self.history])
 
 
 class Setting(NamedTuple):
@@ -67,17 +77,19 @@ class Setting(NamedTuple):
 
 def read_result(run: Run) -> Result:
     """Read a finished run; Damaged or FileNotFoundError if it is none."""
-    train, rows = read_trained(run.result)
-    test, history = read_tested(run.result).record, np.array(rows)
+    train, history = read_trained(run.result)
+    test = read_tested(run.result).record
     accuracy = test["correct"] / test["test_images"]
     last_accuracy = test["last_correct"] / test["test_images"]
     valid_accuracy = valid_accuracy_at(train["kept_epoch"], history)
     return Result(run, train, test, history, accuracy, last_accuracy, valid_accuracy)
 
 
-def valid_accuracy_at(epoch: int, history: np.ndarray) -> float | None:
+def valid_accuracy_at(epoch: int, history: list[Epoch]) -> float | None:
     """Validation accuracy after an epoch, from 1; None for 0, the initial weights."""
-    return float(history[epoch - 1, 4]) if epoch else None
+    if epoch == 0:
+        return None
+    return history[epoch - 1].valid_accuracy
 
 
 def read_results(runs: list[Run], identity_of: Callable, images: str) -> list[Result]:
@@ -160,7 +172,8 @@ def csv_row(result: Result, copy_of: str) -> dict:
         "test_accuracy": result.accuracy, "test_low": low, "test_high": high,
         "last_test_accuracy": result.last_accuracy,
         "valid_accuracy": math.nan if result.valid_accuracy is None else result.valid_accuracy,
-        "last_valid_accuracy": result.history[-1, 4], "last_train_accuracy": result.history[-1, 3],
+        "last_valid_accuracy": result.history[-1].valid_accuracy,
+        "last_train_accuracy": result.history[-1].train_accuracy,
     }  # fmt: skip
     return {
         "study": run.study, "setting": folder_of(run.changed),

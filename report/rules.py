@@ -18,7 +18,6 @@ OVERFIT_RISE = 0.10  # the validation loss rises by more than this share after i
 OVERFIT_GAP = 0.05  # ... while training accuracy is more than this above validation accuracy
 UNSTABLE = 0.2  # of its range that the validation loss goes up and down between two epochs
 STILL_FALLING = 0.1  # fall of the validation loss over the last fifth, of its range, that counts
-TRAIN_ACCURACY, VALID_LOSS, VALID_ACCURACY = 3, 2, 4  # columns of a history
 
 
 class End(Enum):
@@ -71,7 +70,7 @@ def swing_of(losses: np.ndarray) -> float:
 
 def valid_swing(result: Result) -> float:
     """Mean absolute change of the validation loss from epoch to epoch."""
-    return swing_of(result.history[:, VALID_LOSS])
+    return swing_of(result.valid_losses)
 
 
 def up_and_down(losses: np.ndarray) -> float:
@@ -82,14 +81,14 @@ def up_and_down(losses: np.ndarray) -> float:
 
 def rise(result: Result) -> float:
     """Share by which the validation loss at the end exceeds its minimum."""
-    losses = result.history[:, VALID_LOSS]
+    losses = result.valid_losses
     return float(losses[-1] / (losses.min() or np.inf) - 1)
 
 
 def gap(result: Result) -> float:
     """Training accuracy above validation accuracy in the last epoch."""
     last = result.history[-1]
-    return float(last[TRAIN_ACCURACY] - last[VALID_ACCURACY])
+    return last.train_accuracy - last.valid_accuracy
 
 
 def overfits(result: Result) -> bool:
@@ -114,7 +113,7 @@ def updates(setting: Setting) -> int:
 
 def convergence(result: Result, chance: Chance) -> End:
     """How a training ended."""
-    losses, accuracies = result.history[:, VALID_LOSS], result.history[:, VALID_ACCURACY]
+    losses, accuracies = result.valid_losses, result.valid_accuracies
     fifth = len(losses) // 5
     if result.train["diverged"]:
         return End.DIVERGED
@@ -132,7 +131,7 @@ def convergence(result: Result, chance: Chance) -> End:
 
 def is_at_chance(result: Result, chance: Chance) -> bool:
     """Whether nothing shows that a training learned: no epoch's validation, neither test."""
-    accuracies = result.history[:, VALID_ACCURACY]
+    accuracies = result.valid_accuracies
     best_test = max(result.accuracy, result.last_accuracy)
     if accuracies.max() <= chance.valid_bound(len(accuracies)):
         return True

@@ -33,8 +33,9 @@ def made(
 ) -> Result:
     """A made-up result; its accuracies are the same in all epochs, or given for each."""
     columns = np.arange(1, len(losses) + 1), losses, losses, train, valid
-    history = np.column_stack([np.broadcast_to(column, len(losses)) for column in columns])
-    kept = kept_epoch([Epoch(number, *row[1:]) for number, row in enumerate(history.tolist(), 1)])
+    rows = zip(*(np.broadcast_to(column, len(losses)).tolist() for column in columns), strict=True)
+    history = [Epoch(*row) for row in rows]
+    kept = kept_epoch(history)
     diverged = not np.isfinite(losses[-1])
     train = RECORD | {"kept_epoch": kept, "diverged": diverged, "epochs": len(losses)}
     valid_accuracy = valid_accuracy_at(kept, history)
@@ -44,7 +45,7 @@ def made(
 
 def write_run(run, result: Result, identity: dict, tested: str = "w") -> None:
     """Write the files of a made-up result of 1,000 test images; `tested` are the weights tested."""
-    history = write_csv(run.result / "history.csv", HISTORY_COLUMNS, result.history.tolist())
+    history = write_csv(run.result / "history.csv", HISTORY_COLUMNS, result.history)
     digests = {"weight_sha256": "w", "history_sha256": history}
     write_record(run.result / "train.json", {**result.train, "identity": identity, **digests})
     correct = round(1000 * result.accuracy)

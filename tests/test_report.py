@@ -43,7 +43,7 @@ class Report:
         for place, run in enumerate(self.runs):
             result = made(run, SIX[place % len(SIX)])
             self.results.append(result)
-            write_csv(run.result / "history.csv", HISTORY_COLUMNS, result.history.tolist())
+            write_csv(run.result / "history.csv", HISTORY_COLUMNS, result.history)
             self.predict(result, lambda index: index % 2)
 
     def predict(self, result: Result, predicted: Callable[[int], int]) -> None:
