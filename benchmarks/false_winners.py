@@ -3,7 +3,7 @@
     python benchmarks/false_winners.py [--draws 20000]
     python benchmarks/false_winners.py --data FOLDER [--image_size 32] [--out replicas]
 
-The first draws answers from normal noise, in a minute. The second trains replicas before, 40 of
+The first draws answers from normal noise, in some minutes. The second trains replicas before, 40 of
 the base setting and 8 of every other one (ordinary runs of my_script.py; what is finished is not
 trained again), and draws from them. Every share has its standard error. docs/comparison.md holds
 what was printed.
