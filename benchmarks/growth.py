@@ -1,11 +1,13 @@
 """How time and memory grow: with the runs of a sweep, with the images of a folder, with their size.
 
     python benchmarks/growth.py --data FOLDER [--counts 1000 10000 100000] [--sizes 32 64 128]
-                                              [--runs 30 120 480]
+                                              [--runs 30 120 480] [--settings 1 1000 4000]
 
-Runs are copies of one small training, each with another learning rate in its record. my_script.py
-plans them (--dry_run), draws and reports on all (--collect), finds nothing to do, and does a line
-whose work is done. These times are processor seconds, user and system.
+Runs are copies of one small training, each with another learning rate or seed in its record: as
+many settings of one seed, then an eighth of them with eight seeds. my_script.py plans them
+(--dry_run), does a line whose work is done, draws and reports on all (--collect), and finds
+nothing to do. Settings of which nothing is done are planned too; their time has that of a trial
+training in it, 3 s or so. These times are processor seconds, user and system.
 
 Folders of any size are made by linking FOLDER's images again and again under other names. Each
 is read once, scanned again, and trained on by train.py: one training, then two at once, each on
@@ -49,7 +51,9 @@ load_data(sys.argv[1], int(sys.argv[2]))
 print(read - started, time.perf_counter() - read)
 """
 ROW = "{:>8} {:>6} {:>10} {:>10} {:>10} {:>12} {:>14} {:>14}"
-RUNS_ROW = "{:>8} {:>10} {:>10} {:>10} {:>14} {:>14}"
+RUNS_ROW = "{:>8} {:>6} {:>10} {:>10} {:>10} {:>14} {:>14}"
+SEEDS = (1, 8)  # of each setting
+TRAINED = "Change_seed/0"  # the run of which the others are copies
 SETTINGS = {  # of my_script.py: what is to be found there, what takes its place
     r"BASE_SEEDS = 6": "BASE_SEEDS = 1",
     r"STUDIES = {.*?\n}": 'STUDIES = {"Change_learning_rate": [0.01]}',
@@ -130,22 +134,38 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
-def copy_runs(project: Path, count: int) -> None:
-    """Bring the project to so many finished runs, with no picture of them."""
-    rates = [round(0.01 + number * 1e-5, 5) for number in range(count - 1)]
+def ask_for(project: Path, settings: int) -> list[float]:
+    """Have the project's studies ask for so many settings; their learning rates."""
+    rates = [round(0.01 + number * 1e-6, 6) for number in range(settings)]
     script = project / "my_script.py"
     listed = f'"Change_learning_rate": {rates}'
     script.write_text(re.sub(r'"Change_learning_rate": \[.*?\]', listed, script.read_text()))
-    for rate in rates:
-        name = f"Change_learning_rate/{str(rate).replace('.', '_')}"
-        for room in ("result", "weights"):
-            source = project / room / "Change_seed" / "0"
-            shutil.copytree(source, project / room / name, dirs_exist_ok=True)
-        record = read_record(project / "result" / name / "train.json", form={})
-        record["identity"]["learning_rate"] = rate
-        write_record(project / "result" / name / "train.json", record)
+    return rates
+
+
+def copy_runs(project: Path, count: int, seeds: int) -> None:
+    """Bring the project to so many finished runs, with no picture of them."""
+    rates = ask_for(project, count // seeds - 1)
+    for seed in range(seeds):
+        copy_run(project, f"Change_seed/{seed}", {"seed": seed})
+        for rate in rates:
+            name = f"Change_learning_rate/{rate}".replace(".", "_")
+            if seeds > 1:
+                name += f"/seed_{seed}"
+            copy_run(project, name, {"learning_rate": rate, "seed": seed})
     for picture in project.glob("result/**/*.png"):
         picture.unlink()
+
+
+def copy_run(project: Path, name: str, settings: dict) -> None:
+    """Copy the one training to where another run belongs, as if it had been trained so."""
+    if name != TRAINED:
+        for room in ("result", "weights"):
+            shutil.copytree(project / room / TRAINED, project / room / name, dirs_exist_ok=True)
+    record_path = project / "result" / name / "train.json"
+    record = read_record(record_path, form={})
+    record["identity"] |= settings
+    write_record(record_path, record)
 
 
 def processor_seconds(project: Path, *arguments: str) -> float:
@@ -159,44 +179,51 @@ def processor_seconds(project: Path, *arguments: str) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def line_of_first(project: Path) -> list[str]:
+def line_of_first(project: Path, *options: str) -> list[str]:
     """The arguments that do the first line of the plan."""
-    command = [sys.executable, "my_script.py", "--fresh", "--dry_run"]
+    command = [sys.executable, "my_script.py", "--fresh", "--dry_run", *options]
     printed = subprocess.run(command, cwd=project, capture_output=True, text=True).stdout
     words = shlex.split(printed.splitlines()[0])[2:]
     return [word for word in words if word != "--fresh"]
 
 
-def print_runs(project: Path, count: int) -> None:
+def print_runs(project: Path, count: int, seeds: int) -> None:
     """Time what my_script.py does with so many finished runs, and print a line."""
-    copy_runs(project, count)
-    line, nothing = line_of_first(project), list[str]()
-    calls = (["--dry_run"], line, ["--collect"], ["--collect"], nothing)
+    copy_runs(project, count, seeds)
+    options = ["--seeds", str(seeds)]
+    collect = ["--collect", *options]
+    calls = (["--dry_run", *options], line_of_first(project, *options), collect, collect, options)
     seconds = [f"{processor_seconds(project, *call):.1f} s" for call in calls]
-    print(RUNS_ROW.format(count, *seconds), flush=True)
+    print(RUNS_ROW.format(count, seeds, *seconds), flush=True)
 
 
-def main() -> None:
-    options_parser = parser(__doc__)
-    options_parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10000, 100000])
-    options_parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128])
-    options_parser.add_argument("--runs", type=int, nargs="*", default=[30, 120, 480])
-    options = parse(options_parser, counts=[20], sizes=[32], runs=[3])
-    print_machine()
+def print_growth_of_runs(runs: list[int], settings: list[int]) -> None:
+    """Time sweeps of so many finished runs, and plans of so many settings."""
     print("\nprocessor seconds of my_script.py with finished runs")
-    print(RUNS_ROW.format("runs", "to plan", "a line", "to report", "again", "nothing to do"))
+    columns = ("to plan", "a line", "to report", "again", "nothing to do")
+    print(RUNS_ROW.format("runs", "seeds", *columns))
     with TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = str(Path(folder, "cache"))
-        project = make_project(Path(folder, "project"))
-        for count in options.runs:
-            print_runs(project, count)
+        trained = make_project(Path(folder, "project"))
+        for seeds in SEEDS:
+            for count in runs:
+                project = Path(folder, f"{count}_{seeds}")
+                shutil.copytree(trained, project)
+                print_runs(project, count, seeds)
+                shutil.rmtree(project)
+        print("\nprocessor seconds to plan settings of which nothing is done")
+        for count in settings:
+            ask_for(trained, count)
+            out = ["--out", str(Path(folder, "nothing"))]
+            print(f"{count:>8} {processor_seconds(trained, '--dry_run', *out):.1f} s", flush=True)
+
+
+def print_growth_of_images(options: argparse.Namespace) -> None:
+    """Read, scan and train on folders of so many images, the middle one at every size."""
     counts, sizes = options.counts, options.sizes
     print("\ntimes are for one image: to read it; an epoch's (with validation), by training images")
-    print(
-        ROW.format(
-            "images", "pixels", "to read", "to scan", "memory", "to train", "one training", "two"
-        )
-    )
+    columns = ("to read", "to scan", "memory", "to train", "one training", "two")
+    print(ROW.format("images", "pixels", *columns))
     paths = image_files(options.data)
     cases = [(count, sizes[0]) for count in counts]
     cases += [(counts[len(counts) // 2], size) for size in sizes[1:]]
@@ -204,6 +231,20 @@ def main() -> None:
         with TemporaryDirectory() as folder:
             repeat(paths[: counts[0]], count, Path(folder, "images"))
             print_case(Path(folder, "images"), count, image_size)
+
+
+def main() -> None:
+    options_parser = parser(__doc__)
+    options_parser.add_argument("--counts", type=int, nargs="*", default=[1000, 10000, 100000])
+    options_parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128])
+    options_parser.add_argument("--runs", type=int, nargs="*", default=[30, 120, 480])
+    options_parser.add_argument("--settings", type=int, nargs="*", default=[1, 1000, 4000])
+    options = parse(options_parser, counts=[20], sizes=[32], runs=[16], settings=[2])
+    print_machine()
+    if options.runs or options.settings:
+        print_growth_of_runs(options.runs, options.settings)
+    if options.counts:
+        print_growth_of_images(options)
 
 
 if __name__ == "__main__":
