@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from measure import environment, in_turn, parse, parser, print_machine, print_ratios, train_command
 
-from records.files import read_json
+from records.files import read_record
 from records.runs import read_history
 
 
@@ -30,7 +30,7 @@ def seconds_an_epoch(
         statuses = [program.wait() for program in running]
         if any(statuses):
             raise SystemExit("a training failed")
-        slowest = max(read_json(out / "train.json")["seconds"] for out in outs)
+        slowest = max(read_record(out / "train.json")["seconds"] for out in outs)
         accuracies = [f"{accuracy(out):.1f} %" for out in outs]
     print(f"  validation accuracy {', '.join(accuracies)}", flush=True)
     return slowest / (options.epochs * trainings)
@@ -49,7 +49,7 @@ def start(
 
 def accuracy(out: Path) -> float:
     """Validation accuracy at the kept epoch, percent."""
-    kept = read_json(out / "train.json")["kept_epoch"]
+    kept = read_record(out / "train.json")["kept_epoch"]
     return 100 * read_history(out)[kept - 1][4]
 
 

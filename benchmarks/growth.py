@@ -39,7 +39,7 @@ from measure import (
     train_command,
 )
 
-from records.files import read_json, read_record, write_record
+from records.files import read_record, write_record
 
 READ = """
 import sys, time
@@ -105,7 +105,7 @@ def print_case(images: Path, count: int, image_size: int) -> None:
     options = argparse.Namespace(data=images, image_size=image_size, epochs=2)
     trainings = [train_command(options, out, "--fresh") for out in outs]
     _, (one,) = run(trainings[:1], cache)
-    record = read_json(outs[0] / "train.json")
+    record = read_record(outs[0] / "train.json")
     _, both = run(trainings, cache)
     epoch = record["seconds"] / options.epochs / record["train_images"]
     print(

@@ -14,9 +14,9 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from console.errors import InputError
 
@@ -26,7 +26,7 @@ BLOCK_BYTES = 1 << 20  # read at once
 DIGEST = "record_sha256"  # of a record's other values, in the record itself
 
 
-class Damaged(Exception):
+class Damaged(InputError):
     """A file is not as it was written; the message says which and how."""
 
 
@@ -116,40 +116,49 @@ def write_text(path: Path, text: str) -> str:
     return digest_of(content)
 
 
-def write_record(path: Path, record: dict) -> None:
+def write_record(path: Path, record: dict[str, Any]) -> None:
     """Write plain values as JSON with their digest, whole or not at all."""
     write_text(path, json.dumps({**record, DIGEST: digest_of(record)}, indent=1) + "\n")
 
 
-def read_record(path: Path, form: dict[str, type]) -> dict:
+def read_record(path: Path, form: Mapping[str, type] | None = None) -> dict[str, Any]:
     """Read what write_record wrote; `form` names values that it must hold, and their types.
 
     Damaged if it is not that, OSError if it cannot be read.
     """
+    return check_record(path, load_json(path), form or {})
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """Read a record as it stands, unchecked; Damaged if it is none, OSError if there is none."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_file(path).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise Damaged(f"{path.name} cannot be read ({error})") from None
-    digest = record.pop(DIGEST, None) if isinstance(record, dict) else None
+    if not isinstance(values, dict):
+        raise Damaged(f"{path.name} is no record")
+    return values
+
+
+def check_record(path: Path, values: dict[str, Any], form: Mapping[str, type]) -> dict[str, Any]:
+    """The values of a record without their digest; Damaged if they are not what was written."""
+    record = dict(values)
+    digest = record.pop(DIGEST, None)
     if digest is None:
         raise Damaged(f"{path.name} is no record of this version")
     if digest != digest_of(record):
         raise Damaged(f"{path.name} is not as it was written")
-    for name, kind in form.items():
-        value = record.get(name)
-        is_right = type(value) is kind or (kind is float and type(value) is int)
-        if not is_right:
-            raise Damaged(f"{path.name}: {name} is {value!r}")
+    for name, value_type in form.items():
+        if not is_of(value_type, record.get(name)):
+            raise Damaged(f"{path.name}: {name} is {record.get(name)!r}")
     return record
 
 
-def read_json(path: Path) -> dict:
-    """Read a record as it stands, unchecked; empty if there is none or it is no record."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}
+def is_of(value_type: type, value: object) -> bool:
+    """Whether a value has just this type; a whole number is a float too."""
+    if value_type is float and type(value) is int:
+        return True
+    return type(value) is value_type
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence]) -> str:
@@ -164,17 +173,32 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
 
     Damaged if it has other columns than asked for, or a row that is not whole.
     """
+    return parse_csv(path.name, read_file(path), columns)
+
+
+def parse_csv(name: str, content: bytes, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+    """The rows of a table from its bytes, as read_csv; `name` is for messages."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            names, *rows = csv.reader(file, strict=True)
+        lines = io.StringIO(content.decode("utf-8"), newline="")
+        rows = list(csv.reader(lines, strict=True))
     except (ValueError, csv.Error) as error:
-        raise Damaged(f"{path.name} cannot be read ({error})") from None
-    if columns and tuple(names) != tuple(columns):
-        raise Damaged(f"{path.name} has other columns than {', '.join(columns)}")
+        raise Damaged(f"{name} cannot be read ({error})") from None
+    if not rows:
+        raise Damaged(f"{name} is empty")
+    header = rows.pop(0)
+    if columns and tuple(header) != tuple(columns):
+        raise Damaged(f"{name} has other columns than {', '.join(columns)}")
     for number, row in enumerate(rows, start=1):
-        if len(row) != len(names):
-            raise Damaged(f"{path.name}, row {number}: {len(row)} values in {len(names)} columns")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+        if len(row) != len(header):
+            raise Damaged(f"{name}, row {number}: {len(row)} values in {len(header)} columns")
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file; OSError if there is none, Damaged if it is a pipe or a device."""
+    if path.exists() and not path.is_file():  # a pipe has no end
+        raise Damaged(f"{path.name} is no file")
+    return path.read_bytes()
 
 
 def digest_of(value: bytes | object) -> str:
@@ -187,7 +211,7 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file in hexadecimal; empty if it is none or cannot be read."""
     digest = hashlib.sha256()
     try:
-        if not path.is_file():  # a pipe, say, which has no end
+        if not path.is_file():  # a pipe has no end
             return ""
         with path.open("rb") as file:
             while block := file.read(BLOCK_BYTES):

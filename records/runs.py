@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from records.files import Damaged, read_csv
+from records.files import Damaged, parse_csv, read_file
 from records.sources import CODE_ENDINGS, digests_of
 
+HISTORY = "history.csv"
 MANY_FILES = 4
 TEST_FILES = ("acc.txt", "predictions.csv")
-RUN_FILES = ("history.csv", "log.txt", *TEST_FILES, "test.json", "train.json")  # records last
+RUN_FILES = (HISTORY, "log.txt", *TEST_FILES, "test.json", "train.json")  # records last
 
 
 class Epoch(NamedTuple):
@@ -41,35 +42,39 @@ def checkpoint_path(weight: Path) -> Path:
 
 
 def read_history(folder: Path) -> list[Epoch]:
-    """Read a run's history.csv.
+    """Read a run's history.csv, a row for each epoch.
 
     OSError if there is none, Damaged if it is no history.
     """
-    path = folder / "history.csv"
+    return parse_history(read_file(folder / HISTORY))
+
+
+def parse_history(content: bytes) -> list[Epoch]:
+    """The rows of a history from the bytes of its file, as read_history."""
     history = []
-    for number, row in enumerate(read_csv(path, HISTORY_COLUMNS), start=1):
+    for number, row in enumerate(parse_csv(HISTORY, content, HISTORY_COLUMNS), start=1):
         try:
             values = [float(value) for value in row.values()]
         except ValueError:
-            raise Damaged(f"{path.name}, row {number}: a value is no number") from None
+            raise Damaged(f"{HISTORY}, row {number}: a value is no number") from None
         if values[0] != number:
-            raise Damaged(f"{path.name}, row {number}: epoch {values[0]:g}")
+            raise Damaged(f"{HISTORY}, row {number}: epoch {values[0]:g}")
         history.append(Epoch(number, *values[1:]))
-    check_history(path, history)
+    check_history(history)
     return history
 
 
-def check_history(path: Path, history: list[Epoch]) -> None:
+def check_history(history: list[Epoch]) -> None:
     """Damaged if rows of history.csv are no history of a training."""
     if not history:
-        raise Damaged(f"{path.name} has no epochs")
+        raise Damaged(f"{HISTORY} has no epochs")
     for row in history:
         for accuracy in (row.train_accuracy, row.valid_accuracy):
             if not 0 <= accuracy <= 1:
-                raise Damaged(f"{path.name}, row {row.epoch}: an accuracy is not from 0 to 1")
+                raise Damaged(f"{HISTORY}, row {row.epoch}: an accuracy is not from 0 to 1")
     for row in history[:-1]:
         if not is_finite(row):
-            raise Damaged(f"{path.name} goes on after it diverged")
+            raise Damaged(f"{HISTORY} goes on after it diverged")
 
 
 def is_finite(row: Epoch) -> bool:

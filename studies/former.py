@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from records.files import digest_of, file_digest, read_json
-from records.finished import recorded
+from records.files import digest_of, file_digest
+from records.finished import Made, made_in, recorded
 from records.runs import RUN_FILES, Change, Stage, checkpoint_path, what_changed
 from studies.plan import Training
 from studies.settings import FORMER, Run
@@ -62,11 +62,15 @@ def run_in(folder: Path, out: Path, settings: dict) -> Run:
 
 
 class Stale(NamedTuple):
-    """A finished run that is in the way of a training, and what made it that no longer holds."""
+    """A finished run that is in the way of a training, and what made it that no longer holds.
+
+    `aside` is the folder where its files are kept.
+    """
 
     run: Run
     training: Training
     changes: Sequence[Change]
+    aside: Path
 
 
 def stale_runs(trainings: list[Training], out: Path) -> list[Stale]:
@@ -75,8 +79,12 @@ def stale_runs(trainings: list[Training], out: Path) -> list[Stale]:
     for training in trainings:
         for run in in_the_way(training):
             status = training.statuses[run]
-            if status.stage is Stage.CHANGED and is_whole(run, out):
-                stale.append(Stale(run, training, status.changes))
+            if status.stage is not Stage.CHANGED:
+                continue
+            made = made_in(run.result)
+            if made and is_whole(run, made, out):
+                aside = place_of(run, made, out)
+                stale.append(Stale(run, training, status.changes, aside))
     return stale
 
 
@@ -96,17 +104,17 @@ def one_seed_of(run: Run, training: Training) -> bool:
     return any(asked.result.parent == run.result for asked in training.runs)
 
 
-def is_whole(run: Run, out: Path) -> bool:
+def is_whole(run: Run, made: Made, out: Path) -> bool:
     """Whether a run's weights are those of its record, where they were or already aside."""
-    record = read_json(run.result / RECORD)
-    aside = place_of(run, out) / run.weight.name
-    return record.get("weight_sha256") in (file_digest(run.weight), file_digest(aside))
+    for weight in (run.weight, place_of(run, made, out) / run.weight.name):
+        if file_digest(weight) == made.weight_digest:
+            return True
+    return False
 
 
-def place_of(run: Run, out: Path) -> Path:
+def place_of(run: Run, made: Made, out: Path) -> Path:
     """Where a run's files are set aside."""
-    identity = read_json(run.result / RECORD).get("identity")
-    return out / "result" / FORMER / run.name / digest_of(identity)[:DIGITS]
+    return out / "result" / FORMER / run.name / digest_of(made.identity)[:DIGITS]
 
 
 def describe_stale(trainings: list[Training], out: Path) -> list[str]:
@@ -126,8 +134,7 @@ def describe_stale(trainings: list[Training], out: Path) -> list[str]:
 def set_aside(trainings: list[Training], out: Path) -> None:
     """Move what is in the way of trainings to where it is kept, or to its seed's folder."""
     moved: dict[Run, Run] = {}
-    for run, training, _ in stale_runs(trainings, out):
-        folder = place_of(run, out)
+    for run, training, _, folder in stale_runs(trainings, out):
         settings = recorded_settings(run.result, list(run.settings))
         move_files(run, folder, folder)
         if settings == run.settings:
@@ -145,8 +152,9 @@ def set_aside(trainings: list[Training], out: Path) -> None:
 
 def move_to_seed(run: Run, training: Training, out: Path) -> dict[Run, Run]:
     """Bring what a call of one seed left to its seed's folder; what was moved to where."""
+    made = made_in(run.result)
     settings = recorded_settings(run.result, ["seed"])
-    if settings:
+    if made and settings:
         seed = settings["seed"]
         folder, weights = run.result / f"seed_{seed}", run.weight.parent / f"seed_{seed}"
         if not (folder / RECORD).is_file():
@@ -154,7 +162,8 @@ def move_to_seed(run: Run, training: Training, out: Path) -> dict[Run, Run]:
         elif file_digest(run.weight) == file_digest(weights / run.weight.name):
             remove_files(run)
         else:
-            move_files(run, place_of(run, out), place_of(run, out))
+            aside = place_of(run, made, out)
+            move_files(run, aside, aside)
     if not training.is_finished:
         for name in SUMMARIES:  # of another call; the report makes them again
             (run.result / name).unlink(missing_ok=True)

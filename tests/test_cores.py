@@ -11,7 +11,7 @@ from conftest import PROJECT, train_arguments
 from console import cores
 from console.errors import before_imports
 from images import cache
-from records.files import read_json
+from records.files import read_record
 
 
 @pytest.mark.parametrize(("users", "then"), [(None, "passive"), ("active", "active")])
@@ -46,7 +46,7 @@ def test_a_training_by_itself_has_the_one_thread_of_a_sweep(photos, tmp_path, ca
     monkeypatch.delenv("OMP_NUM_THREADS")
     arguments = train_arguments(photos, tmp_path, epochs=1)
     assert call("train", *arguments, "--no_pictures").status == 0
-    assert read_json(tmp_path / "r/train.json")["identity"]["threads"] == 1
+    assert read_record(tmp_path / "r/train.json")["identity"]["threads"] == 1
 
 
 def test_images_are_decoded_on_the_cores_that_a_job_was_given(photos, tmp_path, monkeypatch):

@@ -216,6 +216,24 @@ def test_an_older_record_that_names_no_file_is_one_of_something_else(name, files
     assert [change.name for change in status.changes] == [name]
 
 
+@pytest.mark.parametrize("name", ["r/train.json", "r/history.csv", "r/test.json", "r/acc.txt"])
+def test_a_pipe_in_the_place_of_a_file_is_noticed(name, files, original):
+    path = files / name
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(Damaged):
+        READERS[name](path, original)
+
+
+ODD_MAKERS = ("[]", "3", '{"identity": [1], "weight_sha256": "a"}', '{"identity": {"seed": 0}}')
+
+
+@pytest.mark.parametrize("text", ODD_MAKERS)
+def test_nothing_is_kept_aside_by_an_odd_record(text, tmp_path):
+    (tmp_path / "train.json").write_text(text)
+    assert finished.made_in(tmp_path) is None
+
+
 @pytest.mark.parametrize("index", ["{}", "[]", '{"names": []}'])
 def test_an_index_without_its_values_is_made_again(index, trained):
     photos = str(make_photos(trained / "others", train=11))

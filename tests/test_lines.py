@@ -18,7 +18,7 @@ from conftest import (
     wait_for,
 )
 
-from records.files import file_digest, read_csv, read_json
+from records.files import file_digest, read_csv, read_record
 
 STUDIES = '{"Change_epochs": [1, 2], "Change_batch_size": [4]}'
 EDITS = small(STUDIES)
@@ -187,6 +187,6 @@ def test_images_changed_in_the_middle_of_a_sweep_leave_one_set_of_results_and_ar
     project = copy_project(tmp_path / "project", my_script=EDITS, train=[edit])
     ended = run_sweep(project, "--data", photos, "--image_size", 16)
     assert ended.status == 1 and "the images changed while this ran" in ended.out, ended.out
-    records = [read_json(path) for path in project.glob("result/**/train.json")]
+    records = [read_record(path) for path in project.glob("result/**/train.json")]
     assert len({record["identity"]["images"] for record in records}) == 1
     assert len(read_csv(project / "result/results.csv")) == len(RUNS)

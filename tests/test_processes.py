@@ -26,7 +26,7 @@ from conftest import (
 )
 from PIL import Image
 
-from records.files import file_digest, read_json
+from records.files import file_digest, read_record
 from records.runs import read_history
 
 NORMALISED = ("= nn.Linear(hidden, 2)", "= nn.Sequential(nn.Linear(hidden, 2), nn.BatchNorm1d(2))")
@@ -94,7 +94,7 @@ def places_of_base(project: Path) -> dict:
 
 
 def record_of_base(project: Path) -> dict:
-    return read_json(project / "result/Change_seed/0/train.json")
+    return read_record(project / "result/Change_seed/0/train.json")
 
 
 @pytest.mark.parametrize("is_finished", [True, False])

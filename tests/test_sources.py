@@ -9,7 +9,7 @@ from conftest import arguments_for_test, copy_project, refused, train_arguments
 from forks import run_fork
 
 from records import sources
-from records.files import read_json
+from records.files import read_record
 
 CODE = '"""A module."""\n\n\ndef double(value):\n    return 2 * value\n'
 SAME_MEANING = {
@@ -145,11 +145,11 @@ def test_the_record_of_a_test_proves_the_network_that_was_tested(photos, tmp_pat
     said(project, photos, tmp_path)
     ended = run_fork(project / "test.py", *arguments_for_test(tmp_path), "--no_pictures")
     assert ended.status == 0 and "EDITED" in (project / "model.py").read_text()
-    assert read_json(tmp_path / "r/test.json")["identity"]["model.py"] == before
+    assert read_record(tmp_path / "r/test.json")["identity"]["model.py"] == before
 
 
 def test_what_only_talks_or_draws_is_in_no_record(trained):
-    identity = read_json(trained / "r/train.json")["identity"]
+    identity = read_record(trained / "r/train.json")["identity"]
     rooms = {name.split("/")[0] for name in identity if name.endswith(".py")}
     assert rooms >= {"model.py", "training"}
     assert not rooms & {"studies", "tests", "my_script.py"}

@@ -17,7 +17,7 @@ from conftest import copy_project, make_photos, run_sweep, small, trainings_of, 
 
 import my_script
 from console.errors import InputError
-from records.files import DIGEST, file_digest, read_csv, read_json
+from records.files import file_digest, read_csv, read_record
 from studies.children import Child
 from studies.plan import make_plan
 from studies.settings import check_studies
@@ -104,7 +104,7 @@ def test_a_second_call_only_does_what_is_missing_or_stale(sweep):
     assert "seeds: 0 trainings, 0 epochs, 1 test;" in said
     assert "  epochs 4: 1 seed, 0 done, 1 to test\n" in said
     assert (project / "result" / RATES[1] / "acc.txt").is_file()
-    assert read_json(project / "result/Change_epochs/4/test.json")
+    assert read_record(project / "result/Change_epochs/4/test.json")
     assert times == {path: path.stat().st_mtime_ns for path in times}
     ended = call("--dry_run")
     assert "seeds: 0 trainings, 0 epochs, 0 tests" in ended.err and ended.out.strip() == ""
@@ -231,7 +231,7 @@ def test_several_seeds_train_seed_0_no_more_and_show_their_band(sweep):
     assert set(before.values()) <= set(weights(project).values()), "in their seed's folder now"
     for record in project.glob("result/**/train.json"):
         weight = project / "weights" / record.parent.relative_to(project / "result") / "weight.pth"
-        assert read_json(record)["weight_sha256"] == file_digest(weight)
+        assert read_record(record)["weight_sha256"] == file_digest(weight)
     for folder in (project / "result" / rate for rate in RATES):
         assert all((folder / f"seed_{seed}" / "acc.txt").is_file() for seed in range(2))
         assert (folder / "Loss_curve.png").is_file(), "the seeds' curves as a band"
@@ -253,7 +253,7 @@ def test_bad_images_a_failing_run_and_a_diverged_one_are_named_and_stop_no_other
     assert ended.status == 1, ended.out + ended.err
     assert "left out unreadable images (1): train/cat/broken.jpg (empty file)" in ended.out
     results, page = project / "result/Change_learning_rate", project / "result/report.html"
-    assert read_json(results / "1000000000000_0/train.json")["diverged"]
+    assert read_record(results / "1000000000000_0/train.json")["diverged"]
     assert ended.out.count("FAILED Change_learning_rate/0_001: train.py, exit status 2") == 2
     assert ended.out.count(str(results / "0_001/log.txt")) == 2
     assert "is a folder; --weight_path takes a file" in ended.out
@@ -285,8 +285,7 @@ def test_damaged_records_take_no_other_run_with_them_and_are_made_again(sweep, f
 def test_a_finished_run_of_a_version_without_digests_is_kept_aside(sweep):
     project, arguments = sweep
     path = project / "result" / RUNS[2] / "train.json"
-    record = read_json(path)
-    del record[DIGEST]
+    record = read_record(path)
     record["identity"]["torch version"] = "1"
     path.write_text(json.dumps(record))
     planned = run_sweep(project, *arguments, "--dry_run").err

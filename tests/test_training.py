@@ -20,7 +20,7 @@ from PIL import Image
 from dataset import load_data
 from losses import LOSSES
 from model import CNN
-from records.files import file_digest, read_csv, read_json
+from records.files import file_digest, read_csv, read_record
 from records.runs import is_finite, read_history
 from training.batches import Images, shuffled_batches
 from training.files import State, load_weight
@@ -36,9 +36,9 @@ def test_a_training_and_its_test_leave_every_file_and_the_accuracy_of_the_predic
     assert {path.name for path in results.iterdir()} == pictures | tables
     assert all(min(Image.open(results / name).size) > 300 for name in pictures)
     assert [row[0] for row in read_history(results)] == [1, 2, 3, 4]
-    record = read_json(results / "train.json")
+    record = read_record(results / "train.json")
     assert record["identity"]["epochs"] == 4 and record["identity"]["learning_rate"] == 0.01
-    assert read_json(results / "test.json")["test_images"] == 10
+    assert read_record(results / "test.json")["test_images"] == 10
     weight = torch.load(original / "w.pth", weights_only=True)
     assert weight["classes"] == ["cat", "dog"] and weight["image_size"] == 16
     rows = read_csv(results / "predictions.csv")
@@ -98,7 +98,7 @@ def test_a_loss_that_is_no_longer_finite_ends_the_run_with_its_best_weights(phot
     settings = {"epochs": 30, "learning_rate": 1e6, "loss_function": "MSELoss"}
     ended = call("train", *train_arguments(photos, tmp_path, **settings))
     assert ended.status == 0 and "diverged at epoch" in ended.out, ended.err
-    record, history = read_json(tmp_path / "r" / "train.json"), read_history(tmp_path / "r")
+    record, history = read_record(tmp_path / "r" / "train.json"), read_history(tmp_path / "r")
     assert record["diverged"] and record["epochs"] == len(history) < 30
     assert not is_finite(history[-1])
     kept = load_weight(tmp_path / "w.pth")["kept"]
@@ -167,7 +167,7 @@ def test_a_gpu_gives_the_same_bits_again_and_the_cpu_its_accuracy(photos, tmp_pa
         tested = run_process(TEST, *arguments_for_test(tmp_path), "--device", device, env=env)
         assert ended.status == tested.status == 0, ended.err + tested.err
         weights.add(file_digest(tmp_path / "w.pth"))
-        correct.append(read_json(tmp_path / "r" / "test.json")["correct"])
+        correct.append(read_record(tmp_path / "r" / "test.json")["correct"])
     assert len(weights) == 1 and abs(correct[0] - correct[1]) <= 1
 
 
