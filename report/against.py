@@ -14,14 +14,15 @@ from typing import NamedTuple
 from console.errors import InputError
 from records.files import Damaged, write_csv, write_text
 from report.comparison import Row, compare_sweeps
-from report.contents import picture
-from report.figures import Entry, draw_answer
+from report.differences import Entry, draw_answer
 from report.findings import first_of_each, name_of, words_of
+from report.pictures import picture
 from report.results import Result, Setting, read_result, settings_of
 from report.summary import difference_of, digits, number
 from report.words import VERDICTS, templates
 from studies.settings import BASE_STUDY, Run
 
+Settings = dict[tuple, Setting]  # by Setting.key
 COLUMNS = ("setting", "seeds", "here", "there", "difference", "low", "high", "verdict")
 
 
@@ -39,12 +40,45 @@ class Pair(NamedTuple):
         """In the report's words."""
         return VERDICTS[self.row.verdict]
 
+    @property
+    def difference(self) -> str:
+        """With its interval, in points."""
+        return difference_of(self.row)
+
+
+class Sweeps(NamedTuple):
+    """Two sweeps of the same images: settings that both have, side by side, and the others.
+
+    `changed` names what decided the results of one and not of the other.
+    """
+
+    settings: list[Setting]
+    pairs: list[Pair]
+    alone: list[str]
+    changed: list[str]
+
 
 def write_against(out: Path, here: list[Run], other: Path, there: list[Run]) -> list[str]:
     """Write against.csv, .html, .png and .pdf to out/result; a line for each setting.
 
     InputError unless both sweeps have the same images, and each common setting the same seeds.
     """
+    sweeps = read_sweeps(out, here, other, there)
+    folder = out / "result"
+    draw_pairs(folder, sweeps)
+    write_csv(folder / "against.csv", COLUMNS, [csv_row(pair) for pair in sweeps.pairs])
+    write_page(folder / "against.html", out, other, sweeps)
+    lines = []
+    for pair in sweeps.pairs:
+        lines.append(f"{pair.name}: {pair.verdict}, {pair.difference} points")
+    if sweeps.alone:
+        lines.append(f"only in one of the two: {', '.join(sweeps.alone)}")
+    lines.append(f"against {other}: {folder / 'against.html'}")
+    return lines
+
+
+def read_sweeps(out: Path, here: list[Run], other: Path, there: list[Run]) -> Sweeps:
+    """Read both sweeps and hold one against the other; InputError if they cannot be compared."""
     ours, theirs = settings_in(out, here), settings_in(other, there)
     check_images(out, ours, other, theirs)
     common = [key for key in ours if key in theirs]
@@ -52,30 +86,26 @@ def write_against(out: Path, here: list[Run], other: Path, there: list[Run]) -> 
         raise InputError(f"{out} and {other} have no setting in common; nothing can be compared")
     for key in common:
         check_seeds(ours[key], out, theirs[key], other)
+    alone = []
+    for key, setting in {**theirs, **ours}.items():
+        if key not in common:
+            alone.append(name_of(setting))
     settings = [ours[key] for key in common]
     pairs = pairs_of(settings, [theirs[key] for key in common])
-    alone = [name_of(setting) for key, setting in {**theirs, **ours}.items() if key not in common]
-    folder = out / "result"
-    draw_pairs(folder, settings, pairs)
-    write_csv(folder / "against.csv", COLUMNS, [csv_row(pair) for pair in pairs])
-    values = {"out": out, "other": other, "pairs": pairs, "alone": alone}
-    values |= {"changed": what_differs(ours[common[0]], theirs[common[0]])}
-    values |= {"number": number, "difference_of": difference_of}
-    shown = picture(folder / "against.png", "against", "differences, as in the table")
-    html = templates().get_template("against.html").render(picture=shown, **values)
-    write_text(folder / "against.html", html)
-    lines = [f"{pair.name}: {pair.verdict}, {difference_of(pair.row)} points" for pair in pairs]
-    if alone:
-        lines.append(f"only in one of the two: {', '.join(alone)}")
-    return [*lines, f"against {other}: {folder / 'against.html'}"]
+    changed = what_differs(ours[common[0]], theirs[common[0]])
+    return Sweeps(settings, pairs, alone, changed)
 
 
 # --- the two sweeps --------------------------------------------------------------------------
 
 
-def settings_in(out: Path, runs: list[Run]) -> dict[tuple, Setting]:
+def settings_in(out: Path, runs: list[Run]) -> Settings:
     """The finished settings of a sweep, by Setting.key; InputError if there are none."""
-    results = [result for result in map(recorded, runs) if result]
+    results = []
+    for run in runs:
+        result = recorded(run)
+        if result:
+            results.append(result)
     if not results:
         raise InputError(f"{out} holds no finished run of these studies; train them there first")
     return {setting.key: setting for setting in first_of_each(settings_of(results))}
@@ -93,7 +123,7 @@ def recorded(run: Run) -> Result | None:
     return result if is_tested and is_this else None
 
 
-def check_images(out: Path, ours: dict, other: Path, theirs: dict) -> None:
+def check_images(out: Path, ours: Settings, other: Path, theirs: Settings) -> None:
     """InputError unless every training of both sweeps had the same images."""
     digests = set()
     for setting in [*ours.values(), *theirs.values()]:
@@ -106,12 +136,16 @@ def check_images(out: Path, ours: dict, other: Path, theirs: dict) -> None:
 
 def check_seeds(ours: Setting, out: Path, theirs: Setting, other: Path) -> None:
     """InputError unless a setting was trained with the same seeds in both sweeps."""
-    seeds = [sorted(each.run.settings["seed"] for each in setting.results)
-             for setting in (ours, theirs)]  # fmt: skip
-    if seeds[0] != seeds[1]:
-        found = f"{seeds[0]} in {out} and {seeds[1]} in {other}"
+    here, there = seeds_of(ours), seeds_of(theirs)
+    if here != there:
+        both = f"{here} in {out} and {there} in {other}"
         remedy = "train both sweeps with the same --seeds, and give it here too"
-        raise InputError(f"the seeds of {name_of(ours)} differ: {found}; {remedy}")
+        raise InputError(f"the seeds of {name_of(ours)} differ: {both}; {remedy}")
+
+
+def seeds_of(setting: Setting) -> list[int]:
+    """The seeds that a setting was trained with."""
+    return sorted(result.run.settings["seed"] for result in setting.results)
 
 
 def pairs_of(ours: list[Setting], theirs: list[Setting]) -> list[Pair]:
@@ -138,10 +172,18 @@ def what_differs(ours: Setting, theirs: Setting) -> list[str]:
 # --- what is written -------------------------------------------------------------------------
 
 
-def draw_pairs(folder: Path, settings: list[Setting], pairs: list[Pair]) -> None:
+def write_page(path: Path, out: Path, other: Path, sweeps: Sweeps) -> None:
+    """Write the page, with the picture that stands beside it."""
+    drawn = picture(path.with_suffix(".png"), "against", "differences, as in the table")
+    template = templates().get_template("against.html")
+    html = template.render(out=out, other=other, sweeps=sweeps, picture=drawn, number=number)
+    write_text(path, html)
+
+
+def draw_pairs(folder: Path, sweeps: Sweeps) -> None:
     """Draw every setting's difference between the two sweeps, under what its study changes."""
     entries, heading = [], ""
-    for setting, pair in zip(settings, pairs, strict=True):
+    for setting, pair in zip(sweeps.settings, sweeps.pairs, strict=True):
         if setting.study not in (heading, BASE_STUDY):
             heading = setting.study
             entries.append(Entry(words_of(setting.changed)))
@@ -153,5 +195,7 @@ def draw_pairs(folder: Path, settings: list[Setting], pairs: list[Pair]) -> None
 def csv_row(pair: Pair) -> list[object]:
     """A line of against.csv."""
     row = pair.row
-    shares = pair.here, pair.there, row.difference, row.low, row.high
-    return [pair.name, pair.seeds, *map(digits, shares), row.verdict]
+    values: list[object] = [pair.name, pair.seeds]
+    for share in (pair.here, pair.there, row.difference, row.low, row.high):
+        values.append(digits(share))
+    return [*values, row.verdict]

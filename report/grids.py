@@ -75,8 +75,8 @@ def first_of(cell: Setting) -> object:
 
 def others_of(cell: Setting) -> dict:
     """What a cell changes besides the first setting, by name."""
-    _, *others = changed(cell).items()
-    return dict(others)
+    names = list(changed(cell))
+    return {name: changed(cell)[name] for name in names[1:]}
 
 
 # --- findings --------------------------------------------------------------------------------
@@ -85,18 +85,21 @@ def others_of(cell: Setting) -> dict:
 def grid_findings(cells: list[Setting], answer: Answer) -> list[Finding]:
     """What a grid is for, after how many of its cells differ from the base."""
     study = cells[0].study
-    first, *others = map(words_of, changed(cells[0]))
-    names = {"first": first, "others": others}
+    first, *others = [words_of(name) for name in changed(cells[0])]
     best = best_cells(cells)
-    found = [Finding("grid_cells", counts_of(cells, answer), study)]
     items = held_against_base(best, cells, answer)
-    found.append(Finding("grid_best", {**names, "items": items}, study))
-    if edges := edges_of(list(best.values()), cells):
-        found.append(Finding("grid_edges", {"items": edges}, study))
+    findings = [
+        Finding("grid_cells", counts_of(cells, answer), study),
+        Finding("grid_best", {"first": first, "others": others, "items": items}, study),
+    ]
+    edges = edges_of(list(best.values()), cells)
+    if edges:
+        findings.append(Finding("grid_edges", {"items": edges}, study))
     if answer.rows and len(cells) <= MOST_CELLS:
         turn = find_turn(cells, answer)
-        found.append(Finding("grid_order", {**names, "turn": turn}, study))
-    return found
+        values = {"first": first, "others": others, "turn": turn}
+        findings.append(Finding("grid_order", values, study))
+    return findings
 
 
 def counts_of(cells: list[Setting], answer: Answer) -> dict[str, int]:
@@ -136,8 +139,10 @@ def reference_of(best: dict[object, Setting], answer: Answer) -> Setting | None:
     """The best cell of the base's own value of the first setting; the base if it has none."""
     if answer.base is None:
         return None
-    first = next(iter(changed(next(iter(best.values())))))
-    return best.get(dict(answer.base.key)[first], answer.base)
+    some_cell = next(iter(best.values()))
+    first_name = next(iter(changed(some_cell)))
+    of_base = dict(answer.base.key)[first_name]
+    return best.get(of_base, answer.base)
 
 
 def compared(cells: list[Setting], reference: Setting | None, answer: Answer) -> Rows:
@@ -167,11 +172,10 @@ def find_turn(cells: list[Setting], answer: Answer) -> Turn | None:
         for position, other in enumerate(column):
             rows = compared(cells, other, answer)
             for one in with_row(column[:position], rows):
-                pair = first_of(one), first_of(other)
-                seen = signs.setdefault(pair, {})
+                seen = signs.setdefault((first_of(one), first_of(other)), {})
                 seen[rows[one.key].verdict] = others_of(one)
                 if BETTER in seen and WORSE in seen:
-                    return Turn(*pair, better_with=seen[BETTER], worse_with=seen[WORSE])
+                    return Turn(first_of(one), first_of(other), seen[BETTER], seen[WORSE])
     return None
 
 

@@ -1,6 +1,6 @@
 """The picture of a study of several settings: a map of test accuracies.
 
-    draw_heat_map(path, cells, ["loss_function", "learning_rate"])
+    draw_heat_map(path, map_of(settings, answer))
 
 Every cell carries its number, so the map can be read in grey too.
 """
@@ -13,10 +13,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from report.figures import GREY, digest_of_picture, is_current, pale_blues, save_png, short, styled
+from report.comparison import BETTER, WORSE
+from report.figures import (
+    GREY,
+    digest_of_picture,
+    is_current,
+    pale_blues,
+    save_png,
+    short,
+    styled,
+)
+from report.findings import Answer, words_of
+from report.grids import changed
+from report.results import Setting
 
-CELL = (0.95, 0.5)  # width and height of a cell, inches
-MARGIN = (1.9, 1.35)  # of the names beside and below the map, inches
+CELL = (0.62, 0.45)  # width and height of a cell, inches: the map is to be legible on a phone
+LETTER = 0.085  # room for a letter of a name, inches
+MARGIN = (0.45, 0.9)  # beside and below the map, besides the names, inches
 NARROWEST = 5.0  # points that the colours cover at least, so that noise stays pale
 
 
@@ -35,49 +48,104 @@ class Cell(NamedTuple):
     learned: bool
 
 
-def draw_heat_map(path: Path, cells: list[Cell], names: list[str]) -> None:
-    """Draw test accuracy by the first setting, downwards, and the others, to the right.
+class HeatMap(NamedTuple):
+    """Cells, and what their rows and columns are the values of."""
+
+    cells: list[Cell]
+    row_title: str
+    column_title: str
+
+    @property
+    def rows(self) -> list[str]:
+        return list(dict.fromkeys(cell.row for cell in self.cells))
+
+    @property
+    def columns(self) -> list[str]:
+        return list(dict.fromkeys(cell.column for cell in self.cells))
+
+
+def map_of(settings: list[Setting], answer: Answer) -> HeatMap:
+    """The map of a grid: the first setting and the others, the longer list downwards."""
+    cells = [cell_of(setting, answer) for setting in settings]
+    first, *others = [words_of(name) for name in changed(settings[0])]
+    heat_map = HeatMap(cells, first, ", ".join(others))
+    if len(heat_map.columns) > len(heat_map.rows):
+        return turned(heat_map)
+    return heat_map
+
+
+def cell_of(setting: Setting, answer: Answer) -> Cell:
+    """What the map shows of one setting."""
+    row, *column = changed(setting).values()
+    compared = answer.rows.get(setting.key)
+    return Cell(
+        row=str(row),
+        column=", ".join(str(value) for value in column),
+        accuracy=answer.means[setting.key].mean,
+        verdict=compared.verdict if compared else "",
+        is_base=answer.base is not None and setting.key == answer.base.key,
+        learned=setting.key not in answer.failed,
+    )
+
+
+def turned(heat_map: HeatMap) -> HeatMap:
+    """The same map with its rows as columns."""
+    cells = [cell._replace(row=cell.column, column=cell.row) for cell in heat_map.cells]
+    return HeatMap(cells, heat_map.column_title, heat_map.row_title)
+
+
+# --- the picture -----------------------------------------------------------------------------
+
+
+def draw_heat_map(path: Path, heat_map: HeatMap) -> None:
+    """Draw the test accuracy of every combination.
 
     A solid frame: better than the base beyond noise; a dashed one: worse. Hatched: did not learn.
     """
-    digest = digest_of_picture("heat map", cells, names)
+    digest = digest_of_picture("heat map", heat_map)
     if is_current(path, digest):
         return
-    rows = list(dict.fromkeys(cell.row for cell in cells))
-    columns = list(dict.fromkeys(cell.column for cell in cells))
-    size = MARGIN[0] + CELL[0] * len(columns), MARGIN[1] + CELL[1] * len(rows)
     with styled():
-        figure = Figure(figsize=size, dpi=200)
-        plot_heat_map(figure.add_subplot(), cells, names)
+        figure = Figure(figsize=size_of(heat_map), dpi=200)
+        plot_heat_map(figure.add_subplot(), heat_map)
         save_png([figure], path, digest)
 
 
-def plot_heat_map(axes: Axes, cells: list[Cell], names: list[str]) -> None:
+def size_of(heat_map: HeatMap) -> tuple[float, float]:
+    """Width and height of the picture, inches; the names of columns stand upright."""
+    beside = LETTER * max(len(short(row)) for row in heat_map.rows)
+    below = LETTER * max(len(short(column)) for column in heat_map.columns)
+    width = MARGIN[0] + beside + CELL[0] * len(heat_map.columns)
+    height = MARGIN[1] + below + CELL[1] * len(heat_map.rows)
+    return max(3.4, width), height
+
+
+def plot_heat_map(axes: Axes, heat_map: HeatMap) -> None:
     """Plot a cell for every setting, and what frames and hatches mean."""
-    rows = list(dict.fromkeys(cell.row for cell in cells))
-    columns = list(dict.fromkeys(cell.column for cell in cells))
+    rows, columns = heat_map.rows, heat_map.columns
     percent = np.full((len(rows), len(columns)), np.nan)
-    for cell in cells:
+    for cell in heat_map.cells:
         column, row = columns.index(cell.column), rows.index(cell.row)
         draw_cell(axes, cell, column, row)
         if cell.learned:
             percent[row, column] = 100 * cell.accuracy
     low, high = range_of(percent)
     axes.imshow(percent, cmap=pale_blues(), vmin=low, vmax=high, aspect="auto")
-    axes.set_xticks(range(len(columns)), [short(column) for column in columns])
+    axes.set_xticks(range(len(columns)), [short(column) for column in columns], rotation=90)
     axes.set_yticks(range(len(rows)), [short(row) for row in rows])
-    axes.set(xlabel=in_words(names[1:]), ylabel=in_words(names[:1]))
+    axes.set_xlabel(heat_map.column_title)
+    axes.set_ylabel(heat_map.row_title)
     axes.set_title("Test accuracy, %", loc="left")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    explain(axes, cells)
+    explain(axes, heat_map.cells)
 
 
 def range_of(percent: np.ndarray) -> tuple[float, float]:
     """The accuracies that the colours cover, in percent: those of the settings that learned."""
     if np.isnan(percent).all():
         return 0.0, 100.0
-    low, high = np.nanmin(percent), np.nanmax(percent)
+    low, high = float(np.nanmin(percent)), float(np.nanmax(percent))
     return min(low, high - NARROWEST), high
 
 
@@ -87,29 +155,28 @@ def draw_cell(axes: Axes, cell: Cell, column: int, row: int) -> None:
     if cell.is_base:
         text, weight = f"{text}\nbase", "bold"
     axes.text(column, row, text, ha="center", va="center", fontweight=weight)
-    corner = column - 0.46, row - 0.44
+    frame = Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, linewidth=0)
     if not cell.learned:
-        style = {"fill": False, "hatch": "////", "edgecolor": "0.55", "linewidth": 0}
-        axes.add_patch(Rectangle(corner, 0.92, 0.88, **style))
-    if cell.verdict in ("better", "worse"):
-        dashes = "-" if cell.verdict == "better" else (0, (3, 1.5))
-        style = {"fill": False, "edgecolor": "black", "linewidth": 1.6, "linestyle": dashes}
-        axes.add_patch(Rectangle(corner, 0.92, 0.88, **style))
+        hatched = Rectangle(frame.get_xy(), 0.92, 0.88, fill=False, linewidth=0)
+        hatched.set_hatch("///")
+        hatched.set_edgecolor("0.75")  # pale: the number is read through it
+        axes.add_patch(hatched)
+    if cell.verdict in (BETTER, WORSE):
+        frame.set_edgecolor("black")
+        frame.set_linewidth(1.6)
+        frame.set_linestyle("-" if cell.verdict == BETTER else (0, (3, 1.5)))
+        axes.add_patch(frame)
 
 
 def explain(axes: Axes, cells: list[Cell]) -> None:
     """Say below the map what the marks that occur mean."""
     verdicts = {cell.verdict for cell in cells}
     notes = []
-    if "better" in verdicts:
+    if BETTER in verdicts:
         notes.append("solid frame: better than the base")
-    if "worse" in verdicts:
+    if WORSE in verdicts:
         notes.append("dashed frame: worse than the base")
     if not all(cell.learned for cell in cells):
         notes.append("hatched: did not learn")
-    axes.figure.supxlabel("\n".join(notes), fontsize=8, color=GREY)
-
-
-def in_words(names: list[str]) -> str:
-    """Settings' names for a reader."""
-    return ", ".join(name.replace("_", " ") for name in names)
+    if axes.figure:
+        axes.figure.supxlabel("\n".join(notes), fontsize=8, color=GREY)

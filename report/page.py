@@ -6,29 +6,21 @@ Only files are read: the report can be rebuilt at any time without training. Wha
 page is decided in contents.py; page.html words it, with style.css inside.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from dataset import Data
 from records.files import write_text
-from report import figures
 from report.comparison import SMALL
-from report.contents import (
-    Found,
-    Status,
-    answer_entries,
-    by_study,
-    cells_of_map,
-    contents,
-    entries_of,
-    furthest,
-)
-from report.findings import Answer, answer_findings, make_answer
-from report.grids import changed, is_grid
-from report.heatmap import draw_heat_map
+from report.contents import Found, Status, by_study, contents
+from report.differences import answer_entries, draw_answer, entries_of, furthest
+from report.figures import draw_confusion_matrix, draw_curves
+from report.findings import answer_findings, make_answer
+from report.grids import is_grid
+from report.heatmap import draw_heat_map, map_of
 from report.results import (
+    IdentityOf,
     Result,
     Setting,
     read_results,
@@ -37,6 +29,7 @@ from report.results import (
     write_results_csv,
 )
 from report.rules import Chance
+from report.study import draw_study
 from report.summary import summarize, write_summary
 from report.words import say, templates
 from studies.settings import BASE_STUDY, Run, key_of
@@ -48,7 +41,7 @@ def write_report(
     out: Path,
     runs: list[Run],
     data: Data,
-    identity_of: Callable,
+    identity_of: IdentityOf,
     trainings_to_do: int,
     failed: list[str],
     close: float = SMALL,
@@ -90,11 +83,14 @@ def find(results: list[Result], data: Data, close: float) -> Found:
 
 def chance_of(data: Data) -> Chance:
     """What guessing the larger class reaches on the validation and the test images."""
-    numbers: list[float] = []
-    for part in ("valid", "test"):
-        counts = np.bincount(data.targets[data.splits[part]], minlength=2)
-        numbers += [float(counts.max() / counts.sum()), int(counts.sum())]
-    return Chance(*numbers)
+    valid = np.bincount(data.targets[data.splits["valid"]], minlength=2)
+    test = np.bincount(data.targets[data.splits["test"]], minlength=2)
+    return Chance(
+        valid_share=float(valid.max() / valid.sum()),
+        valid_images=int(valid.sum()),
+        test_share=float(test.max() / test.sum()),
+        test_images=int(test.sum()),
+    )
 
 
 def draw_all(folder: Path, found: Found, classes: list[str], for_print: bool) -> None:
@@ -102,27 +98,21 @@ def draw_all(folder: Path, found: Found, classes: list[str], for_print: bool) ->
     for study, settings in found.studies.items():
         for setting in settings:
             draw_setting(setting, classes)
-        shown = furthest(settings, found.answer)
-        entries = entries_of(shown, found.answer)
-        figures.draw_study(folder / study, shown, entries, for_print)
+        drawn = furthest(settings, found.answer)
+        entries = entries_of(drawn, found.answer)
+        draw_study(folder / study, drawn, entries, for_print)
         if is_grid(settings):
-            cells = cells_of_map(settings, found.answer)
-            draw_heat_map(folder / study / "heatmap.png", cells, list(changed(settings[0])))
+            draw_heat_map(folder / study / "heatmap.png", map_of(settings, found.answer))
     if found.answer.rows:
-        draw_answer(folder / "answer.png", found.studies, found.answer, for_print)
-
-
-def draw_answer(path: Path, studies: dict, answer: Answer, for_print: bool) -> None:
-    """Draw every setting's difference from the base."""
-    entries = answer_entries(studies, answer)
-    figures.draw_answer(path, entries, ANSWER_TITLE, for_print)
+        entries = answer_entries(found.studies, found.answer)
+        draw_answer(folder / "answer.png", entries, ANSWER_TITLE, for_print)
 
 
 def draw_setting(setting: Setting, classes: list[str]) -> None:
     """Draw every run of a setting, and the curves of its seeds together."""
     folders = [result.run.result for result in setting.results]
     for folder in folders:
-        figures.draw_curves(folder)
-        figures.draw_confusion_matrix(folder, classes)
+        draw_curves(folder)
+        draw_confusion_matrix(folder, classes)
     if len(folders) > 1 and setting.study != BASE_STUDY:
-        figures.draw_curves(folders[0].parent, folders)
+        draw_curves(folders[0].parent, folders)

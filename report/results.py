@@ -20,6 +20,8 @@ from records.runs import DONE, Epoch
 from report.comparison import wilson
 from studies.settings import BASE_STUDY, Run, folder_of, key_of
 
+IdentityOf = Callable[[dict], dict]  # what a finished training must have, from its settings
+
 
 class Result(NamedTuple):
     """A finished run: its records train.json and test.json, its history, epoch by epoch.
@@ -92,7 +94,7 @@ def valid_accuracy_at(epoch: int, history: list[Epoch]) -> float | None:
     return history[epoch - 1].valid_accuracy
 
 
-def read_results(runs: list[Run], identity_of: Callable, images: str) -> list[Result]:
+def read_results(runs: list[Run], identity_of: IdentityOf, images: str) -> list[Result]:
     """Every run that is finished and up to date; one that is not takes no other with it.
 
     `identity_of(settings)` is what a finished training must have, `images` the images' digest.
@@ -112,16 +114,30 @@ def read_results(runs: list[Run], identity_of: Callable, images: str) -> list[Re
     return results
 
 
-def setting_of(result: Result) -> tuple:
-    """Study, what it changes, label and key of the setting that a run belongs to."""
-    run = result.run
-    label = "base" if run.study == BASE_STUDY else ", ".join(map(value_text, run.changed.values()))
-    return run.study, ", ".join(run.changed), label, key_of(run.settings)
-
-
 def settings_of(results: list[Result]) -> list[Setting]:
     """The results, in the order of the studies, by setting."""
-    return [Setting(*names, list(group)) for names, group in groupby(results, setting_of)]
+    settings = []
+    for _, group in groupby(results, lambda result: place_of(result.run)):
+        settings.append(setting_of(list(group)))
+    return settings
+
+
+def place_of(run: Run) -> tuple[str, tuple]:
+    """What the runs of one setting in one study have in common."""
+    return run.study, key_of(run.settings)
+
+
+def setting_of(results: list[Result]) -> Setting:
+    """The setting that runs of one study and one key belong to."""
+    run = results[0].run
+    values = [value_text(value) for value in run.changed.values()]
+    return Setting(
+        study=run.study,
+        changed=", ".join(run.changed),
+        label="base" if run.study == BASE_STUDY else ", ".join(values),
+        key=key_of(run.settings),
+        results=results,
+    )
 
 
 def write_accuracies(setting: Setting) -> None:
@@ -161,25 +177,43 @@ def write_results_csv(path: Path, results: list[Result]) -> None:
         trained = first.setdefault(key, result.run)
         copy_of = "" if trained is result.run else trained.name
         rows.append(csv_row(result, copy_of))
-    write_csv(path, list(rows[0]) if rows else [], [list(row.values()) for row in rows])
+    write_table(path, rows)
 
 
-def csv_row(result: Result, copy_of: str) -> dict:
+def write_table(path: Path, rows: list[dict[str, object]]) -> None:
+    """Write rows by column, whose names are those of the first row."""
+    columns = list(rows[0]) if rows else []
+    write_csv(path, columns, [list(row.values()) for row in rows])
+
+
+def csv_row(result: Result, copy_of: str) -> dict[str, object]:
     """A run's line of results.csv, by column."""
     run, train, test = result.run, result.train, result.test
-    low, high = wilson(test["correct"], test["test_images"])
-    shares = {
-        "test_accuracy": result.accuracy, "test_low": low, "test_high": high,
+    values: dict[str, object] = {"study": run.study, "setting": folder_of(run.changed)}
+    for name in ("seed", *SETTINGS):
+        values[name] = as_key(run.settings[name])
+    values["copy_of"] = copy_of
+    values["diverged"] = train["diverged"]
+    values["kept_epoch"] = train["kept_epoch"]
+    for name, share in shares_of(result).items():
+        values[name] = f"{share:.6f}"
+    values["train_seconds"] = train["seconds"]
+    values["test_seconds"] = test["seconds"]
+    values["result"] = f"result/{run.name}"
+    values["weight"] = f"weights/{run.name}/weight.pth"
+    return values
+
+
+def shares_of(result: Result) -> dict[str, float]:
+    """A run's accuracies by column, those of the test with their 95 % interval."""
+    low, high = wilson(result.test["correct"], result.test["test_images"])
+    valid = math.nan if result.valid_accuracy is None else result.valid_accuracy
+    return {
+        "test_accuracy": result.accuracy,
+        "test_low": low,
+        "test_high": high,
         "last_test_accuracy": result.last_accuracy,
-        "valid_accuracy": math.nan if result.valid_accuracy is None else result.valid_accuracy,
+        "valid_accuracy": valid,
         "last_valid_accuracy": result.history[-1].valid_accuracy,
         "last_train_accuracy": result.history[-1].train_accuracy,
-    }  # fmt: skip
-    return {
-        "study": run.study, "setting": folder_of(run.changed),
-        **{name: as_key(run.settings[name]) for name in ("seed", *SETTINGS)},
-        "copy_of": copy_of, "diverged": train["diverged"], "kept_epoch": train["kept_epoch"],
-        **{name: f"{share:.6f}" for name, share in shares.items()},
-        "train_seconds": train["seconds"], "test_seconds": test["seconds"],
-        "result": f"result/{run.name}", "weight": f"weights/{run.name}/weight.pth",
-    }  # fmt: skip
+    }

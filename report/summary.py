@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from console.options import SETTINGS
-from records.files import write_csv, write_text
+from records.files import write_text
 from report.comparison import Row, points
 from report.findings import Answer, name_of
-from report.results import Result, Setting
+from report.results import Result, Setting, write_table
 from report.rules import ends_of
 from report.words import VERDICTS, templates
 
@@ -112,7 +112,8 @@ def area_under_roc(scores: np.ndarray, positive: np.ndarray) -> float | None:
         return None
     _, places, ties = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = np.cumsum(ties) - (ties - 1) / 2  # tied scores share the mean of their ranks
-    above = ranks[places][positive].sum() - count * (count + 1) / 2
+    lowest_sum = count * (count + 1) / 2
+    above = ranks[places][positive].sum() - lowest_sum
     return float(above / (count * others))
 
 
@@ -127,7 +128,7 @@ def summarize(answer: Answer, classes: list[str]) -> list[SummaryRow]:
 def summarize_setting(setting: Setting, answer: Answer, classes: list[str]) -> SummaryRow:
     """The row of one setting."""
     seen = [recognition_of(result, classes) for result in setting.results]
-    recalls = [mean_or_none([each.recalls[target] for each in seen]) for target in (0, 1)]
+    ends = {end.value: count for end, count in ends_of(setting, answer.chance).items()}
     return SummaryRow(
         name=name_of(setting),
         setting=setting,
@@ -135,16 +136,24 @@ def summarize_setting(setting: Setting, answer: Answer, classes: list[str]) -> S
         deviation=stdev(setting.accuracies) if len(setting.accuracies) > 1 else None,
         comparison=answer.rows.get(setting.key),
         last_accuracy=fmean(result.last_accuracy for result in setting.results),
-        recalls=recalls,
-        auc=mean_or_none([each.auc for each in seen]),
-        ends={end.value: count for end, count in ends_of(setting, answer.chance).items()},
-        one_class=sum(each.predicts_one_class for each in seen),
+        recalls=mean_recalls(seen),
+        auc=mean_or_none([recognised.auc for recognised in seen]),
+        ends=ends,
+        one_class=sum(recognised.predicts_one_class for recognised in seen),
     )
 
 
 def recognition_of(result: Result, classes: list[str]) -> Recognition:
     """Recalls and AUC of one run."""
     return recognition(result.run.result / "predictions.csv", classes)
+
+
+def mean_recalls(seen: list[Recognition]) -> list[float | None]:
+    """The recall of each class, the mean over runs."""
+    means = []
+    for target in (0, 1):
+        means.append(mean_or_none([recognised.recalls[target] for recognised in seen]))
+    return means
 
 
 def mean_or_none(values: list[float | None]) -> float | None:
@@ -158,15 +167,16 @@ def mean_or_none(values: list[float | None]) -> float | None:
 
 def cells_of(row: SummaryRow) -> Cells:
     """A setting's row as texts: accuracies in percent, differences in points."""
-    spread = f" ± {number(row.deviation)}" if row.deviation is not None else ""
-    difference, verdict = DASH, DASH
+    accuracy, difference, verdict = number(row.accuracy), DASH, DASH
+    if row.deviation is not None:
+        accuracy = f"{accuracy} ± {number(row.deviation)}"
     if row.comparison:
         difference = difference_of(row.comparison)
         verdict = VERDICTS[row.comparison.verdict]
     return Cells(
         setting=row.name,
         seeds=str(len(row.setting.results)),
-        accuracy=number(row.accuracy) + spread,
+        accuracy=accuracy,
         difference=difference,
         verdict=verdict,
         last_accuracy=number(row.last_accuracy),
@@ -191,22 +201,34 @@ def number(share: float | None) -> str:
 
 def write_summary(folder: Path, rows: list[SummaryRow], classes: list[str]) -> None:
     """Write summary.csv with all digits, summary.md and summary.tex for a text."""
-    table = [csv_row(row, classes) for row in rows]
-    columns = list(table[0]) if table else []
-    write_csv(folder / "summary.csv", columns, [list(row.values()) for row in table])
-    for name, escape in (("summary.md", markdown), ("summary.tex", tex)):
-        texts = [escaped(cells_of(row), escape) for row in rows]
-        names = [escape(name) for name in classes]
-        text = templates().get_template(name).render(rows=texts, classes=names)
-        write_text(folder / name, text)
+    write_table(folder / "summary.csv", [csv_row(row, classes) for row in rows])
+    write_text_table(folder / "summary.md", rows, classes, markdown)
+    write_text_table(folder / "summary.tex", rows, classes, tex)
+
+
+def write_text_table(
+    path: Path, rows: list[SummaryRow], classes: list[str], escape: Callable[[str], str]
+) -> None:
+    """Write all rows in another language, by the template of the same name."""
+    texts = [escaped(cells_of(row), escape) for row in rows]
+    names = [escape(name) for name in classes]
+    text = templates().get_template(path.name).render(rows=texts, classes=names)
+    write_text(path, text)
 
 
 def escaped(cells: Cells, escape: Callable[[str], str]) -> Cells:
     """The same texts, safe in another language."""
-    texts = {}
-    for field, value in cells._asdict().items():
-        texts[field] = escape(value) if isinstance(value, str) else [escape(each) for each in value]
-    return Cells(**texts)
+    return Cells(
+        setting=escape(cells.setting),
+        seeds=escape(cells.seeds),
+        accuracy=escape(cells.accuracy),
+        difference=escape(cells.difference),
+        verdict=escape(cells.verdict),
+        last_accuracy=escape(cells.last_accuracy),
+        recalls=[escape(recall) for recall in cells.recalls],
+        auc=escape(cells.auc),
+        ended=escape(cells.ended),
+    )
 
 
 def csv_row(row: SummaryRow, classes: list[str]) -> dict[str, object]:

@@ -16,6 +16,7 @@ from report.findings import Finding
 from studies.plan import counted
 
 VERDICTS = {BETTER: "better", WORSE: "worse", ALIKE: "as good", OPEN: "too close to tell"}
+MOST_NAMES = 8  # in a sentence: more settings are counted
 NUMBERS = ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
 
@@ -46,9 +47,9 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for way in (percent, points, size, whole, number, counted, listed, seeds_of, span):
+    for way in (percent, points, size, whole, number, counted, one_name, listed, seeds_of, span):
         environment.filters[way.__name__] = way
-    environment.globals["VERDICTS"] = VERDICTS
+    environment.globals |= {"VERDICTS": VERDICTS, "MOST_NAMES": MOST_NAMES}
     return environment
 
 
@@ -75,9 +76,14 @@ def number(count: int) -> str:
     return NUMBERS[count] if count < len(NUMBERS) else f"{count:,}"
 
 
+def one_name(label: str) -> str:
+    """A label of several values as one name: L1Loss, 0.01 -> L1Loss/0.01."""
+    return label.replace(", ", "/")
+
+
 def listed(names: list[str]) -> str:
     """Names for a sentence: 16, 64 and 128."""
-    *first, last = names
+    *first, last = [one_name(name) for name in names]
     return f"{', '.join(first)} and {last}" if first else last
 
 

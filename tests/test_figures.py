@@ -13,8 +13,12 @@ from PIL import Image
 
 from records.files import write_csv
 from records.runs import HISTORY_COLUMNS
-from report import contents, figures
-from report.figures import draw_answer, draw_confusion_matrix, draw_curves, draw_study
+from report import differences, figures, heatmap, study
+from report.differences import answer_entries, draw_answer, entries_of
+from report.figures import draw_confusion_matrix, draw_curves
+from report.grids import is_grid
+from report.heatmap import draw_heat_map, map_of
+from report.study import draw_study
 
 pytestmark = pytest.mark.filterwarnings("error")
 GRID = {"Loss_by_rate": {"loss_function": ["L1Loss", "MSELoss"], "learning_rate": [0.001, 0.1]}}
@@ -35,8 +39,14 @@ def drawn(monkeypatch) -> list[Figure]:
             check(figure)
 
     saved: list[Figure] = []
-    monkeypatch.setattr(figures, "save_png", save_png)
-    monkeypatch.setattr(figures, "save_pdf", lambda figure, path, digest: check(figure))
+
+    def save_pdf(figure: Figure, path: Path, digest: str) -> None:
+        check(figure)
+
+    for module in (figures, differences, study, heatmap):
+        monkeypatch.setattr(module, "save_png", save_png)
+    for module in (differences, study):
+        monkeypatch.setattr(module, "save_pdf", save_pdf)
     return saved
 
 
@@ -44,15 +54,17 @@ def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
-def draw_all(tmp_path: Path, **options) -> None:
-    """Draw the answer and every study, for the screen and for print."""
+def draw_all(tmp_path: Path, for_print: bool = False, **options) -> None:
+    """Draw the answer and every study, for the screen and perhaps for print."""
     studies, answer = make(**options)
     for settings in studies.values():
-        entries = contents.entries_of(settings, answer)
-        draw_study(tmp_path, settings, entries, for_print=True)
+        entries = entries_of(settings, answer)
+        draw_study(tmp_path, settings, entries, for_print)
+        if is_grid(settings):
+            draw_heat_map(tmp_path / "heatmap.png", map_of(settings, answer))
     if answer.rows:
-        entries = contents.answer_entries(studies, answer)
-        draw_answer(tmp_path / "answer.png", entries, "Test accuracy", for_print=True)
+        entries = answer_entries(studies, answer)
+        draw_answer(tmp_path / "answer.png", entries, "Test accuracy", for_print)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +75,8 @@ def draw_all(tmp_path: Path, **options) -> None:
         ({"changes": {0.1: {"losses": [1e9] * 20, "shift": -0.7}}}, "0.1"),
         ({"studies": {"Change_loss_function": ["W" * 40, "L1Loss"]}}, "W" * 19 + "…"),
         ({"studies": {"Change_batch_size": list(range(1, 71))}}, "1"),
-        ({"studies": GRID}, "Loss by rate"),
+        ({"studies": GRID}, "L1Loss"),
+        ({"studies": GRID, "changes": {0.1: {"valid": 0.5}}}, "hatched: did not learn"),
         ({"base": SIX[:1]}, "base\n74.1%"),
     ],
 )
@@ -73,7 +86,7 @@ def test_every_study_and_the_answer_can_be_drawn(options, label, drawn, tmp_path
 
 
 def test_figures_for_print_are_16_cm_wide_with_text_of_8_to_9_points(drawn, tmp_path):
-    draw_all(tmp_path)
+    draw_all(tmp_path, for_print=True)
     printed = [each for each in drawn if each.get_size_inches()[0] == pytest.approx(16 / 2.54)]
     assert len(printed) == 5  # the answer, the base's seeds and three studies
     for figure in printed:
@@ -84,9 +97,27 @@ def test_figures_for_print_are_16_cm_wide_with_text_of_8_to_9_points(drawn, tmp_
 
 def test_the_base_carries_its_accuracy(drawn, tmp_path):
     studies, answer = make()
-    entries = contents.answer_entries(studies, answer)
+    entries = answer_entries(studies, answer)
     draw_answer(tmp_path / "answer.png", entries, "Test accuracy")
     assert "75.1%" in texts(drawn[0])
+
+
+def test_a_grid_is_grouped_by_its_first_setting_so_that_no_two_lines_read_the_same():
+    rates = [0.0003, 0.001, 0.003, 0.01]
+    grid = {"loss_function": ["CrossEntropyLoss", "SmoothL1Loss"], "learning_rate": rates}
+    studies, answer = make(studies={"Loss_by_rate": grid})
+    labels = [entry.label for entry in answer_entries(studies, answer)]
+    names = [str(rate) for rate in rates]
+    assert labels == ["CrossEntropyLoss", *names, "SmoothL1Loss", *names]
+
+
+def test_where_differences_are_too_many_for_a_panel_the_answers_picture_alone_has_them(
+    drawn, tmp_path
+):
+    studies, answer = make(studies={"Change_batch_size": list(range(16, 32))})
+    settings = studies["Change_batch_size"]
+    draw_study(tmp_path, settings, entries_of(settings, answer))
+    assert len(drawn) == 2
 
 
 def markers(figure: Figure) -> list[str]:
@@ -97,13 +128,13 @@ def markers(figure: Figure) -> list[str]:
 
 def test_a_difference_beyond_the_axis_has_an_arrow(drawn, tmp_path):
     studies, answer = make({0.1: {"shift": -0.7}})
-    draw_answer(tmp_path / "answer.png", contents.answer_entries(studies, answer), "")
+    draw_answer(tmp_path / "answer.png", answer_entries(studies, answer), "")
     assert "<" in markers(drawn[0])
 
 
 def test_an_interval_beyond_the_axis_has_an_arrow(drawn, tmp_path):
     studies, answer = make({0.1: {"shift": -0.12}, 0.001: {"shift": -0.2}})
-    entries = contents.answer_entries(studies, answer)
+    entries = answer_entries(studies, answer)
     wide = [each._replace(row=each.row._replace(high=0.9)) if each.label == "0.1" else each
             for each in entries]  # fmt: skip
     draw_answer(tmp_path / "answer.png", wide, "")
@@ -113,7 +144,7 @@ def test_an_interval_beyond_the_axis_has_an_arrow(drawn, tmp_path):
 def test_a_curve_above_the_axis_has_an_arrow(drawn, tmp_path):
     studies, answer = make({0.1: {"losses": [0.7] * 19 + [50.0]}})
     settings = studies["Change_learning_rate"]
-    draw_study(tmp_path, settings, contents.entries_of(settings, answer))
+    draw_study(tmp_path, settings, entries_of(settings, answer))
     loss = drawn[1]
     assert loss.axes[0].get_ylim()[1] < 50
     assert "^" in markers(loss)
@@ -226,6 +257,6 @@ def test_black_numbers_are_legible_on_every_shade():
 
 def test_the_answer_is_a_pdf_too(tmp_path):
     studies, answer = make()
-    entries = contents.answer_entries(studies, answer)
+    entries = answer_entries(studies, answer)
     draw_answer(tmp_path / "answer.png", entries, "Test accuracy", for_print=True)
     assert (tmp_path / "answer.pdf").read_bytes().startswith(b"%PDF")

@@ -362,6 +362,18 @@ def test_no_sentence_needs_a_statistician(word):
     assert word not in " ".join(say(everything(CASES[1]) + everything(CASES[3])))
 
 
+def test_more_settings_than_a_sentence_holds_are_counted():
+    sizes = list(range(16, 26))
+    findings = all_found({size: {"shift": -0.3} for size in sizes}, studies={BATCHES: sizes})
+    told = say(findings)
+    assert "worse than the base: 10 of batch size." in told[0]
+    assert any(re.match(r"Batch size: 10 are worse than the base, by \d", text) for text in told)
+
+
+def test_a_label_of_several_values_is_one_name_in_a_sentence():
+    assert words.listed(["L1Loss, 0.01", "MSELoss, 0.1"]) == "L1Loss/0.01 and MSELoss/0.1"
+
+
 def test_a_name_that_a_template_does_not_know_is_an_error():
     with pytest.raises(jinja2.UndefinedError):
         sentence(Finding("one_rate", {"rte": 0.01}))

@@ -6,9 +6,9 @@ import pytest
 from made_up import CHANCE, SIX, made
 
 from console.errors import InputError
-from report.contents import cells_of_map
 from report.findings import Answer, make_answer
 from report.grids import grid_findings
+from report.heatmap import map_of
 from report.results import Setting, settings_of
 from report.words import say
 from studies.plan import make_plan
@@ -212,9 +212,13 @@ def test_a_grid_of_lists_and_switches_has_its_findings():
 
 
 def test_a_grid_of_lists_and_switches_has_its_map():
-    cells = cells_of_map(*wide_grid())
-    assert [(cell.row, cell.column) for cell in cells][:2] == [
-        ("8-16-32", "off"),
-        ("8-16-32", "on"),
-    ]
-    assert [cell.is_base for cell in cells] == [False, False, True, False]
+    heat_map = map_of(*wide_grid())
+    assert (heat_map.row_title, heat_map.column_title) == ("widths", "augment")
+    assert (heat_map.rows, heat_map.columns) == (["8-16-32", "8-24-48"], ["off", "on"])
+    assert [cell.is_base for cell in heat_map.cells] == [False, False, True, False]
+
+
+def test_the_longer_list_of_a_grid_runs_down_its_map():
+    heat_map = map_of(*grid({}, {}))
+    assert (heat_map.rows, heat_map.columns) == (["0.003", "0.01", "0.03"], LOSSES)
+    assert (heat_map.row_title, heat_map.column_title) == ("learning rate", "loss function")

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from conftest import make_photos
 from made_up import BASE, SIX, made, make
+from PIL import Image
 
 from dataset import load_data
 from records.files import read_csv, write_csv, write_text
 from records.runs import HISTORY_COLUMNS
-from report import contents, page
+from report import contents, differences, links, page, pictures
 from report.results import Result
 from report.summary import area_under_roc, tex
 from studies.live import LiveReport
@@ -196,8 +197,8 @@ def test_the_page_says_what_to_cite(written):
 
 def test_a_page_of_many_settings_shows_those_furthest_from_the_base(monkeypatch):
     studies, answer = make({7: {"shift": -0.2}}, studies={"Change_batch_size": list(range(1, 90))})
-    shown = contents.furthest(studies["Change_batch_size"], answer)
-    assert len(shown) == contents.MOST
+    shown = differences.furthest(studies["Change_batch_size"], answer)
+    assert len(shown) == differences.MOST
     assert "7" in [setting.label for setting in shown]
 
 
@@ -221,8 +222,9 @@ def test_with_nothing_new_no_picture_is_written_again(report):
 
 def test_sentences_link_the_settings_they_name():
     studies, _ = make()
-    links = contents.links_of(studies)
-    parts = contents.parts_of("Worse: batch size 16 and 64, epochs 80. All epochs count.", links)
+    patterns = links.links_of(studies)
+    text = "Worse: batch size 16 and 64, epochs 80. All epochs count."
+    parts = links.parts_of(text, patterns)
     linked = [(part.text, part.anchor) for part in parts if part.anchor]
     assert linked == [("batch size 16 and 64", "Change_batch_size"), ("epochs 80", "Change_epochs")]
     assert "".join(part.text for part in parts).startswith("Worse: batch size 16 and 64, epochs")
@@ -242,6 +244,20 @@ def test_in_its_study_the_base_is_judged_by_all_its_seeds():
 def test_the_method_says_how_much_the_settings_differ_from_the_base(written, tmp_path):
     text = text_of((written.folder / "report.html").read_text())
     assert "with 3 seeds, each of 1 setting that differs from it in one value with 1 seed." in text
+
+
+def test_a_panel_for_each_part_of_a_studys_picture(tmp_path):
+    for count in (2, 3):
+        Image.new("RGB", (600 * count, 465)).save(tmp_path / "comparison.png")
+        panels = pictures.panels_of(tmp_path / "comparison.png", "study", "epochs: ")
+        assert len(panels) == count
+
+
+def test_a_grid_of_more_curves_than_can_be_told_apart_shows_its_map_alone():
+    rates = [0.001 * number for number in range(1, 10)]
+    grid = {"loss_function": ["CrossEntropyLoss", "L1Loss"], "learning_rate": rates}
+    studies, _ = make(studies={"Loss_by_rate": grid})
+    assert contents.panels_in(Path("nowhere"), studies["Loss_by_rate"]) == []
 
 
 # --- tables ----------------------------------------------------------------------------------

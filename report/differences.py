@@ -1,0 +1,221 @@
+"""The picture of differences: every setting's test accuracy against that of the base.
+
+    draw_answer(Path("result/answer.png"), answer_entries(studies, answer), "Test accuracy")
+
+One line for each setting, from the top down, under the name of its study.
+"""
+
+from pathlib import Path
+from statistics import fmean, median
+from typing import NamedTuple
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from report.comparison import BETTER, WORSE, Row, points
+from report.figures import (
+    BLUE,
+    GREY,
+    ORANGE,
+    PRINT_WIDTH,
+    digest_of_picture,
+    is_current,
+    save_pdf,
+    save_png,
+    short,
+    styled,
+)
+from report.findings import Answer, studies_of, words_of
+from report.grids import changed, is_grid
+from report.results import Setting
+from studies.settings import BASE_STUDY, PREFIX
+
+MOST = 60  # settings of a study, or of the answer, that pictures have room for
+FAR_OUT = 2.0  # times the usual interval: what is beyond would press the others flat
+COLOURS = {BETTER: BLUE, WORSE: ORANGE}  # of what differs from the base
+
+
+class Entry(NamedTuple):
+    """A line in a picture of differences: a heading, the base, or a setting held against it."""
+
+    label: str
+    row: Row | None = None
+    base_accuracy: float | None = None
+
+    @property
+    def is_heading(self) -> bool:
+        return self.row is None and self.base_accuracy is None
+
+
+# --- what is shown ---------------------------------------------------------------------------
+
+
+def furthest(settings: list[Setting], answer: Answer) -> list[Setting]:
+    """The settings that pictures have room for: those furthest from the base, in their order."""
+    if len(settings) <= MOST:
+        return settings
+    distances: dict[tuple, float] = {}
+    for setting in settings:
+        row = answer.rows.get(setting.key)
+        distances[setting.key] = abs(row.difference) if row else 1.0
+    by_distance = sorted(distances, key=distances.__getitem__, reverse=True)
+    chosen = set(by_distance[:MOST])
+    return [setting for setting in settings if setting.key in chosen]
+
+
+def entries_of(settings: list[Setting], answer: Answer) -> list[Entry]:
+    """What a picture of differences shows of settings; nothing where none is compared."""
+    if not any(setting.key in answer.rows for setting in settings):
+        return []
+    return [entry_of(setting, setting.label, answer) for setting in settings]
+
+
+def entry_of(setting: Setting, label: str, answer: Answer) -> Entry:
+    """The line of one setting; that of the base carries its accuracy."""
+    base = answer.settings[0]
+    accuracy = fmean(base.accuracies) if setting.key == base.key else None
+    return Entry(label, answer.rows.get(setting.key), accuracy)
+
+
+def answer_entries(studies: dict[str, list[Setting]], answer: Answer) -> list[Entry]:
+    """What the answer's picture shows: every study as a heading over its settings."""
+    together = []
+    for study, settings in studies.items():
+        if study != BASE_STUDY:
+            together += settings
+    entries = []
+    for settings in studies_of(furthest(together, answer)):
+        if is_grid(settings):
+            entries += grid_entries(settings, answer)
+        else:
+            entries.append(Entry(study_name(settings[0].study)))
+            entries += [entry_of(setting, setting.label, answer) for setting in settings]
+    return entries
+
+
+def grid_entries(cells: list[Setting], answer: Answer) -> list[Entry]:
+    """The lines of a grid: a heading for each value of the first setting, over the others'."""
+    entries, heading = [], ""
+    for cell in cells:
+        (name, first), *others = changed(cell).items()
+        label = first if isinstance(first, str) else f"{words_of(name)} {first}"
+        if label != heading:
+            heading = label
+            entries.append(Entry(heading))
+        entries.append(entry_of(cell, ", ".join(str(value) for _, value in others), answer))
+    return entries
+
+
+def study_name(study: str) -> str:
+    """The name of a study for a reader: Change_batch_size -> batch size."""
+    return words_of(study.removeprefix(PREFIX))
+
+
+# --- the picture -----------------------------------------------------------------------------
+
+
+def draw_answer(path: Path, entries: list[Entry], title: str, for_print: bool = False) -> None:
+    """Draw differences as a PNG for the screen, and as a PDF beside it for a text."""
+    digest = digest_of_picture(entries, title)
+    height = 0.7 + 0.235 * len(entries)
+    if not is_current(path, digest):
+        with styled():
+            figure = Figure(figsize=(4.4, height), dpi=200)
+            plot_answer(figure.add_subplot(), entries, title)
+            save_png([figure], path, digest)
+    printed = path.with_suffix(".pdf")
+    if for_print and not is_current(printed, digest):
+        with styled(for_print=True):
+            figure = Figure(figsize=(PRINT_WIDTH, 0.8 * height))
+            plot_answer(figure.add_subplot(), entries, title)
+            save_pdf(figure, printed, digest)
+
+
+def plot_answer(axes: Axes, entries: list[Entry], title: str) -> None:
+    """Plot differences under a title."""
+    plot_differences(axes, entries)
+    axes.set_title(title, loc="right")
+
+
+def plot_differences(axes: Axes, entries: list[Entry]) -> None:
+    """Plot differences from the top down: a mark, its interval, the number in points.
+
+    The base carries its accuracy. Colour and a filled mark say: better or worse; a square and a
+    dashed interval: one training.
+    """
+    limit = limit_of([entry.row for entry in entries if entry.row])
+    axes.axvline(0, color=GREY, linewidth=0.9, linestyle="-", zorder=1)
+    for line, entry in enumerate(entries):
+        if entry.row:
+            plot_difference(axes, line, entry.row, limit)
+        elif entry.base_accuracy is not None:
+            axes.plot(0, line, "D", markersize=5, color=GREY)
+            write_beside(axes, line, f"{entry.base_accuracy:.1%}", GREY)
+    axes.set_xlim(-limit, limit)
+    axes.set_ylim(len(entries) - 0.5, -0.5)
+    label_lines(axes, entries)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+
+
+def label_lines(axes: Axes, entries: list[Entry]) -> None:
+    """Write what each line is to its left, headings bold."""
+    axes.set_yticks(range(len(entries)), [short(entry.label) for entry in entries])
+    for entry, label in zip(entries, axes.get_yticklabels(), strict=True):
+        label.set_fontweight("bold" if entry.is_heading else "normal")
+
+
+def limit_of(rows: list[Row]) -> float:
+    """Where the axis of differences ends on both sides, in points."""
+    if not rows:
+        return 1.0
+    far = FAR_OUT * median(row.high - row.low for row in rows)
+    widest = max(max(-row.low, row.high) for row in rows)
+    return 108 * min(far, widest)
+
+
+def plot_difference(axes: Axes, line: int, row: Row, limit: float) -> None:
+    """One setting's mark, interval and number in points; arrows where they leave the axis."""
+    colour = COLOURS.get(row.verdict, GREY)
+    plot_interval(axes, line, row, limit)
+    value = 100 * row.difference
+    edge = 0.97 * limit
+    inside = colour if row.named else "w"
+    if value < -edge:
+        axes.plot(-edge, line, "<", markersize=8, color=colour, markerfacecolor=inside)
+    elif value > edge:
+        axes.plot(edge, line, ">", markersize=8, color=colour, markerfacecolor=inside)
+    else:
+        shape = "s" if row.is_single else "o"
+        axes.plot(value, line, shape, markersize=5.5, color=colour, markerfacecolor=inside)
+    write_beside(axes, line, points(row.difference), colour)
+
+
+def plot_interval(axes: Axes, line: int, row: Row, limit: float) -> None:
+    """One setting's interval, dashed where it is that of one training; arrows beyond the axis."""
+    colour = COLOURS.get(row.verdict, GREY)
+    low, high = 100 * row.low, 100 * row.high
+    edge = 0.97 * limit
+    dashes = (0, (2, 1)) if row.is_single else "-"
+    axes.plot([low, high], [line, line], linestyle=dashes, color=colour, linewidth=1.8)
+    if low < -limit:
+        axes.plot(-edge, line, "<", color=colour, markersize=4.5)
+    if high > limit:
+        axes.plot(edge, line, ">", color=colour, markersize=4.5)
+
+
+def write_beside(axes: Axes, line: int, text: str, colour: str) -> None:
+    """Write a number to the right of the axis."""
+    size = 0.9 * matplotlib.rcParams["font.size"]
+    axes.annotate(
+        text,
+        (1, line),
+        (4.4 * size, 0),
+        xycoords=axes.get_yaxis_transform(),
+        textcoords="offset points",
+        color=colour,
+        fontsize=size,
+        ha="right",
+        va="center",
+    )
