@@ -77,9 +77,11 @@ def printed_figure(settings: list[Setting], entries: list[Entry]) -> Figure:
     """A study as one figure for a text: two panels of curves above the differences."""
     heights = (2.4, 0.55 + 0.2 * len(settings))
     figure = Figure(figsize=(PRINT_WIDTH, sum(heights)))
-    grid = figure.add_gridspec(2, 2, height_ratios=heights)
-    plot_curves([figure.add_subplot(grid[0, column]) for column in (0, 1)], settings)
-    plot_tests(figure.add_subplot(grid[1, :]), settings, entries)
+    above, below = 0, 1
+    rows = figure.add_gridspec(2, 1, height_ratios=heights)
+    columns = rows[above].subgridspec(1, 2)
+    plot_curves([figure.add_subplot(columns[column]) for column in (0, 1)], settings)
+    plot_tests(figure.add_subplot(rows[below]), settings, entries)
     return figure
 
 

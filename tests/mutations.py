@@ -1,0 +1,289 @@
+"""Whether the tests of the report notice a wrong word, condition or value.
+
+    python tests/mutations.py               # every change below
+    python tests/mutations.py page.html     # those of this file
+
+Each change is made in a copy of the project, and the tests of the report run there until one
+fails. A change that no test notices is printed. Exit status 1 if more than one in twenty goes
+unnoticed; 2 if the tests fail without a change, or the list is at fault.
+"""
+
+import contextlib
+import importlib
+import os
+import shutil
+import sys
+import tempfile
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+PROJECT = Path(__file__).resolve().parent.parent
+JOBS = 2  # changes tried at once
+UNNOTICED = 20  # one in so many may be
+PACKAGES = ("pytest", "scipy.stats", "matplotlib.figure", "PIL.Image", "jinja2")
+TESTS = ("findings", "grids", "against", "report", "comparison")
+# Of them, in a changed copy: the draws of the promises and the browser take too long.
+LEFT_OUT = "not browser and not phone and not opens and not opened and not wide_window"
+LEFT_OUT += " and not percent and not latex and not compiles"
+
+
+class Change(NamedTuple):
+    """A text of a file, and what is put in its place."""
+
+    file: str
+    old: str
+    new: str
+
+
+CHANGES = {  # of each file: a text that stands there once, and another in its place
+    "report/page.html": [
+        ("{% if status.to_do %}\n<noscript>", "{% if status.failed %}\n<noscript>"),
+        ("{% elif status.done < status.trainings %}", "{% elif status.done %}"),
+        ("{{ status.done }} of {{", "{{ status.to_do }} of {{"),
+        ("{% if status.failed %}", "{% if not status.failed %}"),
+        ("{% if not page %}", "{% if page %}"),
+        ("{%- if page.left_out %} Settings", "{%- if not page.left_out %} Settings"),
+        ("{% if page.one_class %}", "{% if not page.one_class %}"),
+        ("{% if page.course_report %}", "{% if not page.course_report %}"),
+        ("{% if page.base.deviation %}", "{% if not page.base.deviation %}"),
+        ("{{ row.cells.difference }}", "{{ row.cells.accuracy }}"),
+        ("{{ row.cells.last_accuracy }}", "{{ row.cells.accuracy }}"),
+        ("{{ row.anchor }}", "cite"),
+        ("(0.5 is guessing)", "(0 is guessing)"),
+        (
+            "for {{ page.classes[1] }} than one of {{ page.classes[0] }}",
+            "for {{ page.classes[0] }} than one of {{ page.classes[1] }}",
+        ),
+        ("{% if study.map %}", "{% if study.left_out %}"),
+        ("{% if setting.score.low %}", "{% if setting.score.seeds > 1 %}"),
+        ("{% if setting.seeds == 1 %}; curves", "{% if setting.seeds > 1 %}; curves"),
+        ("{% if setting.diverged %}", "{% if not setting.diverged %}"),
+        ("{% if setting.kept %}those", "{% if setting.unkept %}those"),
+        ("{% if page.mistakes.loss_function == ", "{% if page.mistakes.loss_function != "),
+        ("if page.mistakes.is_to_use else", "if not page.mistakes.is_to_use else"),
+        (
+            "{{ mistake.true_class }} taken for {{ mistake.predicted_class }}",
+            "{{ mistake.predicted_class }} taken for {{ mistake.true_class }}",
+        ),
+        ('{% if page.source == "shapes" %}', '{% if page.source != "shapes" %}'),
+        ("{% if page.citation.commit %}", "{% if not page.citation.commit %}"),
+        ("lies within {{ page.close|whole }} points", "lies within {{ page.close }} points"),
+    ],
+    "report/words.txt": [
+        (
+            "({{ item.low|size }} to {{ item.high|size }}",
+            "({{ item.high|size }} to {{ item.low|size }}",
+        ),
+        ("{%- if item.seeds == 1 %}; one training", "{%- if item.seeds > 1 %}; one training"),
+        ("{% if not v.known %}", "{% if v.known %}"),
+        ("{% if v.base_failed %}", "{% if not v.base_failed %}"),
+        ("{% if v.keep_base and v.better_count %}", "{% if v.better_count %}"),
+        (
+            '"Each setting but the base" if v.all else',
+            '"Each setting but the base" if not v.all else',
+        ),
+        (
+            "from {{ v.lowest|points }} to {{ v.highest|points }}",
+            "from {{ v.highest|points }} to {{ v.lowest|points }}",
+        ),
+        ('{{ "No setting is" if v.compared else', '{{ "No setting is" if not v.compared else'),
+        (
+            "{% if not v.tested_better %}, which is not shown",
+            "{% if v.tested_better %}, which is not shown",
+        ),
+        ('{{ "above" if v.gap >= 0 else "below" }}', '{{ "below" if v.gap >= 0 else "above" }}'),
+        ('{{ "does not overfit" if v.seeds == 1 and not v.count else "overfits" }}', "overfits"),
+        ("{% if v.is_trend %}", "{% if not v.is_trend %}"),
+        ("{% if v.halves %}", "{% if not v.halves %}"),
+        ("{% if v.turn %}", "{% if not v.turn %}"),
+        ("{%- if item.row %}: {{ VERDICTS", "{%- if not item.row %}: {{ VERDICTS"),
+    ],
+    "report/words.py": [
+        (
+            'ALIKE: "as good", OPEN: "too close to tell"',
+            'ALIKE: "too close to tell", OPEN: "as good"',
+        ),
+        ('return f"{100 * share:.{digits}f}"', 'return f"{share:.{digits}f}"'),
+        ("if seeds > 1 else", "if seeds > 2 else"),
+    ],
+    "report/findings.py": [
+        ("rules.learned(setting, chance) == 0", "rules.learned(setting, chance) == 1"),
+        ("return result.last_accuracy\n", "return result.accuracy\n"),
+        (
+            "return max(better, key=valid_mean, default=base)",
+            "return min(better, key=valid_mean, default=base)",
+        ),
+        ("    if base not in learned:\n", "    if base in learned:\n"),
+        ('"all": len(single) == len(answer.rows)', '"all": len(single) != len(answer.rows)'),
+        ("found_from(answer.pool.noise, min(seeds)", "found_from(answer.pool.noise, max(seeds)"),
+        ("    if size >= 1:\n", "    if size >= 100:\n"),
+        ("if 0 < count < seeds:", "if 0 < count <= seeds:"),
+        ("if count and 2 * ended > seeds:", "if count and ended > 0:"),
+        ("if 2 * len(overfitting) <= len(longest.results):", "if not overfitting:"),
+        ("        if size < base_size:\n", "        if size > base_size:\n"),
+        ("if row and row.verdict == BETTER:", "if row and row.difference > 0:"),
+    ],
+    "report/comparison.py": [
+        ("FIRST_LOOK, LATER_LOOK = 0.016, 0.009", "FIRST_LOOK, LATER_LOOK = 0.05, 0.05"),
+        ("SMALL = 0.02 ", "SMALL = 0.03 "),
+        ("FAR = 3.0 ", "FAR = 300.0 "),
+        ("    if low > 0:\n        return BETTER", "    if low >= -0.01:\n        return BETTER"),
+        ("if -close <= low and high <= close:", "if -close <= low or high <= close:"),
+        ("comparisons = len(accuracies) - 1", "comparisons = 1"),
+        ("half = t_quantile(0.05, noise.degrees)", "half = t_quantile(0.1, noise.degrees)"),
+    ],
+    "report/grids.py": [
+        (
+            "valid_mean(cell) > valid_mean(best[value])",
+            "valid_mean(cell) < valid_mean(best[value])",
+        ),
+        ("return best.get(of_base, answer.base)", "return answer.base"),
+        ("value in (min(tried), max(tried))", "value == max(tried)"),
+        ("if BETTER in seen and WORSE in seen:", "if BETTER in seen or WORSE in seen:"),
+        ("with_verdict(cells, answer.rows, BETTER)", "with_verdict(cells, answer.rows, WORSE)"),
+    ],
+    "report/contents.py": [
+        ('COMPARABLE = ("cifar10",)', 'COMPARABLE = ("cifar10", "shapes")'),
+        ("max(0, settings - MOST)", "settings"),
+        ("    if row.one_class == seeds:\n", "    if row.one_class:\n"),
+        (
+            "if answer.base is not None and setting.key == answer.base.key:",
+            "if answer.base is None:",
+        ),
+        (
+            "last=score_of(answer.last_means[setting.key])",
+            "last=score_of(answer.means[setting.key])",
+        ),
+        ("unkept=len(results) - len(kept)", "unkept=len(kept)"),
+        ("if is_grid(settings) and len(settings) > LEGEND:", "if is_grid(settings):"),
+    ],
+    "report/examples.py": [
+        (
+            "wrong.sort(key=lambda mistake: -mistake[0])",
+            "wrong.sort(key=lambda mistake: mistake[0])",
+        ),
+        ('images - result.test["correct"]', 'result.test["correct"]'),
+        ("larger = count.max() / count.sum()", "larger = count.min() / count.sum()"),
+    ],
+    "report/summary.py": [
+        ('columns["true_class"]) == classes[1]', 'columns["true_class"]) == classes[0]'),
+        (
+            "np.where(chose_second, probability, 1 - probability)",
+            "np.where(chose_second, 1 - probability, probability)",
+        ),
+        (
+            'len(set(columns["predicted_class"])) < len(set',
+            'len(set(columns["predicted_class"])) <= len(set',
+        ),
+        ("last_accuracy=fmean(result.last_accuracy for", "last_accuracy=fmean(result.accuracy for"),
+        ('values["low"] = digits(compared.low', 'values["low"] = digits(compared.high'),
+        ("({points(row.low)} to {points(row.high)})", "({points(row.high)} to {points(row.low)})"),
+    ],
+    "report/results.py": [
+        ('"" if trained is result.run else trained.name', '""'),
+        ('"last_test_accuracy": result.last_accuracy', '"last_test_accuracy": result.accuracy'),
+    ],
+    "report/page.py": [
+        ('data.splits["valid"]]', 'data.splits["train"]]'),
+    ],
+    "report/differences.py": [
+        ("accuracy = fmean(base.accuracies) if", "accuracy = base.accuracies[0] if"),
+    ],
+    "report/rules.py": [
+        ("OVERFIT_GAP = 0.05 ", "OVERFIT_GAP = 0.07 "),
+        ("rise(result) > OVERFIT_RISE and gap", "rise(result) > OVERFIT_RISE or gap"),
+    ],
+    "report/against.py": [
+        ("    if len(digests) > 1:\n", "    if len(digests) > 2:\n"),
+        ("    if here != there:\n", "    if len(here) != len(there):\n"),
+    ],
+}
+
+
+def main() -> int:
+    words = sys.argv[1:]
+    changes = [change for change in all_changes() if not words or is_about(change, words)]
+    faults = faults_of(changes)
+    if faults:
+        print(*faults, sep="\n")
+        return 2
+    for package in PACKAGES:
+        importlib.import_module(package)  # once, for all the forks
+    with get_context("fork").Pool(JOBS, maxtasksperchild=1) as pool:
+        if pool.apply(is_noticed, [None]):
+            print("the tests fail without any change; mend that first")
+            return 2
+        unnoticed = []
+        for change, noticed in zip(changes, pool.imap(is_noticed, changes), strict=True):
+            print("noticed  " if noticed else "UNNOTICED", described(change), flush=True)
+            if not noticed:
+                unnoticed.append(change)
+    print(f"{len(changes) - len(unnoticed)} of {len(changes)} changes are noticed")
+    return 1 if len(unnoticed) * UNNOTICED > len(changes) else 0
+
+
+def all_changes() -> list[Change]:
+    """CHANGES as a list."""
+    changes = []
+    for file, pairs in CHANGES.items():
+        for old, new in pairs:
+            changes.append(Change(file, old, new))
+    return changes
+
+
+def is_about(change: Change, words: list[str]) -> bool:
+    """Whether one of the words stands in a change."""
+    return any(word in text for word in words for text in change)
+
+
+def faults_of(changes: list[Change]) -> list[str]:
+    """What is wrong with the list: a text that does not stand in its file once."""
+    faults = []
+    for change in changes:
+        count = (PROJECT / change.file).read_text(encoding="utf-8").count(change.old)
+        if count != 1 or change.old == change.new:
+            faults.append(f"{described(change)}: the old text stands there {count} times")
+    return faults
+
+
+def described(change: Change) -> str:
+    """A change in one line."""
+    return f"{change.file}: {change.old.strip()!r} -> {change.new.strip()!r}"
+
+
+def is_noticed(change: Change | None) -> bool:
+    """Whether a test fails in a copy of the project with this change, or with none."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "project")
+        shutil.copytree(PROJECT, copy, ignore=is_no_code)
+        if change:
+            path = copy / change.file
+            text = path.read_text(encoding="utf-8")
+            path.write_text(text.replace(change.old, change.new), encoding="utf-8")
+        return run_tests(copy) != 0
+
+
+def is_no_code(folder: str, names: list[str]) -> set[str]:
+    """Names of a folder that no test of the report needs."""
+    left_out = {name for name in names if name.startswith(".") or name == "__pycache__"}
+    if Path(folder) == PROJECT:
+        left_out |= {"result", "weights", "data", "docs"} & set(names)
+    return left_out
+
+
+def run_tests(project: Path) -> int:
+    """The exit status of pytest, which stops at the first failure."""
+    import pytest
+
+    os.chdir(project)
+    sys.path = [path for path in sys.path if not Path(path or ".").is_relative_to(PROJECT)]
+    sys.dont_write_bytecode = True
+    files = [f"tests/test_{name}.py" for name in TESTS]
+    flags = ["-x", "-q", "-p", "no:cacheprovider", "-k", LEFT_OUT]
+    with (project / "log").open("w") as log, contextlib.redirect_stdout(log):
+        return int(pytest.main([*flags, *files]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
