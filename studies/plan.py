@@ -19,7 +19,7 @@ from records import runs as records
 from records.files import Damaged, file_digest, replacing
 from records.finished import recorded, test_status, training_status
 from records.runs import DONE, MISSING, Stage, Status, in_words
-from studies.settings import BASE_STUDY, Run
+from studies.settings import BASE_STUDY, Run, key_of
 
 # Stages of what was there before and is done again.
 REPEATED = (
@@ -29,6 +29,8 @@ REPEATED = (
     Stage.DAMAGED,
     Stage.TO_REPEAT,
 )
+MANY = 500  # runs that take a while to look up: their price is said before
+MOST_LINES = 40  # settings with a line of their own in a plan
 BEGUN = (Stage.MISSING, Stage.OVERWRITTEN)  # of trainings that may have been interrupted
 SPOILED = (Stage.INCOMPLETE, Stage.DAMAGED)  # of finished ones whose checkpoints may be whole
 
@@ -220,7 +222,7 @@ def can_go_on_from(shorter: Training) -> bool:
 def describe_plan(trainings: list[Training], runs: list[Run], jobs: int) -> str:
     """Say of every setting how many of its trainings are done and to do, the total last."""
     asked = [training for training in trainings if training.runs]
-    lines = [describe_setting(name, group) for name, group in by_setting(asked, runs).items()]
+    lines = describe_settings(by_setting(asked, runs))
     lines += describe_repeats(asked)
     trainings_left = sum(not training.is_trained for training in asked)
     tests = sum(not training.is_finished for training in asked)
@@ -228,6 +230,28 @@ def describe_plan(trainings: list[Training], runs: list[Run], jobs: int) -> str:
     left += f"{counted(tests, 'test')}; {jobs} at once"
     total = f"{count_done(asked)} done; to be done, with the base's seeds: {left}"
     return "\n".join(["settings:", *(f"  {line}" for line in lines), total])
+
+
+def describe_price(runs: list[Run]) -> str:
+    """Say what many runs come to, before it is looked up what of them is done."""
+    epochs = {(key_of(run.settings), run.settings["seed"]): run.settings["epochs"] for run in runs}
+    price = f"{counted(len(epochs), 'training')}, {counted(sum(epochs.values()), 'epoch')} at most"
+    return f"asked for: {price}; looking up what is done"
+
+
+def describe_settings(settings: dict[str, list[Training]]) -> list[str]:
+    """A line for each setting; one for all beyond MOST_LINES, so that the total is seen."""
+    lines: list[str] = []
+    others: list[Training] = []
+    for name, trainings in settings.items():
+        if len(lines) < MOST_LINES:
+            lines.append(describe_setting(name, trainings))
+        else:
+            others += trainings
+    if others:
+        count = counted(len(settings) - MOST_LINES, "more setting")
+        lines.append(describe_setting(count, others))
+    return lines
 
 
 def by_setting(trainings: list[Training], runs: list[Run]) -> dict[str, list[Training]]:

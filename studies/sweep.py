@@ -75,6 +75,9 @@ def run_sweep(sweep: Sweep, runs: list[Run]) -> int:
     """Do what is left of these runs, in the studies that are asked for; the exit status."""
     options = sweep.options
     requested = [run for run in runs if run.study in sweep.studies]
+    if len(requested) > plan.MANY:
+        screen = sys.stderr if options.dry_run else sys.stdout
+        print(plan.describe_price(requested), file=screen, flush=True)
     chains = plan_chains(sweep, requested, runs + sweep.reusable)
     trainings = [training for chain in chains for training in chain]
     report = partial(sweep.report, runs)

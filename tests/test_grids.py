@@ -11,7 +11,7 @@ from report.grids import grid_findings
 from report.heatmap import map_of
 from report.results import Setting, settings_of
 from report.words import say
-from studies.plan import make_plan
+from studies.plan import MOST_LINES, describe_plan, describe_price, make_plan
 from studies.settings import all_runs, check_seeds, check_studies, check_written_once
 
 BASE = {
@@ -87,6 +87,22 @@ def test_a_setting_of_a_grid_and_of_a_plain_study_is_trained_once():
 def test_a_grid_that_cannot_be_run_is_refused(study, values, message):
     with pytest.raises(InputError, match=message):
         check_studies({study: values}, BASE)
+
+
+def test_a_plan_of_many_settings_names_some_and_counts_the_others_before_the_total():
+    rates = [number / 1000 for number in range(1, 61)]
+    runs = runs_of({"Loss_by_rate": {"loss_function": LOSSES, "learning_rate": rates}})
+    trainings = [training for chain in make_plan(runs, []) for training in chain]
+    for training in trainings:
+        training.epochs_to_do = 20
+    *_, others, total = describe_plan(trainings, runs, jobs=2).splitlines()
+    count = len(LOSSES) * len(rates) - MOST_LINES  # the base is among the cells
+    assert others == f"  {count} more settings: {count} seeds, 0 done, {20 * count:,} epochs to do"
+    assert "121 trainings, 2,420 epochs, 121 tests" in total
+
+
+def test_the_price_of_many_runs_counts_shared_trainings_once():
+    assert "asked for: 5 trainings, 100 epochs at most" in describe_price(runs_of(GRID))
 
 
 # --- what is found ---------------------------------------------------------------------------
