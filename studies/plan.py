@@ -166,6 +166,20 @@ def look_up(training: Training, identity: dict, images: str, fresh: bool) -> Non
         note_epochs(training)
 
 
+def lost_runs(trainings: list[Training]) -> list[str]:
+    """Say which finished runs are no longer there, as when somebody has removed a folder."""
+    lost = []
+    for training in trainings:
+        if training.is_finished:
+            for run in training.runs:
+                trained = training_status(run.result, run.weight, training.identity)
+                tested = test_status(run.result, run.weight, training.images)
+                if trained != DONE or tested != DONE:
+                    remedy = "something else changed or removed its files; run it again"
+                    lost.append(f"LOST {run.name}: it was finished, then {remedy}")
+    return lost
+
+
 def choose_tested(training: Training, finished: list[Run], images: str) -> None:
     """Of runs whose training is finished, use one whose test is finished too, if there is one."""
     training.trained = DONE

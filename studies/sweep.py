@@ -238,11 +238,12 @@ def run_all(children: Children, trainings: list[Training], report: WriteReport) 
         progress.say("; ".join([f"{plan.count_done(requested)} done", *where]))
         raise
     print(*report(0, list(failures)), sep="\n")
-    print(f"done in {duration(time.monotonic() - started)}", *failures.values(), sep="\n")
+    lost = plan.lost_runs(requested)
+    print(f"done in {duration(time.monotonic() - started)}", *failures.values(), *lost, sep="\n")
     changed = changed_since_read()
     if changed:
         print(plan.describe_versions(requested, changed))
-    return 1 if failures else 0
+    return 1 if failures or lost else 0
 
 
 def count_open(trainings: list[Training]) -> int:

@@ -72,6 +72,21 @@ def test_a_child_that_did_something_else_than_was_asked_for_has_failed(photos, t
     assert re.search(f"FAILED Change_batch_size/4: train.py did {why}", ended.out), ended.out
 
 
+def test_results_that_are_removed_while_a_sweep_runs_are_named(photos, tmp_path):
+    project = tmp_path / "project"
+    removed = project / "result/Change_seed/0"
+    edit = f"""def main() -> int:
+    import pathlib, shutil
+
+    if pathlib.Path({str(removed)!r}, "test.json").exists():
+        shutil.rmtree({str(removed)!r})
+    code ="""
+    make_project(project, train=[(START, edit)])
+    ended = sweep(project, photos)
+    assert ended.status == 1, ended.out
+    assert "\nLOST Change_seed/0: it was finished, then something else" in ended.out
+
+
 def test_a_new_file_that_nothing_imports_leaves_all_runs_done(photos, tmp_path):
     project = make_project(tmp_path / "project")
     assert sweep(project, photos).status == 0
