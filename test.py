@@ -45,7 +45,7 @@ from dataset import Data, describe, load_data, load_pictures
 from images.values import scale_warning
 from records.files import write_csv, write_record, write_text
 from records.finished import PREDICTION_COLUMNS, accuracies
-from records.places import refuse_among_images
+from records.places import check_weight_path, refuse_among_images
 from records.runs import test_identity
 from records.sources import imported_sources
 from training.batches import Images, score_all
@@ -143,6 +143,7 @@ def prediction_rows(data: Data, scores: Tensor) -> list[tuple[str, str, str, str
 
 def load_test_data(options: Namespace, weight: Values) -> Data:
     """The images named by the user or the weight file, prepared as in training."""
+    check_weight_path(options.weight_path, options.img_path)
     source = options.data or weight["data"]
     refuse_among_images(source, img_path=options.img_path)
     skip_bad_images = options.skip_bad_images or weight["skip_bad_images"]

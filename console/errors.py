@@ -12,6 +12,7 @@ if __name__ == "__main__":
 import ctypes
 import errno
 import gc
+import io
 import os
 import select
 import signal
@@ -30,6 +31,13 @@ STARTED = time.time()  # nothing of the project was imported before
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a parent's end sends
 OUT_OF_MEMORY = "close other programs, or take a smaller --batch_size, --image_size or network"
+ABOUT_MEMORY = (
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "out of memory",
+    "failed to map segment",  # of a library, by the system's loader
+)
 REMEDIES = {
     (errno.ENOSPC, errno.EDQUOT): "free some space and run the same command again",
     (errno.EACCES, errno.EPERM, errno.EROFS): "change its permissions or name another place",
@@ -51,6 +59,7 @@ def before_imports() -> None:
     """
     wait_politely()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.excepthook = end_importing
     gc.disable()
     fill_closed_streams()
     if os.environ.get(STDIN_IS_PARENT):
@@ -73,48 +82,84 @@ def run_program(main: Callable[[], int]) -> None:
     gc.freeze()  # else Python looks through all of torch again, 0.2 s, before it ends
     gc.enable()
     # Names of files may hold any bytes; what is printed is there however the program ends.
-    sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
-    try:
-        status = main()
-        sys.stdout.flush()
-    except InputError as error:
-        status = complain(str(error))
-    except BrokenPipeError:  # the reader, `head` for one, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        fitting = (remedy for numbers, remedy in REMEDIES.items() if error.errno in numbers)
-        remedy = next(fitting, "check the path and the disk")
-        status = complain(f"{(error.strerror or str(error)).lower()}{where}; {remedy}")
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        status = complain(f"out of memory; {OUT_OF_MEMORY}")
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        print("\nstopped; the same command (without --fresh) goes on from here", file=sys.stderr)
-        status = 130
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
+    status = status_of(main)
     if {STDIN_IS_PARENT, "RANK"} & os.environ.keys():  # a child, of a sweep or of torchrun
         os._exit(status)  # else Python takes torch apart, 0.1 s, and gloo's threads may abort it
     sys.exit(status)
+
+
+def status_of(main: Callable[[], int]) -> int:
+    """Run a program's `main`; the exit status. What is the user's to mend is said in one line."""
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, `head` for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (InputError, OSError, MemoryError, RuntimeError) as error:
+        line = line_for(error)
+        if not line:
+            raise
+        return complain(line)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print("\nstopped; the same command (without --fresh) goes on from here", file=sys.stderr)
+        return 130
+    return status
+
+
+def line_for(error: BaseException) -> str:
+    """An error of input or surroundings as one line; empty for an error of the program."""
+    if isinstance(error, InputError):
+        return str(error)
+    if is_out_of_memory(error):
+        return f"out of memory; {OUT_OF_MEMORY}"
+    if not isinstance(error, OSError):
+        return ""
+    where = f": {error.filename}" if error.filename else ""
+    what = error.strerror or str(error)
+    return f"{what.lower()}{where}; {remedy_for(error.errno)}"
+
+
+def remedy_for(number: int | None) -> str:
+    """What to do about an error of the system."""
+    for numbers, remedy in REMEDIES.items():
+        if number in numbers:
+            return remedy
+    return "check the path and the disk"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error is about memory, as Python, torch on a CPU and torch on a GPU put it."""
     if isinstance(error, MemoryError):
         return True
-    words = ("can't allocate memory", "not enough memory", "out of memory")
-    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    if not isinstance(error, (RuntimeError, ImportError)):
+        return False
+    return any(words in str(error).lower() for words in ABOUT_MEMORY)
 
 
-def end_importing(kind: type[BaseException], error: BaseException, trace: TracebackType) -> None:
-    """Say in one line which module cannot be imported, and end with the status for bad input."""
-    *_, place = traceback.extract_tb(trace)
-    where = f" ({place.filename}, line {place.lineno})"
+def end_importing(
+    error_type: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Say in one line why a module cannot be imported, and end with the status for bad input."""
+    line = line_for(error) or line_of_import(error, trace)
+    os._exit(complain(line))
+
+
+def line_of_import(error: BaseException, trace: TracebackType | None) -> str:
+    """Which module cannot be imported, and what to do."""
+    said = f"{type(error).__name__}: {error}"
+    if "too many open files" in said.lower():  # the system's loader of libraries says it in words
+        return f"too many open files; {remedy_for(errno.EMFILE)}"
     if isinstance(error, SyntaxError):  # it tells its file and line
-        where = ""
-    os._exit(complain(f"{kind.__name__}: {error}{where}; mend it"))
+        return f"{said}; mend it"
+    *_, frame = traceback.extract_tb(trace)
+    where = f"({frame.filename}, line {frame.lineno})"
+    if isinstance(error, ModuleNotFoundError):
+        return f"{said} {where}; pip install -r requirements.txt, or mend the import"
+    return f"{said} {where}; mend it"
 
 
 def complain(message: str) -> int:

@@ -7,20 +7,30 @@ refuse_among_images("photos", img_path=Path("result"))
 from pathlib import Path
 
 from console.errors import InputError
+from records.files import UNFINISHED
+from records.lock import TRAINING_LOCK
 from records.runs import RUN_FILES, checkpoint_path
 
 
 def check_weight_path(weight: Path, results: Path) -> None:
-    """InputError if a weight file's place is a folder's, or that of another file of the run."""
+    """InputError if a weight file's place is a folder's, or that of another file of a run."""
     if weight.name in ("", "..") or weight.is_dir():
         raise InputError(f"{weight} is a folder; --weight_path takes a file")
+    if is_taken(weight, results):
+        another = "is the place of another result; name another file"
+        raise InputError(f"--weight_path {weight} {another}")
+
+
+def is_taken(weight: Path, results: Path) -> bool:
+    """Whether a run writes something else to the place of its weights, or removes what is there."""
+    if weight.name.endswith((TRAINING_LOCK, UNFINISHED)):
+        return True
     if weight.parent.resolve() != results.resolve():
-        return
+        return False
     for path in (weight, checkpoint_path(weight)):
         if path.name in RUN_FILES or path.suffix == ".png":
-            raise InputError(
-                f"--weight_path {weight} is the place of another result; name another file"
-            )
+            return True
+    return False
 
 
 def refuse_among_images(data: str, **places: Path) -> None:
@@ -31,10 +41,13 @@ def refuse_among_images(data: str, **places: Path) -> None:
     folder = Path(data)
     if not folder.is_dir():
         return
-    linked = [path for path in folder.iterdir() if path.is_symlink() and path.is_dir()]
-    roots = [path.resolve() for path in (folder, *linked)]
+    roots = [folder.resolve()]
+    for path in folder.iterdir():
+        if path.is_symlink() and path.is_dir():
+            roots.append(path.resolve())
     for option, place in places.items():
         for root in roots:
             if place.resolve().is_relative_to(root):
                 inside = f"--{option} {place} lies in the folder of images {data}"
-                raise InputError(f"{inside}, where results would become images; name another place")
+                why = "where results would become images; name another place"
+                raise InputError(f"{inside}, {why}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROJECT, refused, train_arguments
-from forks import run_fork
+from forks import run_fork, run_process
 
 
 def all_files(folder: Path) -> set[Path]:
@@ -46,6 +46,9 @@ PLACES = {
     "r": "is a folder; --weight_path takes a file",
     "r/history.csv": "is the place of another result",
     "r/Loss_curve.png": "is the place of another result",
+    "r/.training.lock": "is the place of another result",
+    "w/.w.pth.training.lock": "is the place of another result",
+    "w/.x.unfinished": "is the place of another result",
 }
 
 
@@ -58,7 +61,16 @@ def test_a_weight_file_takes_no_place_of_another_result(place, photos, tmp_path,
     assert not list((tmp_path / "r").iterdir())
 
 
+def test_a_test_does_not_write_over_the_weights_that_it_tests(trained, call):
+    weight = (trained / "w.pth").rename(trained / "r/acc.txt")
+    before = weight.read_bytes()
+    ended = call("test", "--weight_path", weight, "--img_path", trained / "r")
+    assert "is the place of another result" in refused(ended)
+    assert weight.read_bytes() == before
+
+
 SURROUNDINGS = {
+    "WORLD_SIZE=2": "WORLD_SIZE=2 in the environment, but no RANK",
     "WORLD_SIZE=x": "WORLD_SIZE=x in the environment is no number",
     "RANK=-1": "RANK=-1 in the environment is no number",
     "RANK=1": "RANK=1 in the environment, of 1 processes",
@@ -82,6 +94,27 @@ def test_a_lack_of_memory_is_not_blamed_on_the_network(photos, tmp_path, call, m
     monkeypatch.setattr("training.trial.layers_of", allocate)
     said = refused(call("train", *train_arguments(photos, tmp_path)))
     assert said.startswith("error: out of memory; close other programs")
+
+
+IMPORTS = {  # of torch: what goes wrong there, and what is said
+    "raise MemoryError": "out of memory; close other programs",
+    "raise ImportError('libtorch_cpu.so: failed to map segment from shared object')": "out of mem",
+    "raise ImportError('libtorch.so: cannot open shared object file: Too many open files')": (
+        "too many open files; close other programs"
+    ),
+    "import nothing_of_this_name": "ModuleNotFoundError: No module named 'nothing_of_this_name' (",
+    "def (": "SyntaxError: invalid syntax (torch.py, line 1)",
+    "1 / 0": "ZeroDivisionError: division by zero (",
+}
+
+
+@pytest.mark.parametrize("code", IMPORTS)
+def test_what_cannot_be_imported_is_said_in_one_line(code, photos, tmp_path):
+    (tmp_path / "torch.py").write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    arguments = train_arguments(photos, tmp_path)
+    said = refused(run_process(PROJECT / "train.py", *arguments, env=environment))
+    assert said.startswith(f"error: {IMPORTS[code]}")
 
 
 def test_a_number_of_seeds_that_would_be_planned_for_ever_is_refused(photos, tmp_path):

@@ -54,6 +54,13 @@ def check_processes() -> None:
     if rank() >= world_size():
         told = f"RANK={rank()} in the environment, of {world_size()} processes (WORLD_SIZE)"
         raise InputError(f"{told}; unset both, or start train.py with torchrun")
+    if world_size() == 1:
+        return
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        if name not in os.environ:
+            told = f"WORLD_SIZE={world_size()} in the environment, but no {name}"
+            raise InputError(f"{told}; unset it, or start train.py with torchrun")
+    process_number("MASTER_PORT", 0)
 
 
 def choose_device(name: str) -> torch.device:
