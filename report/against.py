@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from console.errors import InputError
 from records.files import Damaged, write_csv, write_text
+from report.answer import first_of_each, name_of, words_of
 from report.comparison import Row, compare_sweeps
 from report.differences import Entry, draw_answer
-from report.findings import first_of_each, name_of, words_of
 from report.pictures import picture
 from report.results import Result, Setting, read_result, settings_of
 from report.summary import difference_of, digits, number

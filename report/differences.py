@@ -13,6 +13,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from report.answer import Answer, studies_of, words_of
 from report.comparison import BETTER, WORSE, Row, points
 from report.figures import (
     BLUE,
@@ -26,7 +27,6 @@ from report.figures import (
     short,
     styled,
 )
-from report.findings import Answer, studies_of, words_of
 from report.grids import changed, is_grid
 from report.results import Setting
 from studies.settings import BASE_STUDY, PREFIX

@@ -10,7 +10,7 @@ from PIL import Image
 
 from dataset import Data
 from records.finished import read_predictions
-from report.findings import name_of
+from report.answer import name_of
 from report.pictures import Picture, data_uri, picture, png_of
 from report.results import Result, Setting
 

@@ -1,7 +1,6 @@
-"""The answer: every setting held against the base, and what is found, as kinds and plain values.
+"""What is found, as kinds and plain values.
 
-    answer = make_answer(settings_of(results), chance)
-    say(answer_findings(answer))
+    say(answer_findings(make_answer(settings_of(results), chance)))
 
 Here is decided what is said; words.txt has a sentence for each kind.
 """
@@ -12,50 +11,21 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from report import rules
-from report.comparison import (
-    ALIKE,
-    BETTER,
-    OPEN,
-    POWER,
-    SMALL,
-    WORSE,
-    Mean,
-    Pool,
-    Row,
-    compare_with_base,
-    found_from,
-    mean_with_interval,
-    pooled_noise,
+from report.answer import (
+    Answer,
+    Rows,
+    first_of_each,
+    name_of,
+    rows_of,
+    studies_of,
+    valid_mean,
+    values_of,
+    with_row,
+    with_verdict,
+    words_of,
 )
-from report.results import Result, Setting
-
-Rows = dict[tuple, Row]
-
-
-class Answer(NamedTuple):
-    """Every setting against the base.
-
-    `settings` has those that several studies share once, the base first if it is finished.
-    `rows` compares the kept weights in test accuracy, `last_rows` those of the last epoch,
-    `valid_rows` the kept ones on the validation images; all by Setting.key, empty where nothing
-    can be compared: `problem` says why, if it is the noise. `means` has every setting's test
-    accuracy. Of settings that learned with no seed, `failed` has the keys. `close` is the
-    difference up to which settings are alike. `use` is the setting to use.
-    """
-
-    settings: list[Setting]
-    base: Setting | None
-    chance: rules.Chance
-    close: float
-    pool: Pool | None
-    rows: Rows
-    last_rows: Rows
-    valid_rows: Rows
-    means: dict[tuple, Mean]
-    last_means: dict[tuple, Mean]
-    failed: list[tuple]
-    problem: str
-    use: Setting | None
+from report.comparison import ALIKE, BETTER, OPEN, POWER, WORSE, found_from
+from report.results import Setting
 
 
 class Finding(NamedTuple):
@@ -79,110 +49,6 @@ class Difference(NamedTuple):
     seeds: int
 
 
-# --- the answer ------------------------------------------------------------------------------
-
-
-def make_answer(settings: list[Setting], chance: rules.Chance, close: float = SMALL) -> Answer:
-    """Hold every setting against the base, which is the first if it is finished."""
-    unique = first_of_each(settings)
-    base = unique[0] if unique and unique[0].label == "base" else None
-    failed = [setting.key for setting in unique if rules.learned(setting, chance) == 0]
-    kept, last = values_of(unique, test_accuracy), values_of(unique, last_accuracy)
-    valid_rows = rows_of(values_of(unique, valid_accuracy), base, close)
-    pool, problem = known_noise(kept)
-    last_pool, _ = known_noise(last)
-    return Answer(
-        settings=unique,
-        base=base,
-        chance=chance,
-        close=close,
-        pool=pool,
-        rows=rows_of(kept, base, close),
-        last_rows=rows_of(last, base, close),
-        valid_rows=valid_rows,
-        means={key: mean_with_interval(sample, pool) for key, sample in kept.items()},
-        last_means={key: mean_with_interval(sample, last_pool) for key, sample in last.items()},
-        failed=failed,
-        problem=problem,
-        use=setting_to_use(unique, base, valid_rows, failed),
-    )
-
-
-def first_of_each(settings: list[Setting]) -> list[Setting]:
-    """The settings without those that an earlier study has too."""
-    unique: dict[tuple, Setting] = {}
-    for setting in settings:
-        unique.setdefault(setting.key, setting)
-    return list(unique.values())
-
-
-def values_of(
-    settings: list[Setting], measure: Callable[[Result], float]
-) -> dict[tuple, list[float]]:
-    """A measure of every seed, by Setting.key."""
-    return {setting.key: [measure(result) for result in setting.results] for setting in settings}
-
-
-def test_accuracy(result: Result) -> float:
-    """Test accuracy of the kept weights."""
-    return result.accuracy
-
-
-def last_accuracy(result: Result) -> float:
-    """Test accuracy of the last epoch's weights."""
-    return result.last_accuracy
-
-
-def valid_accuracy(result: Result) -> float:
-    """Validation accuracy of the kept weights; a seed that kept none counts as always wrong."""
-    return result.valid_accuracy or 0.0
-
-
-def known_noise(samples: dict[tuple, list[float]]) -> tuple[Pool | None, str]:
-    """The pooled noise, or why it is not known."""
-    try:
-        return pooled_noise(samples.values()), ""
-    except ValueError as error:
-        return None, str(error)
-
-
-def rows_of(samples: dict[tuple, list[float]], base: Setting | None, close: float) -> Rows:
-    """Every setting against the base; empty where nothing can be compared.
-
-    The intervals are cut at differences that are possible.
-    """
-    if base is None or len(samples) < 2 or known_noise(samples)[0] is None:
-        return {}
-    rows = compare_with_base(samples, base.key, close)
-    for key, row in rows.items():
-        rows[key] = row._replace(low=max(-1.0, row.low), high=min(1.0, row.high))
-    return rows
-
-
-def setting_to_use(
-    settings: list[Setting], base: Setting | None, valid_rows: Rows, failed: list[tuple]
-) -> Setting | None:
-    """The base, unless another setting is better on the validation images beyond noise.
-
-    Of several that are, the best there; where the base did not learn, the best there of all that
-    did. The test images have no say. None where no setting learned.
-    """
-    learned = [setting for setting in settings if setting.key not in failed]
-    if base not in learned:
-        return max(learned, key=valid_mean, default=None)
-    better = []
-    for setting in learned:
-        row = valid_rows.get(setting.key)
-        if row and row.verdict == BETTER:
-            better.append(setting)
-    return max(better, key=valid_mean, default=base)
-
-
-def valid_mean(setting: Setting) -> float:
-    """Mean validation accuracy over the seeds."""
-    return fmean(valid_accuracy(result) for result in setting.results)
-
-
 # --- what is found in all --------------------------------------------------------------------
 
 
@@ -203,42 +69,6 @@ def answer_findings(answer: Answer) -> list[Finding]:
     found += lost_ones(answer)
     found += longest_one(answer)
     return found
-
-
-def studies_of(settings: list[Setting]) -> list[list[Setting]]:
-    """The settings by study, in their order."""
-    studies: dict[str, list[Setting]] = {}
-    for setting in settings:
-        studies.setdefault(setting.study, []).append(setting)
-    return list(studies.values())
-
-
-def words_of(name: str) -> str:
-    """What a study changes, for a reader: batch_size -> batch size; several are joined by "and"."""
-    return name.replace("_", " ").replace(", ", " and ")
-
-
-def name_of(setting: Setting) -> str:
-    """What a setting is called where its study is not named: learning rate 0.1."""
-    if setting.label == "base":
-        return "the base"
-    changes = zip(setting.changed.split(", "), setting.label.split(", "), strict=True)
-    return ", ".join(f"{words_of(name)} {value}" for name, value in changes)
-
-
-def with_verdict(settings: list[Setting], rows: Rows, verdict: str) -> list[Setting]:
-    """Those of the settings that have this verdict."""
-    found = []
-    for setting in settings:
-        row = rows.get(setting.key)
-        if row and row.verdict == verdict:
-            found.append(setting)
-    return found
-
-
-def with_row(settings: list[Setting], rows: Rows) -> list[Setting]:
-    """Those of the settings that are compared."""
-    return [setting for setting in settings if setting.key in rows]
 
 
 def headline(answer: Answer, base: Setting) -> Finding:

@@ -9,10 +9,8 @@ All cells of the grid count in the correction of every comparison.
 from typing import NamedTuple
 
 from console.options import as_key
-from report.comparison import BETTER, WORSE, Row
-from report.findings import (
+from report.answer import (
     Answer,
-    Finding,
     Rows,
     rows_of,
     test_accuracy,
@@ -22,6 +20,8 @@ from report.findings import (
     with_verdict,
     words_of,
 )
+from report.comparison import BETTER, WORSE, Row
+from report.findings import Finding
 from report.results import Setting
 
 MOST_CELLS = 150  # of a larger grid the order of values is not examined: it would take minutes

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from report.answer import Answer, words_of
 from report.comparison import BETTER, WORSE
 from report.figures import (
     GREY,
@@ -23,7 +24,6 @@ from report.figures import (
     short,
     styled,
 )
-from report.findings import Answer, words_of
 from report.grids import changed
 from report.results import Setting
 

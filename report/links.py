@@ -6,7 +6,7 @@ parts_of("Worse: batch size 16 and 64.", links_of(studies))
 import re
 from typing import NamedTuple
 
-from report.findings import words_of
+from report.answer import words_of
 from report.results import Setting
 from report.words import one_name
 from studies.settings import BASE_STUDY

@@ -12,11 +12,12 @@ import numpy as np
 
 from dataset import Data
 from records.files import write_text
+from report.answer import make_answer
 from report.comparison import SMALL
 from report.contents import Found, Status, by_study, contents
 from report.differences import answer_entries, draw_answer, entries_of, furthest
 from report.figures import draw_confusion_matrix, draw_curves
-from report.findings import answer_findings, make_answer
+from report.findings import answer_findings
 from report.grids import is_grid
 from report.heatmap import draw_heat_map, map_of
 from report.results import (

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from report.answer import Answer, name_of, words_of
 from report.figures import PICTURES
-from report.findings import Answer, name_of, words_of
 from report.results import Setting
 from report.study import PANEL
 from report.summary import SummaryRow, difference_of

@@ -9,8 +9,8 @@ same results give the same rounds again.
 import math
 
 from console.errors import InputError
+from report.answer import Answer, make_answer
 from report.comparison import OPEN, Noise, Pool, share_of_look, t_quantile
-from report.findings import Answer, make_answer
 from report.page import chance_of
 from report.results import read_results, settings_of
 from studies.plan import counted

@@ -14,8 +14,8 @@ import numpy as np
 
 from console.options import SETTINGS
 from records.files import write_text
+from report.answer import Answer, name_of
 from report.comparison import Row, points
-from report.findings import Answer, name_of
 from report.results import Result, Setting, write_table
 from report.rules import ends_of
 from report.words import VERDICTS, templates

@@ -8,7 +8,7 @@ import numpy as np
 from records.files import write_csv, write_record, write_text
 from records.finished import PREDICTION_COLUMNS, accuracies
 from records.runs import HISTORY_COLUMNS, Epoch, kept_epoch
-from report.findings import Answer, make_answer
+from report.answer import Answer, make_answer
 from report.results import Result, Setting, settings_of, valid_accuracy_at
 from report.rules import Chance
 from studies.settings import BASE_STUDY, all_runs

@@ -107,7 +107,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ('return f"{100 * share:.{digits}f}"', 'return f"{share:.{digits}f}"'),
         ("if seeds > 1 else", "if seeds > 2 else"),
     ],
-    "report/findings.py": [
+    "report/answer.py": [
         ("rules.learned(setting, chance) == 0", "rules.learned(setting, chance) == 1"),
         ("return result.last_accuracy\n", "return result.accuracy\n"),
         (
@@ -115,6 +115,9 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
             "return min(better, key=valid_mean, default=base)",
         ),
         ("    if base not in learned:\n", "    if base in learned:\n"),
+        ("if row and row.verdict == BETTER:", "if row and row.difference > 0:"),
+    ],
+    "report/findings.py": [
         ('"all": len(single) == len(answer.rows)', '"all": len(single) != len(answer.rows)'),
         ("found_from(answer.pool.noise, min(seeds)", "found_from(answer.pool.noise, max(seeds)"),
         ("    if size >= 1:\n", "    if size >= 100:\n"),
@@ -122,7 +125,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("if count and 2 * ended > seeds:", "if count and ended > 0:"),
         ("if 2 * len(overfitting) <= len(longest.results):", "if not overfitting:"),
         ("        if size < base_size:\n", "        if size > base_size:\n"),
-        ("if row and row.verdict == BETTER:", "if row and row.difference > 0:"),
     ],
     "report/comparison.py": [
         ("FIRST_LOOK, LATER_LOOK = 0.016, 0.009", "FIRST_LOOK, LATER_LOOK = 0.05, 0.05"),

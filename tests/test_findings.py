@@ -9,8 +9,9 @@ import pytest
 from made_up import CHANCE, DIVERGED, SIX, make
 
 from report import rules, words
+from report.answer import make_answer
 from report.comparison import ALIKE, OPEN
-from report.findings import Finding, answer_findings, make_answer, study_findings
+from report.findings import Finding, answer_findings, study_findings
 from report.words import say, sentence
 
 pytestmark = pytest.mark.filterwarnings("error")

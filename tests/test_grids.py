@@ -6,7 +6,7 @@ import pytest
 from made_up import CHANCE, SIX, made
 
 from console.errors import InputError
-from report.findings import Answer, make_answer
+from report.answer import Answer, make_answer
 from report.grids import grid_findings
 from report.heatmap import map_of
 from report.results import Setting, settings_of

@@ -9,8 +9,8 @@ from conftest import copy_project, fill, make_photos, refused, small
 from forks import run_sweep
 from made_up import BASE, CHANCE, SIX, made, make
 
+from report.answer import make_answer
 from report.comparison import OPEN
-from report.findings import make_answer
 from report.results import settings_of
 from report.rounds import MOST, next_seeds, reach, runs_of
 from studies.settings import all_runs, key_of
