@@ -56,11 +56,16 @@ class Module(NamedTuple):
 
 @functools.cache  # a file is read once, so that all that is said of it is about the same bytes
 def read_module(name: str) -> Module:
-    """Read a file of the project; its bytes are its meaning where they are no Python."""
+    """Read a file of the project; empty where there is none."""
     try:
         code = (PROJECT / name).read_bytes()
     except (OSError, ValueError):  # ValueError: a damaged record gives names that no file can have
         return Module("", "", [])
+    return parse_module(code, package=Path(name).parent.parts)
+
+
+def parse_module(code: bytes, package: tuple[str, ...]) -> Module:
+    """Understand code of a package; its bytes are its meaning where they are no Python."""
     try:
         with no_garbage_looked_for():
             tree = ast.parse(code)
@@ -74,7 +79,7 @@ def read_module(name: str) -> Module:
         elif isinstance(node, ast.Import):
             imports += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            imports += names_of(node, Path(name).parent.parts)
+            imports += names_of(node, package)
     parts: list[str] = []
     write_tree(tree, parts)
     return Module(digest_of(code), digest_of("\n".join(parts).encode()), imports)

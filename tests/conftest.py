@@ -19,6 +19,7 @@ from forks import (  # noqa: F401 (tests take them from here)
     Ended,
     fork,
     fork_children,
+    remember_parsing,
     run_fork,
     run_process,
     run_sweep,
@@ -28,6 +29,7 @@ from PIL import Image
 sys.path.insert(0, str(PROJECT))
 WITH_GPU = dict(os.environ)  # of processes that are to see a GPU: the tests fork, CUDA does not
 os.environ |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""}
+os.fsync = lambda _: None  # what it is for, a power cut, no test can tell; a disk takes its time
 CACHE = tempfile.TemporaryDirectory()  # not the user's; deleted at the end
 os.environ["XDG_CACHE_HOME"] = CACHE.name
 
@@ -57,6 +59,8 @@ def photos(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def call():  # call("train", ...) runs a program in this process, which saves the import of torch
     from records import runs, sources
+
+    remember_parsing()
 
     def run(program: str, *arguments: object) -> Ended:
         streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]

@@ -28,6 +28,7 @@ from typing import IO, NamedTuple
 
 PROJECT = Path(__file__).resolve().parent.parent
 ROOMS = ("console", "records", "images", "training", "studies", "report")
+BYTECODE = tempfile.TemporaryDirectory()  # of the project's modules: compiled once for all forks
 PACKAGES = ("torch._dynamo", "torchvision.models", "matplotlib.figure")  # imported once for all
 
 
@@ -74,9 +75,11 @@ def fork(
 
     def run() -> None:
         sys.stdout, sys.stderr = out, err
+        sys.pycache_prefix, sys.dont_write_bytecode = BYTECODE.name, False
         forget_project()
         sys.path[0] = str(folder_of(program))
         sys.argv = [str(program), *map(str, arguments)]
+        remember_parsing()
         if before:
             before()
         runpy.run_path(str(program), run_name="__main__")
@@ -93,6 +96,24 @@ def forget_project() -> None:
     for name in list(sys.modules):
         if name.split(".")[0] in (*ROOMS, "model", "losses", "dataset"):
             del sys.modules[name]
+
+
+PARSED: dict[tuple[object, ...], object] = {}  # what forks share: they are copies of this process
+
+
+def remember_parsing() -> None:
+    """Have the project parse no code twice: it does so in every program, a third of a short one."""
+    from records import sources
+
+    parse = sources.parse_module
+
+    def parse_once(code: bytes, package: tuple[str, ...]) -> object:
+        key = (parse.__code__, code, package)
+        if key not in PARSED:
+            PARSED[key] = parse(code, package)
+        return PARSED[key]
+
+    sources.parse_module = parse_once
 
 
 def folder_of(program: Path) -> Path:
