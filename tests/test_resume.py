@@ -13,6 +13,7 @@ import stat
 import subprocess
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import conftest
 import pytest
@@ -44,38 +45,86 @@ def train(call, original: Path):
     return run
 
 
-def test_reruns_and_more_epochs_give_the_same_bits(original, tmp_path, monkeypatch, train):
-    grown, third, other = tmp_path / "grown", tmp_path / "third", tmp_path / "other"
-    (third / "r").mkdir(parents=True)
-    monkeypatch.chdir(third / "r")
-    train(other, seed=1)
-    assert digests(other) != digests(original)
-    train(grown, epochs=2)
-    checkpoint = grown / "w_checkpoint.pth"
-    assert "going on after epoch 2" in train(third, "--start_from", checkpoint, "--img_path", ".")
-    assert "going on after epoch 2" in train(grown)
-    assert digests(third) == digests(grown) == digests(original)
-    assert f"{checkpoint}: it has 4 epochs, more than 2" in train(grown, epochs=2)
+def test_the_same_command_gives_the_same_bits_elsewhere(original, tmp_path, train):
+    train(tmp_path)
+    assert digests(tmp_path) == digests(original)
+
+
+def test_another_seed_gives_other_bits(original, tmp_path, train):
+    train(tmp_path, seed=1)
+    assert digests(tmp_path) != digests(original)
+
+
+def test_a_longer_training_goes_on_with_the_bits_of_one_from_scratch(original, tmp_path, train):
+    train(tmp_path, epochs=2)
+    assert "going on after epoch 2" in train(tmp_path)
+    assert digests(tmp_path) == digests(original)
+
+
+def test_a_training_goes_on_from_the_checkpoint_of_another_place(
+    original, tmp_path, monkeypatch, train
+):
+    shorter, longer = tmp_path / "shorter", tmp_path / "longer"
+    train(shorter, epochs=2)
+    (longer / "r").mkdir(parents=True)
+    monkeypatch.chdir(longer / "r")
+    start = ["--start_from", shorter / "w_checkpoint.pth", "--img_path", "."]
+    assert "going on after epoch 2" in train(longer, *start)
+    assert digests(longer) == digests(original)
+
+
+def test_a_checkpoint_of_more_epochs_than_asked_for_is_not_used(trained, train):
+    checkpoint = trained / "w_checkpoint.pth"
+    said = train(trained, photos=trained / "photos", epochs=2)
+    assert f"not going on from {checkpoint}" in said
+    assert len(read_history(trained / "r")) == 2
+
+
+class Moment(NamedTuple):
+    """A call of a function that a training does not survive, of a file where it is given one."""
+
+    function: str
+    call: int
+    file: str = ""
 
 
 TRIED = 5  # epochs of the small trainings before one
-MOMENTS = {  # functions, and which of their calls a training does not survive
-    "training.batches.shuffled_batches": (1, TRIED + 1, TRIED + 2, TRIED + 4),  # before an epoch
-    "pathlib.Path.write_bytes": (1, 2, 3, 8, 9, 10, 11),  # half-way; the ninth is weight.pth
-    "os.fsync": range(1, 12),  # before a rename
-    "training.files.write_results": (1,),
-    "training.files.write_record": (1,),
+EPOCH, WRITE, RENAME = "training.batches.shuffled_batches", "pathlib.Path.write_bytes", "os.fsync"
+MOMENTS = {
+    "in the trial before the training": Moment(EPOCH, 1),
+    "before the first epoch": Moment(EPOCH, TRIED + 1),
+    "before the second epoch": Moment(EPOCH, TRIED + 2),
+    "before the last epoch": Moment(EPOCH, TRIED + 4),
+    "half-way through the first checkpoint": Moment(WRITE, 1, "w_checkpoint.pth"),
+    "before the first checkpoint has its name": Moment(RENAME, 1),
+    "half-way through the first history": Moment(WRITE, 1, "history.csv"),
+    "before the first history has its name": Moment(RENAME, 2),
+    "half-way through the second checkpoint": Moment(WRITE, 2, "w_checkpoint.pth"),
+    "half-way through the last checkpoint": Moment(WRITE, 4, "w_checkpoint.pth"),
+    "after the last epoch": Moment("training.files.write_results", 1),
+    "half-way through the weights": Moment(WRITE, 1, "w.pth"),
+    "before the weights have their name": Moment(RENAME, 9),
+    "half-way through the whole history": Moment(WRITE, 5, "history.csv"),
+    "before the record": Moment("training.files.write_record", 1),
+    "half-way through the record": Moment(WRITE, 1, "train.json"),
+    "before the record has its name": Moment(RENAME, 11),
+}
+GOES_ON_AFTER = {
+    "before the second epoch": 1,
+    "before the last epoch": 3,
+    "after the last epoch": 4,
 }
 
 
-def kill_at(place: str, count: int) -> None:
-    """Have this process killed when it calls a function for the given time."""
-    owner, _, name = place.rpartition(".")
-    owner = pkgutil.resolve_name(owner)
+def kill_at(moment: Moment) -> None:
+    """Have this process killed at a moment; a file that it writes then is half there."""
+    owner_name, _, name = moment.function.rpartition(".")
+    owner = pkgutil.resolve_name(owner_name)
     function, calls = getattr(owner, name), itertools.count(1)
 
     def call_or_die(*arguments: object) -> object:
-        if next(calls) == count:
+        is_meant = not moment.file or f".{moment.file}." in str(arguments[0])
+        if is_meant and next(calls) == moment.call:
             if name == "write_bytes":
                 path, whole = arguments
                 function(path, whole[: len(whole) // 2])
@@ -85,23 +134,31 @@ def kill_at(place: str, count: int) -> None:
     setattr(owner, name, call_or_die)
 
 
-@pytest.mark.parametrize(
-    ("place", "count"), [(place, count) for place in MOMENTS for count in MOMENTS[place]]
-)
-def test_a_training_killed_at_a_moment_resumes(place, count, photos, original, tmp_path, train):
-    arguments = [*train_arguments(photos, tmp_path), "--no_pictures"]
-    ended = run_fork(TRAIN, *arguments, before=lambda: kill_at(place, count))
-    assert ended.status == -signal.SIGKILL
-    said = train(tmp_path)
-    before = f"going on after epoch {count - TRIED - 1}\n"
-    assert before in said or count <= TRIED + 1 or "shuffled" not in place
+def train_until(moment: Moment, arguments: list) -> None:
+    """Train in a process that is killed at a moment."""
+    ended = run_fork(TRAIN, *arguments, "--no_pictures", before=lambda: kill_at(moment))
+    assert ended.status == -signal.SIGKILL, ended
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_training_that_is_killed_ends_with_the_same_bits(
+    moment, photos, original, tmp_path, train
+):
+    train_until(MOMENTS[moment], train_arguments(photos, tmp_path))
+    train(tmp_path)
     assert digests(tmp_path) == digests(original)
 
 
+@pytest.mark.parametrize("moment", GOES_ON_AFTER)
+def test_a_training_that_is_killed_goes_on_after_its_last_epoch(moment, photos, tmp_path, train):
+    train_until(MOMENTS[moment], train_arguments(photos, tmp_path))
+    assert f"going on after epoch {GOES_ON_AFTER[moment]}\n" in train(tmp_path)
+
+
 def test_a_training_killed_at_random_times_again_and_again_resumes(photos, tmp_path, train):
-    train(tmp_path / "whole", epochs=100)
+    train(tmp_path / "whole", epochs=40)
     killed, history = tmp_path / "killed", tmp_path / "killed" / "r" / "history.csv"
-    arguments, times = train_arguments(photos, killed, epochs=100), random.Random(0)
+    arguments, times = train_arguments(photos, killed, epochs=40), random.Random(0)
     for _ in range(2):
         before = file_digest(history)
         with (tmp_path / "log").open("w") as log:
@@ -109,9 +166,10 @@ def test_a_training_killed_at_random_times_again_and_again_resumes(photos, tmp_p
         conftest.wait_for(lambda before=before: file_digest(history) != before)
         time.sleep(times.uniform(0, 0.1))
         process.kill()
-        assert process.join() or process.exitcode == -signal.SIGKILL
-    assert 0 < len(read_history(killed / "r")) < 100
-    assert "going on after epoch" in train(killed, epochs=100)
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+    assert 0 < len(read_history(killed / "r")) < 40
+    assert "going on after epoch" in train(killed, epochs=40)
     assert digests(killed) == digests(tmp_path / "whole")
 
 
@@ -132,14 +190,23 @@ def test_a_second_training_in_one_place_is_refused_while_the_first_runs(
     assert call("train", *arguments).status == 0, "a killed one stops nobody"
 
 
-def test_a_finished_run_is_not_done_again_unless_fresh_but_drawn(trained, call):
-    arguments = train_arguments(trained / "photos", trained)
+def test_a_finished_run_is_not_done_again(trained, call):
     written = (trained / "w.pth").stat().st_mtime_ns
-    (trained / "r" / "Loss_curve.png").unlink()
-    assert "already trained" in call("train", *arguments).out
+    arguments = train_arguments(trained / "photos", trained)
+    assert "already trained" in call("train", *arguments, "--no_pictures").out
     assert (trained / "w.pth").stat().st_mtime_ns == written
+
+
+def test_curves_of_a_finished_run_that_are_gone_are_drawn_again(trained, call):
+    (trained / "r" / "Loss_curve.png").unlink()
+    call("train", *train_arguments(trained / "photos", trained))
     assert (trained / "r" / "Loss_curve.png").is_file()
-    said = call("train", *arguments, "--fresh").out
+
+
+def test_a_finished_run_is_trained_from_the_first_epoch_with_fresh(trained, call):
+    written = (trained / "w.pth").stat().st_mtime_ns
+    arguments = train_arguments(trained / "photos", trained)
+    said = call("train", *arguments, "--fresh", "--no_pictures").out
     assert "training, because of --fresh" in said and "going on" not in said
     assert (trained / "w.pth").stat().st_mtime_ns != written
 
@@ -167,19 +234,28 @@ def test_a_changed_helper_of_the_users_model_trains_again(photos, tmp_path):
     assert "model.py fails: SyntaxError: invalid syntax (blocks.py, line 1)" in refused(ended)
 
 
-def test_changed_settings_sizes_images_and_versions_train_again(trained, monkeypatch, train):
-    def said(size: int) -> str:
-        settings = {"epochs": 1, "learning_rate": 0.1, "image_size": size}
-        return train(trained, photos=trained / "photos", **settings)
+def test_a_changed_setting_trains_again(trained, train):
+    said = train(trained, photos=trained / "photos", learning_rate=0.1)
+    assert "training, because learning_rate was 0.01, is 0.1" in said
 
-    assert "learning_rate was 0.01, is 0.1" in said(size=16)
-    assert "training, because images changed since this run" in said(size=20)
+
+def test_a_changed_image_size_trains_again(trained, train):
+    said = train(trained, photos=trained / "photos", image_size=20)
+    assert "training, because images changed since this run" in said
+
+
+def test_a_changed_image_trains_again(trained, train):
     Image.fromarray(conftest.noise(12345)).save(trained / "photos" / "train" / "cat" / "0.png")
-    assert "training, because images changed since this run" in said(size=20)
+    said = train(trained, photos=trained / "photos")
+    assert "training, because images changed since this run" in said
+
+
+def test_a_changed_version_of_a_package_trains_again(trained, monkeypatch, train):
     version = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: f"9.{version(name)}")
-    text = said(size=20)
-    assert f"torch version was {version('torch')}, is 9." in text and "\ngoing on after" not in text
+    said = train(trained, photos=trained / "photos")
+    assert f"torch version was {version('torch')}, is 9." in said
+    assert "\ngoing on after" not in said
 
 
 @pytest.mark.parametrize(
@@ -188,11 +264,7 @@ def test_changed_settings_sizes_images_and_versions_train_again(trained, monkeyp
 )
 def test_a_training_killed_over_a_finished_one_is_noticed(other, then, original, trained, train):
     arguments = [*train_arguments(trained / "photos", trained), *other.split()]
-    place = "training.batches.shuffled_batches"
-    assert (
-        run_fork(TRAIN, *arguments, before=lambda: kill_at(place, TRIED + 3)).status
-        == -signal.SIGKILL
-    )
+    train_until(Moment(EPOCH, TRIED + 3), arguments)
     said = train(trained)
     assert "history.csv is missing or that of another training" in said and then in said
     assert digests(trained) == digests(original)
