@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import numpy as np
@@ -30,45 +31,74 @@ from records.files import file_digest, read_record
 from records.runs import read_history
 
 NORMALISED = ("= nn.Linear(hidden, 2)", "= nn.Sequential(nn.Linear(hidden, 2), nn.BatchNorm1d(2))")
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 
 
-def test_two_processes_of_torchrun_find_the_losses_of_one(photos, tmp_path):
-    # Without dropout, whose masks differ; batches of 7, 7 and 2, too small for a part for each.
-    project = copy_project(tmp_path / "project", model=[("float = 0.5", "float = 0.0")])
-    one, two = (train_arguments(photos, tmp_path / name, batch_size=7) for name in "12")
-    command = [*TORCHRUN, project / "train.py", *map(str, two)]
-    ended = subprocess.run(command, timeout=120, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("epoch 4 of 4") == 1, "one process speaks"
-    assert run_fork(project / "train.py", *one).status == 0
-    one, two = (np.array(read_history(tmp_path / name / "r")) for name in "12")
-    np.testing.assert_allclose(two, one, rtol=1e-4)
+def test_torchrun_trains_on_two_processes_of_which_one_speaks(photos, tmp_path):
+    torchrun, log = tmp_path / "torchrun.py", tmp_path / "log"
+    torchrun.write_text("from torch.distributed.run import main\nmain()\n")
+    words = ["--standalone", "--nproc_per_node=2", PROJECT / "train.py"]
+    with log.open("w") as out:
+
+        def before() -> None:  # what it starts are real processes, which inherit these two
+            os.dup2(out.fileno(), 1)
+            os.dup2(out.fileno(), 2)
+
+        words += train_arguments(photos, tmp_path, epochs=1)
+        ended = run_fork(torchrun, *words, "--no_pictures", before=before)
+    assert ended.status == 0, log.read_text()
+    assert log.read_text().count("epoch 1 of 1") == 1
 
 
-def start_two(program: Path, arguments: list, log: Path, second: list | None = None) -> list:
+def start_two(
+    program: Path, arguments: list, log: Path, second: list | None = None
+) -> list[ForkProcess]:
     """Start a training on two forked processes, as torchrun does; `second` is the other's words."""
     with socket.create_server(("localhost", 0)) as server:
         port = str(server.getsockname()[1])
-    places = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port}
-    befores = [partial(os.environ.update, places, RANK=rank) for rank in "01"]
+    variables = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port}
+    processes = []
     with log.open("w") as out:
-        each = zip((arguments, second or arguments), befores, strict=True)
-        return [fork(program, words, out, out, before=before) for words, before in each]
+        for rank, words in enumerate((arguments, second or arguments)):
+            before = partial(os.environ.update, variables, RANK=str(rank))
+            processes.append(fork(program, words, out, out, before=before))
+    return processes
 
 
-def test_batch_normalisation_runs_on_two_and_a_killed_training_goes_on(photos, tmp_path):
+def statuses(processes: list[ForkProcess]) -> list[int | None]:
+    """Wait for processes; their exit statuses."""
+    for process in processes:
+        process.join(60)
+    return [process.exitcode for process in processes]
+
+
+def test_two_processes_find_the_losses_of_one(photos, tmp_path):
+    # Without dropout, whose masks differ; batches of 7, 7 and 2, too small for a part for each.
+    project = copy_project(tmp_path / "project", model=[("float = 0.5", "float = 0.0")])
+    program, log = project / "train.py", tmp_path / "log"
+    both = start_two(program, train_arguments(photos, tmp_path / "two", batch_size=7), log)
+    assert statuses(both) == [0, 0], log.read_text()
+    one = train_arguments(photos, tmp_path / "one", batch_size=7)
+    assert run_fork(program, *one).status == 0
+    histories = [np.array(read_history(tmp_path / name / "r")) for name in ("one", "two")]
+    np.testing.assert_allclose(*histories, rtol=1e-4)
+
+
+def test_batch_normalisation_runs_on_two_processes(photos, tmp_path):
     project = copy_project(tmp_path / "project", model=[NORMALISED])
-    program, log, results = project / "train.py", tmp_path / "log", tmp_path / "r"
+    arguments = train_arguments(photos, tmp_path, batch_size=7, epochs=1)
+    assert statuses(start_two(project / "train.py", arguments, tmp_path / "log")) == [0, 0]
+
+
+def test_two_processes_go_on_after_one_of_them_was_killed(photos, tmp_path):
+    program, log, results = PROJECT / "train.py", tmp_path / "log", tmp_path / "r"
     arguments = partial(train_arguments, photos, tmp_path, batch_size=7)
     first, second = start_two(program, arguments(epochs=10**6), log)
     wait_for((results / "history.csv").is_file)
     second.kill()
-    first.join(60)
-    assert first.exitcode == 1 and "it goes on after the last finished epoch" in log.read_text()
+    assert statuses([first]) == [1]
+    assert "it goes on after the last finished epoch" in log.read_text()
     more = arguments(epochs=len(read_history(results)) + 2)
-    both = start_two(program, more, log)
-    assert [process.join() or process.exitcode for process in both] == [0, 0], log.read_text()
+    assert statuses(start_two(program, more, log)) == [0, 0], log.read_text()
     assert "going on after epoch" in log.read_text()
 
 
@@ -81,7 +111,7 @@ def trained_by_two(tmp_path_factory):
     photos = make_photos(root / "photos")
     words = train_arguments(photos, root, epochs=2, batch_size=32, **places_of_base(project))
     both = start_two(project / "train.py", words, root / "log")
-    assert [process.join() or process.exitcode for process in both] == [0, 0]
+    assert statuses(both) == [0, 0]
     assert record_of_base(project)["identity"]["processes"] == 2
     return project, photos
 
@@ -123,9 +153,10 @@ def test_a_sweep_trains_anew_what_two_processes_trained(is_finished, trained_by_
 def test_processes_that_see_other_images_end_before_the_first_step(more, photos, tmp_path):
     others = make_photos(tmp_path / "others", train=10 + more)
     Image.fromarray(noise(12345)).save(others / "train" / "cat" / "0.png")
-    log, words = tmp_path / "log", (train_arguments(each, tmp_path) for each in (photos, others))
-    both = start_two(PROJECT / "train.py", next(words), log, second=next(words))
-    assert [process.join(60) or process.exitcode for process in both] == [2, 2]
+    log = tmp_path / "log"
+    words, other_words = (train_arguments(folder, tmp_path) for folder in (photos, others))
+    both = start_two(PROJECT / "train.py", words, log, second=other_words)
+    assert statuses(both) == [2, 2]
     errors = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and "(process 1: images); give every process the same" in errors[0]
     assert not (tmp_path / "r").exists(), "nothing was trained"
@@ -161,6 +192,25 @@ from console.errors import *
 before_imports()
 run_program(lambda: print("text") or os.fstat(0).st_ino * 0)
 """
+
+
+FAILING = """
+import sys
+from console.errors import *
+before_imports()
+def main():
+    print("text")
+    raise InputError("wrong")
+run_program(main)
+"""
+
+
+def test_what_a_child_has_printed_is_there_when_it_fails():
+    env = {**os.environ, "CNN_STDIN_IS_PARENT": "1"}  # as of a sweep, which ends without ado
+    options = {"cwd": PROJECT, "env": env, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    child = subprocess.Popen([sys.executable, "-c", FAILING], **options, stderr=subprocess.PIPE)
+    out = child.stdout.read()
+    assert (child.wait(), out, child.stderr.read()) == (2, b"text\n", b"error: wrong\n")
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
