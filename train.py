@@ -173,15 +173,15 @@ def train_one_epoch(state: State, images: Images, batches: Sequence[Tensor]) -> 
     scores = torch.empty_like(images.one_hot)
     seen = [batches[0][:0]]  # nothing yet: a process may have no share of any batch
     for batch in batches:
-        share = processes.share_of(batch)  # the whole batch for one process
-        outputs = model(images.inputs(share.indices)).float()
-        loss = state.loss_function(outputs, images.one_hot[share.indices])
-        (loss * share.weight).backward()
+        share, weight = processes.share_of(batch)  # the whole batch for one process
+        outputs = model(images.inputs(share)).float()
+        loss = state.loss_function(outputs, images.one_hot[share])
+        (loss * weight).backward()
         state.optimizer.step()
         state.optimizer.zero_grad()
-        if share.weight > 0:
-            scores[share.indices] = outputs.detach()
-            seen.append(share.indices)
+        if weight > 0:
+            scores[share] = outputs.detach()
+            seen.append(share)
     indices = torch.cat(seen)
     return loss_and_accuracy(state.loss_function, scores[indices], images, indices)
 
