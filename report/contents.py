@@ -159,14 +159,14 @@ def contents(folder: Path, found: Found, data: Data) -> Page:
     results, studies, answer, rows = found
     links = links_of(studies)
     lead, *told = [parts_of(sentence(finding), links) for finding in answer_findings(answer)]
-    settings = sum(len(changed) for changed in found.changes)
+    changes = [setting for changed in found.changes for setting in changed]
     train = results[0].train
     cited = citation(results, rows, data)
     return Page(
         lead=lead,
         told=told,
         answer_picture=picture_of_answer(folder, rows) if answer.rows else None,
-        left_out=max(0, settings - MOST),
+        left_out=left_out_of(changes),
         close=answer.close,
         classes=list(data.classes),
         table=table_of(rows),
@@ -197,6 +197,11 @@ def contents(folder: Path, found: Found, data: Data) -> Page:
 def by_study(settings: list[Setting]) -> dict[str, list[Setting]]:
     """Settings by the study they belong to, in their order."""
     return {study: list(group) for study, group in groupby(settings, lambda each: each.study)}
+
+
+def left_out_of(settings: list[Setting]) -> int:
+    """How many of these settings pictures have no room for."""
+    return max(0, len(settings) - MOST)
 
 
 def table_of(rows: list[SummaryRow]) -> list[TableRow]:
@@ -238,7 +243,7 @@ def view_of_study(folder: Path, settings: list[Setting], found: Found) -> StudyV
         map=map_in(folder / study, settings, found.answer),
         panels=panels_in(folder / study, settings),
         found=sentences_of(settings, found),
-        left_out=len(settings) - len(drawn),
+        left_out=left_out_of(settings),
     )
 
 

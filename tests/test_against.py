@@ -67,6 +67,15 @@ def test_other_seeds_are_refused(tmp_path):
         write_against(here, sweep(here), there, runs)
 
 
+def test_as_many_seeds_but_others_are_refused(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    ours, theirs = sweep(here), sweep(there)
+    (ours[0].result / "test.json").unlink()
+    (theirs[2].result / "test.json").unlink()
+    with pytest.raises(InputError, match=r"\[1, 2\] in .*\[0, 1\]"):
+        write_against(here, ours, there, theirs)
+
+
 def test_a_folder_without_runs_is_refused(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     runs = all_runs(STUDIES, BASE, range(3), there, range(1))

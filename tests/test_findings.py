@@ -363,6 +363,70 @@ def test_no_sentence_needs_a_statistician(word):
     assert word not in " ".join(say(everything(CASES[1]) + everything(CASES[3])))
 
 
+STEEP = {"losses": [0.7, 0.5, *[0.6] * 78], "train": 0.9}
+BELOW = {"losses": [0.7, 0.5, *[0.6] * 78], "train": 0.7}
+
+
+@pytest.mark.parametrize(
+    ("case", "told"),
+    [
+        ({"changes": {0.1: {"shift": -0.3}}}, r"0\.1 is worse than the base by 3\d\.\d points"),
+        ({"changes": {0.1: {"shift": -0.3}}}, r"points \(2\d\.\d to 3\d\.\d; one training\)\."),
+        ({"changes": {0.1: {"shift": -0.3}}, "seeds": 6}, r"points \(2\d\.\d to 3\d\.\d\)\."),
+        ({"base": SIX[:1]}, "Nothing can be said yet about five settings. Keep the base."),
+        ({"base": SIX[:1]}, "It is not known whether a setting is better than it"),
+        ({}, r"Keep the base\.$"),
+        ({"changes": scattered(16, 0.76, 1)}, "No setting is better than it on the validation"),
+        ({}, "Each setting but the base was trained once"),
+        ({}, r"anywhere from −\d\.\d to \+\d\.\d points"),
+        ({"changes": {"base": DIVERGED}}, "The base itself did not learn. Use "),
+        ({"changes": {16: {"shift": 0.2}}}, "Keep the base: on the validation images, by which"),
+        ({"changes": scattered(16, 0.95, 6), "seeds": 6}, "which is not shown to be better"),
+        ({"changes": {80: STEEP}}, r"80: overfits; lowest .* 15\.0 points above validation"),
+        ({"changes": {80: BELOW}}, r"80: does not overfit; .* 5\.0 points below validation"),
+        ({"changes": swinging({"base": 0.1, 32: 0.1, 16: 0.2, 64: 0.05}), "seeds": 6},
+         "The larger the batch, the less the validation loss goes up and down"),
+        ({"changes": swinging({"base": 0.1, 32: 0.1, 16: 0.1, 64: 0.05}), "seeds": 6},
+         "It goes up and down less than with the base's 32: 64"),
+        ({"studies": {"Change_loss_function": ["MSELoss", "SmoothL1Loss"]}}, "is half of MSELoss"),
+        ({"seeds": 6}, "As good as the base, to within 2 points"),
+        ({"seeds": 6}, r"of the base too: 80 as good\."),
+    ],
+)  # fmt: skip
+def test_what_is_found_is_said(case, told):
+    assert any(re.search(told, text) for text in say(everything(case)))
+
+
+@pytest.mark.parametrize(
+    ("case", "not_told"),
+    [
+        ({"seeds": 6}, "trained once"),
+        ({"changes": {0.1: {"shift": -0.3}}, "seeds": 6}, "; one training"),
+        ({}, "The base itself"),
+        ({}, "Nothing can be said yet"),
+        ({"studies": {"Change_loss_function": ["MSELoss", "L1Loss"]}}, "is half of MSELoss"),
+        ({"changes": {(80, 0): STEEP}, "seeds": 3}, "Training longer overfits"),
+    ],
+)
+def test_what_is_not_so_is_not_said(case, not_told):
+    assert not any(not_told in text for text in say(everything(case)))
+
+
+def test_where_some_were_trained_once_only_those_are_said_to_be():
+    studies, _ = make({0.1: {"shift": -0.3}}, seeds=2)
+    settings = [setting for group in studies.values() for setting in group]
+    settings[-1] = settings[-1]._replace(results=settings[-1].results[:1])
+    findings = answer_findings(make_answer(settings, CHANCE))
+    told = " ".join(say(findings))
+    assert "A setting marked so was trained once" in told
+    assert "With 1 seed of a setting and 6 of the base" in told
+
+
+def test_of_several_that_are_better_the_best_on_the_validation_images_is_to_be_used():
+    changes = scattered(16, 0.90, 6) | scattered(64, 0.95, 6)
+    assert only("use_better", changes, seeds=6)["name"] == "batch size 64"
+
+
 def test_more_settings_than_a_sentence_holds_are_counted():
     sizes = list(range(16, 26))
     findings = all_found({size: {"shift": -0.3} for size in sizes}, studies={BATCHES: sizes})

@@ -131,8 +131,8 @@ def found(tests: dict, valids: dict) -> dict[str, dict]:
 
 
 def test_a_grid_counts_the_cells_that_differ_from_the_base():
-    cells = found({(L1, 0.03): -0.2, (L1, 0.003): 0.2}, {})["grid_cells"]
-    assert (cells["cells"], cells["worse"], cells["better"]) == (6, 1, 1)
+    cells = found({(L1, 0.03): -0.2, (L1, 0.01): -0.2, (L1, 0.003): 0.2}, {})["grid_cells"]
+    assert (cells["cells"], cells["worse"], cells["better"]) == (6, 2, 1)
 
 
 def test_each_value_stands_at_the_rate_of_its_highest_validation_accuracy():
@@ -155,6 +155,11 @@ def test_the_best_cell_of_a_value_is_held_against_the_best_cell_of_the_bases_val
 def test_a_best_value_at_the_edge_of_the_grid_is_told():
     edges = found({}, {(L1, 0.03): 0.8, (CROSS, 0.01): 0.8})["grid_edges"]["items"]
     assert [(edge.value, edge.name, edge.best) for edge in edges] == [(L1, "learning rate", 0.03)]
+
+
+def test_the_lowest_value_is_an_edge_too():
+    edges = found({}, {(L1, 0.003): 0.8, (CROSS, 0.01): 0.8})["grid_edges"]["items"]
+    assert [(edge.value, edge.best) for edge in edges] == [(L1, 0.003)]
 
 
 def test_best_values_inside_the_grid_are_no_edges():

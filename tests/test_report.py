@@ -12,16 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_photos
-from made_up import BASE, SIX, made, make
+from conftest import PROJECT, make_photos
+from made_up import BASE, CHANCE, SIX, made, make
 from PIL import Image
 
 from dataset import load_data
 from records.files import read_csv, write_csv, write_text
 from records.runs import HISTORY_COLUMNS
-from report import contents, differences, links, page, pictures
+from report import citation, contents, differences, examples, links, page, pictures
 from report.results import Result
-from report.summary import area_under_roc, tex
+from report.rules import Chance
+from report.summary import area_under_roc, recognition, tex
 from studies.live import LiveReport
 from studies.settings import all_runs
 
@@ -44,7 +45,7 @@ class Report:
         for place, run in enumerate(self.runs):
             result = made(run, SIX[place % len(SIX)])
             self.results.append(result)
-            write_csv(run.result / "history.csv", HISTORY_COLUMNS, result.history)
+            write_history(result)
             self.predict(result, lambda index: index % 2)
 
     def predict(self, result: Result, predicted: Callable[[int], int]) -> None:
@@ -61,6 +62,11 @@ class Report:
             patch.setattr(page, "read_results", lambda *_: self.results[:done])
             page.write_report(self.folder.parent, self.runs, self.data, None, to_do, failed)
         return (self.folder / "report.html").read_text(encoding="utf-8")
+
+
+def write_history(result: Result) -> None:
+    """Write a made-up history where its pictures are drawn from."""
+    write_csv(result.run.result / "history.csv", HISTORY_COLUMNS, result.history)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +136,7 @@ def test_without_a_finished_run_the_page_says_so(report):
 def test_while_runs_are_open_the_page_reloads_itself(report):
     html = report.write(done=3, to_do=1)
     assert "1 training still to be done" in html
+    assert 'http-equiv="refresh"' in html
     assert "location.reload()" in html
 
 
@@ -141,6 +148,7 @@ def test_a_page_at_rest_does_not_reload(written):
 
 def test_missing_trainings_are_counted_those_that_studies_share_once(report):
     assert "2 of 4 trainings done" in report.write(done=2)
+    assert "trainings done" not in report.write()
 
 
 def test_failed_runs_are_named(report):
@@ -183,7 +191,9 @@ def test_softmax_of_other_losses_is_said_to_be_no_calibrated_probability(loss, t
     assert ("is no calibrated probability" in report.write()) == told
 
 
-@pytest.mark.parametrize(("source", "told"), [("cifar10", True), ("/data/photos", False)])
+@pytest.mark.parametrize(
+    ("source", "told"), [("cifar10", True), ("/data/photos", False), ("shapes", False)]
+)
 def test_the_course_reports_numbers_stand_beside_comparable_data_only(source, told, report):
     report.data = replace(report.data, source=source)
     assert ("74.8 and 73.6%" in report.write()) == told
@@ -208,6 +218,7 @@ def test_a_grid_has_its_heat_map_and_its_sentences(tmp_path):
     html = Report(tmp_path, {"Loss_by_rate": grid}).write()
     assert "each of 3 settings that differ from it in one or more values" in text_of(html)
     assert 'id="Loss_by_rate-map"' in html
+    assert 'id="Loss_by_rate-validation-loss"' in html
     assert "loss function L1Loss, learning rate 0.01" in text_of(html)
 
 
@@ -260,6 +271,95 @@ def test_a_grid_of_more_curves_than_can_be_told_apart_shows_its_map_alone():
     assert contents.panels_in(Path("nowhere"), studies["Loss_by_rate"]) == []
 
 
+def test_a_page_at_rest_says_what_is_so(written):
+    text = text_of((written.folder / "report.html").read_text())
+    for sentence in (
+        "The mean is 74.7%, the standard deviation 0.6 points.",
+        "an image of dog gets a higher score for dog than one of <script>x (0.5 is guessing)",
+        "weights kept: those of epoch 3, validation accuracy 75.0%",
+        "mean ± standard deviation of 3 seeds; curves and weights of the first",
+        "76.3% 95% interval",
+        "lies within 2 points either way",
+        "these are of the base. With seed 0 it got 3 of 10 test images wrong.",
+        "16 × 16 pixels. part <script>x dog larger class train 8 8 50.0%",
+    ):
+        assert sentence in text
+    for sentence in ("in the table alone", "the initial ones", "diverged at", "commit ,"):
+        assert sentence not in text
+
+
+def test_the_page_names_the_commit_if_there_is_one(written):
+    text = text_of((written.folder / "report.html").read_text())
+    assert ("program commit" in text) == bool(citation.commit_of(PROJECT))
+
+
+def test_images_that_the_program_draws_are_said_to_be(report):
+    report.data = replace(report.data, source="shapes")
+    assert "They are drawn by the program" in report.write()
+
+
+def test_a_row_of_the_table_holds_all_of_a_setting_and_links_to_its_study(report):
+    setting = report.results[3]
+    report.results[3] = setting._replace(last_accuracy=0.61)
+    html = report.write()
+    assert '<th scope="row"><a href="#Change_batch_size">batch size 16</a>' in html
+    assert '<th scope="row"><a href="#noise">the base</a>' in html
+    difference = r"\+1\.6 \(−\S+ to \+\S+\)"
+    cells = rf"batch size 16 1 76\.3 {difference} too close to tell 61\.0 60\.0 60\.0 0\.600"
+    assert re.search(cells, text_of(html))
+    assert "last epoch: test 61.0%" in text_of(html)
+    assert read_csv(report.folder / "results.csv")[3]["last_test_accuracy"] == "0.610000"
+    summary = read_csv(report.folder / "summary.csv")[1]
+    assert float(summary["low"]) < float(summary["difference"]) < float(summary["high"])
+
+
+def test_a_setting_of_which_some_seeds_predict_one_class_is_told_with_their_number(report):
+    report.predict(report.results[1], lambda index: 0)
+    assert "of that class: the base (1 of 3 seeds)." in text_of(report.write())
+
+
+def test_a_setting_that_diverged_is_told_with_its_epoch(report):
+    report.results[3] = made(report.runs[3], 0.7, losses=(0.7, 0.6, np.nan))
+    write_history(report.results[3])
+    assert "diverged at epoch 3: the loss was no number" in text_of(report.write())
+
+
+@pytest.mark.parametrize(
+    ("chance", "told"),
+    [
+        (CHANCE, "The setting to use is the base. With seed 0"),
+        (Chance(0.9, 400, 0.9, 400), "No setting learned; these are of the base. With seed 0"),
+    ],
+)
+def test_mistakes_are_those_of_the_setting_to_use_if_there_is_one(
+    chance, told, report, monkeypatch
+):
+    monkeypatch.setattr(page, "chance_of", lambda data: chance)
+    assert told in text_of(report.write())
+
+
+def test_of_mistakes_those_it_was_surest_of_come_first(report):
+    run = report.runs[0].result
+    rows = read_csv(run / "predictions.csv")
+    for number, row in enumerate(rows):
+        row["probability"] = str(0.6 + 0.01 * number)
+    write_csv(run / "predictions.csv", COLUMNS, [list(row.values()) for row in rows])
+    mistakes = examples.mistakes_of(report.results[0], report.data)
+    probabilities = [mistake.probability for mistake in mistakes]
+    assert len(mistakes) == 4
+    assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_what_guessing_reaches_is_counted_on_the_validation_and_the_test_images(written):
+    assert page.chance_of(written.data) == (0.5, 4, 0.5, 10)
+
+
+def test_pictures_that_leave_settings_out_say_how_many():
+    studies, _ = make(studies={"Change_batch_size": list(range(1, 70))})
+    assert contents.left_out_of(studies["Change_batch_size"]) == 9
+    assert contents.left_out_of(studies["Change_seed"]) == 0
+
+
 # --- tables ----------------------------------------------------------------------------------
 
 
@@ -282,6 +382,16 @@ def test_every_table_holds_the_difference_from_the_base(name, written):
     text = (written.folder / name).read_text().replace("$-$", "−")
     shown = f"{difference:.6f}" if name == "summary.csv" else f"{100 * difference:+.1f}"
     assert shown.replace("-", "−") in text.replace("-", "−")
+
+
+def test_recalls_and_the_area_are_those_of_the_predictions(tmp_path):
+    rows = [("a", "cat", "cat", 0.9), ("b", "cat", "dog", 0.6), ("c", "dog", "dog", 0.8)]
+    rows.append(("d", "cat", "cat", 0.7))
+    write_csv(tmp_path / "predictions.csv", COLUMNS, rows)
+    recognised = recognition(tmp_path / "predictions.csv", ["cat", "dog"])
+    assert recognised.recalls == [pytest.approx(2 / 3), 1.0]
+    assert recognised.auc == 1.0
+    assert not recognised.predicts_one_class
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex is installed")
