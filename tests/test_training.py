@@ -9,12 +9,22 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
+from types import SimpleNamespace
 
 import conftest
 import numpy as np
 import pytest
 import torch
-from conftest import PROJECT, arguments_for_test, fill, refused, run_process, train_arguments
+from conftest import (
+    PROJECT,
+    arguments_for_test,
+    fill,
+    fork,
+    refused,
+    run_process,
+    train_arguments,
+)
 from PIL import Image
 
 from dataset import load_data
@@ -29,49 +39,75 @@ from training.optimizer import SGD
 TRAIN, TEST = PROJECT / "train.py", PROJECT / "test.py"
 
 
-def test_a_training_and_its_test_leave_every_file_and_the_accuracy_of_the_predictions(original):
-    results = original / "r"
-    pictures = {"Training_accuracy.png", "Loss_curve.png", "confusion_matrix.png"}
-    tables = {"history.csv", "train.json", "acc.txt", "predictions.csv", "test.json"}
-    assert {path.name for path in results.iterdir()} == pictures | tables
-    assert all(min(Image.open(results / name).size) > 300 for name in pictures)
-    assert [row[0] for row in read_history(results)] == [1, 2, 3, 4]
-    record = read_record(results / "train.json")
-    assert record["identity"]["epochs"] == 4 and record["identity"]["learning_rate"] == 0.01
-    assert read_record(results / "test.json")["test_images"] == 10
+PICTURES = {"Training_accuracy.png", "Loss_curve.png", "confusion_matrix.png"}
+TABLES = {"history.csv", "train.json", "acc.txt", "predictions.csv", "test.json"}
+
+
+def test_a_training_and_its_test_leave_these_files(original):
+    assert {path.name for path in (original / "r").iterdir()} == PICTURES | TABLES
+
+
+@pytest.mark.parametrize("name", sorted(PICTURES))
+def test_pictures_are_large_enough_to_be_read(name, original):
+    assert min(Image.open(original / "r" / name).size) > 300
+
+
+def test_the_history_has_a_row_for_each_epoch(original):
+    assert [row.epoch for row in read_history(original / "r")] == [1, 2, 3, 4]
+
+
+def test_records_tell_settings_and_counts(original):
+    identity = read_record(original / "r/train.json")["identity"]
+    assert (identity["epochs"], identity["learning_rate"]) == (4, 0.01)
+    assert read_record(original / "r/test.json")["test_images"] == 10
+
+
+def test_a_weight_file_holds_plain_values_that_rebuild_the_model(original):
     weight = torch.load(original / "w.pth", weights_only=True)
-    assert weight["classes"] == ["cat", "dog"] and weight["image_size"] == 16
-    rows = read_csv(results / "predictions.csv")
-    assert list(rows[0]) == ["file", "true_class", "predicted_class", "probability"]
-    assert all(row["file"].split("/")[:2] == ["test", row["true_class"]] for row in rows)
-    assert all(0.5 <= float(row["probability"]) <= 1 for row in rows)
+    assert (weight["classes"], weight["image_size"]) == (["cat", "dog"], 16)
+
+
+def test_predictions_tell_file_classes_and_probability(original):
+    for row in read_csv(original / "r/predictions.csv"):
+        assert list(row) == ["file", "true_class", "predicted_class", "probability"]
+        assert row["file"].split("/")[:2] == ["test", row["true_class"]]
+        assert 0.5 <= float(row["probability"]) <= 1
+
+
+def test_the_accuracy_is_that_of_the_predictions(original):
+    rows = read_csv(original / "r/predictions.csv")
     share = np.mean([row["true_class"] == row["predicted_class"] for row in rows])
     accuracies = rf"Test accuracy: {100 * share:.4f}%\nLast epoch: \d+\.\d{{4}}%\n"
-    assert re.fullmatch(accuracies, (results / "acc.txt").read_text())
+    assert re.fullmatch(accuracies, (original / "r/acc.txt").read_text())
 
 
 def test_kept_weights_are_those_of_the_lowest_validation_loss(photos, tmp_path, call):
     call("train", *train_arguments(photos, tmp_path, epochs=8, learning_rate=0.05))
     weight = load_weight(tmp_path / "w.pth")
-    kept = 1 + int(np.argmin([row[2] for row in read_history(tmp_path / "r")]))
+    kept = 1 + int(np.argmin([row.valid_loss for row in read_history(tmp_path / "r")]))
     assert weight["kept_epoch"] == kept
     call("train", *train_arguments(photos, tmp_path / "b", epochs=kept, learning_rate=0.05))
     last = load_weight(tmp_path / "b" / "w.pth")["last"]
     assert all(torch.equal(value, weight["kept"][name]) for name, value in last.items())
 
 
-def test_epoch_numbers_are_means_over_normalised_images_not_over_batches(photos):
+def test_training_images_are_normalised_channel_by_channel(photos):
+    images = Images(load_data(str(photos), 16), torch.device("cpu"))
+    inputs = images.inputs(images.splits["train"])
+    assert inputs.shape == (16, 3, 16, 16)
+    assert inputs.mean((0, 2, 3)).abs().max() < 1e-5
+    assert (inputs.std((0, 2, 3)) - 1).abs().max() < 1e-2
+
+
+def test_epoch_numbers_are_means_over_images_not_over_batches(photos):
     images = Images(load_data(str(photos), 16), torch.device("cpu"))
     torch.manual_seed(0)
     model, indices = CNN(dropout=0.0), images.splits["train"]  # and with a step that does nothing
-    inputs = images.inputs(indices)
-    assert inputs.shape == (16, 3, 16, 16) and inputs.mean((0, 2, 3)).abs().max() < 1e-5
-    assert (inputs.std((0, 2, 3)) - 1).abs().max() < 1e-2
     step, uneven = SGD(model.parameters(), learning_rate=0.0), indices.split(7)  # 7, 7 and 2
     train_one_epoch = runpy.run_path(str(TRAIN))["train_one_epoch"]
     state = State(model, step, LOSSES["CrossEntropyLoss"])
     loss, accuracy = train_one_epoch(state, images, uneven)
-    scores, targets = model(inputs).detach(), images.targets[indices].numpy()
+    scores, targets = model(images.inputs(indices)).detach(), images.targets[indices].numpy()
     log_p = scores.double().log_softmax(1).numpy()
     assert loss == pytest.approx(-log_p[np.arange(len(indices)), targets].mean(), rel=1e-5)
     assert accuracy == pytest.approx((scores.argmax(1).numpy() == targets).mean())
@@ -94,56 +130,120 @@ def test_a_remainder_of_one_image_joins_the_batch_before_it():
         assert sorted(torch.cat(list(batches)).tolist()) == list(range(sum(sizes)))
 
 
-def test_a_loss_that_is_no_longer_finite_ends_the_run_with_its_best_weights(photos, tmp_path, call):
-    settings = {"epochs": 30, "learning_rate": 1e6, "loss_function": "MSELoss"}
-    ended = call("train", *train_arguments(photos, tmp_path, **settings))
+DIVERGING = {"epochs": 30, "learning_rate": 1e6, "loss_function": "MSELoss"}
+
+
+@pytest.fixture(scope="module")
+def diverged(call, original, tmp_path_factory):  # its folder, and the arguments of the training
+    out = tmp_path_factory.mktemp("diverged")
+    arguments = [*train_arguments(original / "photos", out, **DIVERGING), "--no_pictures"]
+    ended = call("train", *arguments)
     assert ended.status == 0 and "diverged at epoch" in ended.out, ended.err
-    record, history = read_record(tmp_path / "r" / "train.json"), read_history(tmp_path / "r")
+    return out, arguments
+
+
+def test_a_loss_that_is_no_longer_finite_ends_the_run(diverged):
+    results = diverged[0] / "r"
+    record, history = read_record(results / "train.json"), read_history(results)
     assert record["diverged"] and record["epochs"] == len(history) < 30
     assert not is_finite(history[-1])
-    kept = load_weight(tmp_path / "w.pth")["kept"]
+
+
+def test_a_training_that_diverged_keeps_its_best_weights(diverged):
+    kept = load_weight(diverged[0] / "w.pth")["kept"]
     assert all(torch.isfinite(value).all() for value in kept.values())
-    assert "Test accuracy" in call("test", *arguments_for_test(tmp_path)).out
-    assert "already trained" in call("train", *train_arguments(photos, tmp_path, **settings)).out
-    ended = call("test", "--weight_path", tmp_path / "w.pth", "--predict", photos / "test")
+
+
+def test_a_training_that_diverged_is_tested(diverged, call):
+    ended = call("test", *arguments_for_test(diverged[0]), "--no_pictures")
+    assert "Test accuracy" in ended.out
+
+
+def test_a_training_that_diverged_is_finished(diverged, call):
+    assert "already trained" in call("train", *diverged[1]).out
+
+
+def test_predict_says_where_a_loss_gives_no_probability(diverged, original, call):
+    pictures = original / "photos/test"
+    ended = call("test", "--weight_path", diverged[0] / "w.pth", "--predict", pictures)
     assert "MSELoss gives no calibrated probability" in ended.err
 
 
-def test_programs_work_from_any_folder_with_awkward_paths_and_without_pictures(tmp_path):
-    root, elsewhere = tmp_path / 'it\'s a "folder"; $HOME 猫和狗', tmp_path / "elsewhere"
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """A training and a test as a sweep starts them, in another folder, of awkward paths."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    root = tmp_path_factory.mktemp("root") / 'it\'s a "folder"; $HOME 猫和狗'
     for number, name in enumerate(("train/$cat;", "train/狗 'dog'", "test/$cat;", "test/狗 'dog'")):
         fill(root / "photos" / name, 6, first=100 * number)
-    elsewhere.mkdir()
-    env = os.environ | {"PYTHONPROFILEIMPORTTIME": "1", "CNN_STDIN_IS_PARENT": "1"}  # as a sweep
-    options = {"cwd": elsewhere, "env": env, "stdin": os.pipe()[0]}
+    env = os.environ | {"PYTHONPROFILEIMPORTTIME": "1", "CNN_STDIN_IS_PARENT": "1"}
+    options = {"cwd": folder, "env": env, "stdin": os.pipe()[0]}
     arguments = train_arguments(root / "photos", root, epochs=1)
     trained = run_process(TRAIN, *arguments, "--no_pictures", **options)
-    assert re.search(r"epoch 1 of 1  train_loss \d\.\d+  .*train_accuracy .* left\n", trained.out)
     tested = run_process(TEST, *arguments_for_test(root), "--no_pictures", **options)
-    failed = run_process(TEST, *arguments_for_test(root), "--img_path", TEST, **options)
-    assert "Test accuracy:" in tested.out and failed.status == 2 and failed.out.startswith("images")
-    for ended in (trained, tested):
-        assert ended.status == 0 and not re.search("\x1b|\r", ended.out + ended.err)
-        assert "| torch\n" in ended.err and not re.search(r"\| +matplotlib\n", ended.err)
-    assert not list(elsewhere.iterdir()) and not list(root.glob("r/*.png"))
+    return SimpleNamespace(folder=folder, root=root, trained=trained, tested=tested)
 
 
-def test_on_a_terminal_epochs_are_shown_in_place_until_ctrl_c_stops_with_130(photos, tmp_path):
+def test_programs_work_with_awkward_paths(elsewhere):
+    assert elsewhere.trained.status == 0, elsewhere.trained.err
+    assert "Test accuracy:" in elsewhere.tested.out, elsewhere.tested.err
+
+
+def test_programs_leave_nothing_in_the_folder_they_are_started_from(elsewhere):
+    assert elsewhere.tested.status == 0
+    assert not list(elsewhere.folder.iterdir())
+
+
+def test_in_a_file_every_epoch_is_a_line(elsewhere):
+    line = r"epoch 1 of 1  train_loss \d\.\d+  .*train_accuracy .* left\n"
+    assert re.search(line, elsewhere.trained.out)
+
+
+@pytest.mark.parametrize("program", ["trained", "tested"])
+def test_what_is_said_into_a_file_is_plain_text(program, elsewhere):
+    ended = getattr(elsewhere, program)
+    assert ended.out and not re.search("\x1b|\r", ended.out + ended.err)
+
+
+@pytest.mark.parametrize("program", ["trained", "tested"])
+def test_no_pictures_spares_the_import_of_matplotlib(program, elsewhere):
+    imported = getattr(elsewhere, program).err
+    assert "| torch\n" in imported and not re.search(r"\| +matplotlib\n", imported)
+    assert not list(elsewhere.root.glob("r/*.png"))
+
+
+@pytest.fixture(scope="module")
+def stopped(original, tmp_path_factory):
+    """A training on a terminal, stopped by Ctrl-C after some epochs."""
+    out = tmp_path_factory.mktemp("stopped")
     parent, child = pty.openpty()
-    command = [sys.executable, TRAIN, *train_arguments(photos, tmp_path, epochs=100000)]
-    process = subprocess.Popen(list(map(str, command)), stdout=child, stderr=child)
-    os.close(child)
-    shown = b""
-    while shown.count(b"\r\x1b[2Kepoch ") < 2:
-        shown += os.read(parent, 4096)
-    process.send_signal(signal.SIGINT)
+    arguments = train_arguments(original / "photos", out, epochs=100000)
+    with open(child, "w") as terminal:  # noqa: PTH123 (a number, not a path)
+        process = fork(TRAIN, arguments, terminal, terminal)
+    said = b""
+    while said.count(b"\r\x1b[2Kepoch ") < 2:
+        said += os.read(parent, 4096)
+    os.kill(process.pid, signal.SIGINT)
     with contextlib.suppress(OSError):  # which ends a terminal
         while piece := os.read(parent, 4096):
-            shown += piece
+            said += piece
     os.close(parent)
-    assert process.wait(20) == 130
-    assert b"Traceback" not in shown and b"the same command (without --fresh) goes on" in shown
-    assert not (tmp_path / "r" / "train.json").exists()
+    process.join(20)
+    return SimpleNamespace(out=out, said=said, status=process.exitcode)
+
+
+def test_ctrl_c_stops_a_training_with_130(stopped):
+    assert stopped.status == 130
+    assert not (stopped.out / "r/train.json").exists()
+
+
+def test_ctrl_c_is_answered_with_what_to_do(stopped):
+    assert b"the same command (without --fresh) goes on" in stopped.said
+    assert b"Traceback" not in stopped.said
+
+
+def test_on_a_terminal_epochs_are_shown_in_place(stopped):
+    assert b"\nepoch " not in stopped.said
 
 
 @pytest.mark.parametrize("program", ["train.py", "test.py", "my_script.py"])
@@ -221,11 +321,17 @@ class Bomb:
 
 
 BAD_WEIGHTS = {
-    "cut": None, "empty": b"", "text": b"weights", "pickle": {"kept": Bomb()},
-    "version": {"version": 99}, "kind": {"kind": "CNN checkpoint"}, "kept": {"kept": [1, 2]},
+    "cut": None,
+    "empty": b"",
+    "text": b"weights",
+    "pickle": {"kept": Bomb()},
+    "version": {"version": 99},
+    "kind": {"kind": "CNN checkpoint"},
+    "kept": {"kept": [1, 2]},
     "model": {"kept": {"conv1.weight": torch.zeros(9, 3, 3, 3)}},
-    "image_size": {"image_size": "x"}, "mean": {"mean": ["0"] * 3},
-}  # fmt: skip
+    "image_size": {"image_size": "x"},
+    "mean": {"mean": ["0"] * 3},
+}
 
 
 @pytest.mark.parametrize("kind", BAD_WEIGHTS)
@@ -237,26 +343,49 @@ def test_a_weight_file_that_is_none_is_refused_in_one_line(kind, trained, call, 
     assert not (trained / "new").exists() and not (trained / "exploded").exists()
 
 
-def test_predict_agrees_with_the_test_and_names_bad_pictures_and_other_classes(trained, call):
-    one, photos = trained / "one.png", trained / "photos"
-    Image.new("L", (50, 30), 200).save(one)
-    arguments = [*arguments_for_test(trained), "--predict"]
-    ended = call("test", *arguments, one, photos / "test")
-    assert ended.status == 0 and ended.err == ""
-    (name, probability, path), *rest = (line.split(maxsplit=2) for line in ended.out.splitlines())
-    assert name in ("cat", "dog") and 0.5 <= float(probability) <= 1 and path == str(one)
-    rows = {row["file"]: row for row in read_csv(trained / "r" / "predictions.csv")}
-    assert sorted(os.path.relpath(path, photos) for _, _, path in rest) == sorted(rows)
-    for name, probability, path in rest:
+@pytest.fixture(scope="module")
+def predict(call, original):
+    """Predict pictures with the weights of a training."""
+    return partial(call, "test", "--weight_path", original / "w.pth", "--predict")
+
+
+def test_a_picture_is_predicted_with_class_probability_and_path(predict, tmp_path):
+    Image.new("L", (50, 30), 200).save(tmp_path / "one.png")
+    ended = predict(tmp_path / "one.png")
+    name, probability, path = ended.out.split(maxsplit=2)
+    assert name in ("cat", "dog") and 0.5 <= float(probability) <= 1
+    assert path == f"{tmp_path / 'one.png'}\n"
+
+
+def test_predict_agrees_with_the_test(predict, original):
+    photos = original / "photos"
+    rows = {row["file"]: row for row in read_csv(original / "r/predictions.csv")}
+    lines = predict(photos / "test").out.splitlines()
+    assert len(lines) == len(rows) == 10
+    for line in lines:
+        name, probability, path = line.split(maxsplit=2)
         row = rows[os.path.relpath(path, photos)]
         assert name == row["predicted_class"]
         assert float(probability) == pytest.approx(float(row["probability"]), abs=1e-4)
-    (photos / "test" / "broken.jpg").write_bytes(b"")
-    assert "broken.jpg (empty file)" in refused(call("test", *arguments, photos / "test"))
-    ended = call("test", *arguments, photos / "test", "--skip_bad_images")
+
+
+def test_predict_names_bad_pictures(predict, photos):
+    (photos / "test/broken.jpg").write_bytes(b"")
+    assert "broken.jpg (empty file)" in refused(predict(photos / "test"))
+
+
+def test_predict_leaves_bad_pictures_out_where_it_may(predict, photos):
+    (photos / "test/broken.jpg").write_bytes(b"")
+    ended = predict(photos / "test", "--skip_bad_images")
     assert ended.status == 0 and len(ended.out.splitlines()) == 10
     assert "left out unreadable images (1)" in ended.err and "broken.jpg" in ended.err
-    assert "gone.png is not there" in refused(call("test", *arguments, trained / "gone.png"))
+
+
+def test_predict_names_a_picture_that_is_not_there(predict, tmp_path):
+    assert "gone.png is not there" in refused(predict(tmp_path / "gone.png"))
+
+
+def test_images_of_other_classes_are_not_tested(trained, photos, call):
     for part in ("train", "test"):
         (photos / part / "dog").rename(photos / part / "horse")
     said = refused(call("test", *arguments_for_test(trained), "--data", photos))
