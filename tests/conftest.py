@@ -29,7 +29,7 @@ from PIL import Image
 sys.path.insert(0, str(PROJECT))
 WITH_GPU = dict(os.environ)  # of processes that are to see a GPU: the tests fork, CUDA does not
 os.environ |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""}
-os.fsync = lambda _: None  # what it is for, a power cut, no test can tell; a disk takes its time
+os.fsync = lambda fd: None  # what it is for, a power cut, no test can tell; a disk takes its time
 CACHE = tempfile.TemporaryDirectory()  # not the user's; deleted at the end
 os.environ["XDG_CACHE_HOME"] = CACHE.name
 
@@ -63,7 +63,8 @@ def call():  # call("train", ...) runs a program in this process, which saves th
     remember_parsing()
 
     def run(program: str, *arguments: object) -> Ended:
-        streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
+        buffers = io.BytesIO(), io.BytesIO()
+        streams = [io.TextIOWrapper(buffer, "utf-8", write_through=True) for buffer in buffers]
         with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
             patch.setattr(sys, "argv", [f"{program}.py", *map(str, arguments)])
             patch.setattr(sys, "stdout", streams[0])
@@ -72,7 +73,8 @@ def call():  # call("train", ...) runs a program in this process, which saves th
             patch.setattr(sources, "STARTED", time.time())
             runs.versions.cache_clear()
             runpy.run_path(str(PROJECT / f"{program}.py"), run_name="__main__")
-        return Ended(ended.value.code, *(each.buffer.getvalue().decode() for each in streams))
+        out, err = (buffer.getvalue().decode() for buffer in buffers)
+        return Ended(int(ended.value.code or 0), out, err)
 
     return run
 

@@ -24,7 +24,7 @@ from multiprocessing import get_context
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 PROJECT = Path(__file__).resolve().parent.parent
 ROOMS = ("console", "records", "images", "training", "studies", "report")
@@ -40,7 +40,7 @@ class Ended(NamedTuple):
     err: str
 
 
-def run_process(program: Path, *arguments: object, **options: object) -> Ended:
+def run_process(program: Path, *arguments: object, **options: Any) -> Ended:
     """Run a script in a process of its own, as a user does."""
     command = [sys.executable, str(program), *map(str, arguments)]
     ended = subprocess.run(command, timeout=120, capture_output=True, text=True, **options)
@@ -54,6 +54,7 @@ def run_fork(
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         child = fork(program, arguments, out, err, before)
         child.join()
+        assert child.exitcode is not None  # of a process that has ended
         out.seek(0)
         err.seek(0)
         return Ended(child.exitcode, out.read(), err.read())
@@ -98,7 +99,7 @@ def forget_project() -> None:
             del sys.modules[name]
 
 
-PARSED: dict[tuple[object, ...], object] = {}  # what forks share: they are copies of this process
+PARSED: dict[tuple[object, ...], Any] = {}  # what forks share: they are copies of this process
 
 
 def remember_parsing() -> None:
@@ -107,7 +108,7 @@ def remember_parsing() -> None:
 
     parse = sources.parse_module
 
-    def parse_once(code: bytes, package: tuple[str, ...]) -> object:
+    def parse_once(code: bytes, package: tuple[str, ...]) -> sources.Module:
         key = (parse.__code__, code, package)
         if key not in PARSED:
             PARSED[key] = parse(code, package)
@@ -130,10 +131,12 @@ def fork_children() -> None:
     """In a forked sweep: have studies/children.py fork what it would start."""
     from studies import children
 
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess:
-        return subprocess.CompletedProcess(command, *run_fork(Path(command[1]), *command[2:]))
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        ended = run_fork(Path(command[1]), *command[2:])
+        return subprocess.CompletedProcess(command, ended.status, ended.out, ended.err)
 
-    children.subprocess = SimpleNamespace(Popen=ForkedChild, run=run, PIPE=None, STDOUT=None)
+    forking = SimpleNamespace(Popen=ForkedChild, run=run, PIPE=None, STDOUT=None)
+    vars(children)["subprocess"] = forking
 
 
 class ForkedChild:

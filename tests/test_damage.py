@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from records.runs import DONE
 from training.files import CHECKPOINT, WEIGHT, load
 
 ROUNDS = 25  # damaged copies of every file
-OTHER_VALUES = (None, True, -1, 3, 0.5, 1e308, "text", "3", [], [1], {}, {"a": 1})
+OTHER_VALUES: tuple[Any, ...] = (None, True, -1, 3, 0.5, 1e308, "text", "3", [], [1], {}, {"a": 1})
 
 
 # --- damage ----------------------------------------------------------------------------------
@@ -142,6 +143,7 @@ READERS = {
 def files(trained: Path) -> Path:
     """A finished training with its test, and its decoded images beside it."""
     data = load_data(str(trained / "photos"), image_size=16)
+    assert data.folder is not None
     shutil.copytree(data.folder, trained / "decoded")
     return trained
 

@@ -7,6 +7,7 @@ import types
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,7 +29,8 @@ class Small(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.head = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 2)
+        self.stem: nn.Module = nn.Conv2d(3, 8, 3, padding=1)
+        self.head: nn.Module = nn.Linear(8, 2)
 
     def features(self, images: Tensor) -> Tensor:
         return F.relu(self.stem(images)).mean((2, 3))
@@ -153,8 +155,16 @@ class Normalised(Small):
         self.head = nn.Sequential(nn.BatchNorm1d(8), nn.Linear(8, 2))
 
 
-WORKING = [View, Perceptron, Lazy, Double, Bfloat16, RandomProjection, RandomBuffer]
-WORKING += [NumpyConstant, StochasticDepth, PythonRandom, OwnParameter, Tied, Normalised]
+WORKING: list[type[nn.Module]] = [View, Perceptron, Lazy, Double, Bfloat16, RandomProjection]
+WORKING += [
+    RandomBuffer,
+    NumpyConstant,
+    StochasticDepth,
+    PythonRandom,
+    OwnParameter,
+    Tied,
+    Normalised,
+]
 
 
 @pytest.fixture
@@ -193,8 +203,14 @@ def test_a_network_trains_goes_on_with_the_same_bits_and_is_the_one_tested(
     assert f"Last epoch: {100 * valid:.4f}%" in tested.out, tested.err
 
 
-SETTINGS = {"epochs": 20, "batch_size": 4, "learning_rate": 0.01, "seed": 0, "image_size": 16}
-SETTINGS["loss_function"] = "CrossEntropyLoss"
+SETTINGS: dict[str, object] = {
+    "epochs": 20,
+    "batch_size": 4,
+    "learning_rate": 0.01,
+    "loss_function": "CrossEntropyLoss",
+    "seed": 0,
+    "image_size": 16,
+}
 PROGRAM = Program(train.prepare, train.train_epochs, goes_on=True)
 
 
@@ -236,6 +252,8 @@ def test_view_gets_contiguous_memory_with_a_line_that_says_so(use):
 
 
 class RunningState(Small):
+    run: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("run", torch.zeros(8), persistent=False)
@@ -256,7 +274,7 @@ class Counter(Small):
 
 
 class TwoOutputs(Small):
-    def forward(self, images: Tensor) -> object:
+    def forward(self, images: Tensor) -> Any:
         scores = super().forward(images)
         return (scores, images) if self.training else scores
 
@@ -381,8 +399,6 @@ SCHEDULES = [
     "StepLR(optimizer, 1)",
     "MultiStepLR(optimizer, [1, 2])",
     "ExponentialLR(optimizer, 0.9)",
-]
-SCHEDULES += [
     "LambdaLR(optimizer, lambda epoch: (epoch + 1) / 5)",
     "CosineAnnealingLR(optimizer, 9)",
 ]
@@ -442,13 +458,17 @@ LOST = {
         "something that changes in training is in no checkpoint; put it into `state`",
     ),
     "a schedule between epochs": (
-        [(LOOP, "    plan = torch.optim.lr_scheduler.StepLR(state.optimizer, 10)\n" + LOOP),
-         (YIELD, "        plan.step()\n" + YIELD)],
+        [
+            (LOOP, "    plan = torch.optim.lr_scheduler.StepLR(state.optimizer, 10)\n" + LOOP),
+            (YIELD, "        plan.step()\n" + YIELD),
+        ],
         "plan of train_epochs would be lost when a training goes on",
     ),
     "a schedule out of the state": (
-        [(STATE, SCHEDULE.format("StepLR(optimizer, 10)").replace("state.", "optimizer.")),
-         (YIELD, "        state.optimizer.schedule.step()\n" + YIELD)],
+        [
+            (STATE, SCHEDULE.format("StepLR(optimizer, 10)").replace("state.", "optimizer.")),
+            (YIELD, "        state.optimizer.schedule.step()\n" + YIELD),
+        ],
         "the schedule of the learning rate would be lost",
     ),
     "an average without state_dict": (
@@ -464,7 +484,7 @@ LOST = {
         "a step of train.py at --image_size 16, --batch_size 4, --loss_function CrossEntropyLoss "
         "fails: TypeError",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", LOST)

@@ -4,7 +4,9 @@ import os
 import struct
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from images.copies import near_copies
 from images.decode import decode_or_reason
 
 SIZE = 24
+Convert = Callable[[np.ndarray], np.ndarray]
 GREYS = {"bright": 180, "dark": 60}
 
 
@@ -30,7 +33,7 @@ def grey_noise(seed: int, mean: int) -> np.ndarray:  # values of an 8-bit pictur
     return np.clip(random.normal(mean, 25, (SIZE, SIZE)), 0, 255).round()
 
 
-def save_all(root: Path, convert, ending: str, count: int = 5, **options: object) -> Path:
+def save_all(root: Path, convert: Convert, ending: str, count: int = 5, **options: object) -> Path:
     """Two classes of grey pictures, their 8-bit values put through `convert`."""
     for name, mean in GREYS.items():
         (root / name).mkdir(parents=True)
@@ -40,7 +43,7 @@ def save_all(root: Path, convert, ending: str, count: int = 5, **options: object
     return root
 
 
-def save(values: np.ndarray, path: Path, **options: object) -> None:
+def save(values: np.ndarray, path: Path, **options: Any) -> None:
     if values.dtype != np.uint32:
         Image.fromarray(values).save(path, **options)
         return
@@ -60,7 +63,7 @@ WHITE_IS_ZERO = TiffImagePlugin.ImageFileDirectory_v2()
 WHITE_IS_ZERO[262] = 0
 
 
-def as_type(dtype: str, factor: float = 1, shift: float = 0):
+def as_type(dtype: str, factor: float = 1, shift: float = 0) -> Convert:
     return lambda values: (values * factor + shift).astype(dtype)
 
 
@@ -154,7 +157,7 @@ def test_predict_scales_as_the_training_did(tmp_path, call):
 # --- damage ----------------------------------------------------------------------------------
 
 
-def jpeg(path: Path, **options: object) -> bytes:
+def jpeg(path: Path, **options: Any) -> bytes:
     y, x = np.mgrid[:200, :240]
     waves = np.stack([np.sin(x / 9), np.cos(y / 7), np.sin((x + y) / 11)], 2) * 80 + 128
     Image.fromarray((waves + noise(1, 240)[:200] % 32).astype(np.uint8)).save(path, **options)

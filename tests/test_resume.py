@@ -13,7 +13,7 @@ import stat
 import subprocess
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import conftest
 import pytest
@@ -122,7 +122,7 @@ def kill_at(moment: Moment) -> None:
     owner = pkgutil.resolve_name(owner_name)
     function, calls = getattr(owner, name), itertools.count(1)
 
-    def call_or_die(*arguments: object) -> object:
+    def call_or_die(*arguments: Any) -> object:
         is_meant = not moment.file or f".{moment.file}." in str(arguments[0])
         if is_meant and next(calls) == moment.call:
             if name == "write_bytes":
