@@ -16,7 +16,17 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from console.options import filled, one_of, parse, path, precision, whole_number
+from console.options import (
+    Option,
+    filled,
+    one_of,
+    parse,
+    path,
+    precision,
+    shared_options,
+    switch,
+    whole_number,
+)
 from console.progress import Progress
 from images.sources import fill_data_defaults
 from records.places import refuse_among_images
@@ -65,20 +75,10 @@ def main() -> int:
 
 def parse_options() -> Namespace:
     """Read the command line; InputError if it is wrong."""
-    seeds = f"how often every setting is trained; the base {BASE_SEEDS} times or more"
-    options = parse(
-        "Train and test every setting of the studies, then write the report.",
-        *("data", "image_size", "skip_bad_images", "device", "fresh"),
-        studies=([one_of(STUDIES)], None, f"studies to do (default: {' '.join(STUDIES)})"),
-        out=(path, PROJECT, "where result/ and weights/ go; one folder per data set"),
-        seeds=(whole_number(1, settings.MOST_SEEDS), 1, seeds),
-        until=(precision, None, "seeds until settings are known to so many points (default: off)"),
-        jobs=(whole_number(1), None, "trainings at once (default: one per core; 1 on a GPU)"),
-        dry_run=(bool, False, "print the plan, and on standard output lines for a scheduler"),
-        line=(filled, None, "the work to do of what --dry_run printed (default: all of it)"),
-        collect=(bool, False, "only report on what is there; status 1 if runs are missing"),
-        against=(path, None, "compare with this other --out, train nothing (default: none)"),
-    )
+    known = shared_options(["data", "image_size", "skip_bad_images", "device", "fresh"])
+    known |= own_options()
+    purpose = "Train and test every setting of the studies, then write the report."
+    options = parse(purpose, known)
     if options.dry_run + options.collect + bool(options.line) > 1:
         raise InputError("--dry_run, --line and --collect exclude one another; name one of them")
     if options.until and (options.seeds > 1 or options.fresh or options.against):
@@ -87,6 +87,27 @@ def parse_options() -> Namespace:
     refuse_among_images(options.data, out=options.out)
     options.out = options.out.resolve()
     return options
+
+
+def own_options() -> dict[str, Option]:
+    """The options that only this program has."""
+    studies = f"studies to do (default: {' '.join(STUDIES)})"
+    seeds = f"how often every setting is trained; the base {BASE_SEEDS} times or more"
+    until = "seeds until settings are known to so many points (default: off)"
+    jobs = "trainings at once (default: one per core; 1 on a GPU)"
+    line = "the work to do of what --dry_run printed (default: all of it)"
+    against = "compare with this other --out, train nothing (default: none)"
+    return {
+        "studies": Option(one_of(STUDIES), None, studies, is_list=True),
+        "out": Option(path, PROJECT, "where result/ and weights/ go; one folder per data set"),
+        "seeds": Option(whole_number(1, settings.MOST_SEEDS), 1, seeds),
+        "until": Option(precision, None, until),
+        "jobs": Option(whole_number(1), None, jobs),
+        "dry_run": switch(False, "print the plan, and on standard output lines for a scheduler"),
+        "line": Option(filled, None, line),
+        "collect": switch(False, "only report on what is there; status 1 if runs are missing"),
+        "against": Option(path, None, against),
+    }
 
 
 def show_start(options: Namespace) -> None:

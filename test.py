@@ -15,19 +15,18 @@ if __name__ == "__main__":
 
 from argparse import Namespace
 
-from console.options import parse, path, whole_number
+from console.options import Option, parse, path, shared_options, whole_number
 
 
 def parse_options() -> Namespace:
     """Read the command line; InputError if it is wrong."""
     size = "images scored at once (default: 256 of 32 x 32 pixels, fewer of larger ones)"
     pictures = "print class and probability of these pictures and folders (default: none)"
-    return parse(
-        "Test weights on the test images, or predict pictures of your own.",
-        *("weight_path", "img_path", "data", "skip_bad_images", "device", "no_pictures"),
-        batch_size=(whole_number(1), None, size),
-        predict=([path], None, pictures),
-    )
+    names = ("weight_path", "img_path", "data", "skip_bad_images", "device", "no_pictures")
+    known = shared_options(names)
+    known["batch_size"] = Option(whole_number(1), None, size)
+    known["predict"] = Option(path, None, pictures, is_list=True)
+    return parse("Test weights on the test images, or predict pictures of your own.", known)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ if __name__ == "__main__":
 import json
 from argparse import Namespace
 
-from console.options import SETTINGS, parse, path
+from console.options import SETTINGS, Option, parse, path, shared_options
 from images.sources import fill_data_defaults
 from records.places import check_weight_path, refuse_among_images
 
@@ -25,13 +25,12 @@ def parse_options() -> Namespace:
     """Read the command line; InputError if it is wrong."""
     shorter = "checkpoint of a shorter training of these settings to go on from (default: none)"
     tried = "settings, each in JSON, to try in a few steps that leave nothing (default: none)"
-    options = parse(
-        "Train the CNN once and leave its weights, history and curves.",
-        *(*SETTINGS, "seed", "weight_path", "img_path", "data", "image_size"),
-        *("skip_bad_images", "device", "fresh", "no_pictures"),
-        start_from=(path, None, shorter),
-        try_out=([json.loads], None, tried),
-    )
+    places_and_images = ("seed", "weight_path", "img_path", "data", "image_size")
+    switches_and_device = ("skip_bad_images", "device", "fresh", "no_pictures")
+    known = shared_options([*SETTINGS, *places_and_images, *switches_and_device])
+    known["start_from"] = Option(path, None, shorter)
+    known["try_out"] = Option(json.loads, None, tried, is_list=True)
+    options = parse("Train the CNN once and leave its weights, history and curves.", known)
     check_weight_path(options.weight_path, options.img_path)
     fill_data_defaults(options)
     refuse_among_images(options.data, weight_path=options.weight_path, img_path=options.img_path)

@@ -1,14 +1,16 @@
 """The command-line options that the programs share, in one table, and how values are read.
 
-options = parse("What the program does.", *SETTINGS, "seed", jobs=(whole_number(1), 2, "…"))
+known = shared_options([*SETTINGS, "seed"])
+known["jobs"] = Option(whole_number(1), 2, "trainings at once")
+options = parse("What the program does.", known)
 """
 
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from console.errors import InputError
 from console.nearest import did_you_mean
@@ -16,28 +18,29 @@ from console.nearest import did_you_mean
 
 @dataclass(frozen=True, eq=False)  # argparse keeps them in tables: by identity
 class Reader:
-    """Reads an option's text as a `kind` of value that `fits`.
+    """Reads an option's text: `convert` makes a value of it, which has to fit.
 
-    `short` stands for the value in --help; `names` are the values there are, where they are few.
+    `meaning` says what fits, `short` stands for the value in --help; `names` are the values there
+    are, where they are few.
     """
 
-    kind: Callable[[str], object]
-    fits: Callable[[object], bool]
+    convert: Callable[[str], Any]
+    fits: Callable[[Any], bool]
     meaning: str
     short: str = "VALUE"
     names: Collection[str] = ()
 
-    def __call__(self, text: str) -> object:
+    def __call__(self, text: str) -> Any:
         """The value; ArgumentTypeError if the text is none."""
         value = self.read(text)
         if value is None:
             raise ArgumentTypeError(f"{text!r} is not {self.meaning}{self.hint(text)}")
         return value
 
-    def read(self, text: str) -> object | None:
+    def read(self, text: str) -> Any:
         """The value; None if the text is none."""
         try:
-            value = self.kind(text)
+            value = self.convert(text)
         except ValueError:
             return None
         return value if self.fits(value) else None
@@ -50,60 +53,121 @@ class Reader:
         return did_you_mean(text, self.names)
 
 
-Option = tuple[Callable | list[Callable], object, str]
+@dataclass(frozen=True)
+class Option:
+    """An option of the command line: what reads its text, its default, its meaning for --help.
+
+    Where the default is None, the meaning tells it. `is_list`: one value or more. A switch has no
+    text.
+    """
+
+    read: Callable[[str], Any]
+    default: Any
+    meaning: str
+    is_list: bool = False
+    is_switch: bool = False
+
+
+def switch(default: bool, meaning: str) -> Option:
+    """An option that is on or off; in SETTINGS it can be turned off too, with --no-."""
+    return Option(bool, default, meaning, is_switch=True)
 
 
 def whole_number(least: int, most: int = 2**31 - 1) -> Reader:
     """A reader of whole numbers from `least` to `most`."""
-    fits = range(least, most + 1).__contains__
+
+    def fits(value: int) -> bool:
+        return least <= value <= most
+
     return Reader(int, fits, f"a whole number from {least} to {most}", "N")
 
 
 def one_of(names: Collection[str]) -> Reader:
     """A reader of names of which there are few."""
-    return Reader(str, names.__contains__, f"one of {', '.join(names)}", "NAME", names)
+
+    def fits(value: str) -> bool:
+        return value in names
+
+    return Reader(str, fits, f"one of {', '.join(names)}", "NAME", names)
 
 
-positive_float = Reader(float, lambda value: 0 < value <= 3.4e38, "a finite number above 0", "X")
-precision = Reader(float, lambda value: 0 < value < 100, "points of accuracy, 0 to 100", "POINTS")
-filled = Reader(str, bool, "a name: it is empty", "NAME")  # it comes from a variable not set
-path = Reader(lambda text: text and Path(text), bool, "a path: it is empty", "PATH")
+def is_positive(value: float) -> bool:
+    """Whether a number is above 0 and finite, also as float32."""
+    return 0 < value <= 3.4e38
+
+
+def is_precision(value: float) -> bool:
+    """Whether a number can be a precision, in points of accuracy."""
+    return 0 < value < 100
+
+
+def is_filled(text: str) -> bool:
+    """Whether a text says something: an empty one comes from a variable that is not set."""
+    return text != ""
+
+
+def path_of(text: str) -> Path:
+    """A text as a path; ValueError if it is empty."""
+    if not text:
+        raise ValueError("empty")
+    return Path(text)
+
+
+def is_path(_: Path) -> bool:
+    """Any path will do."""
+    return True
+
+
+positive_float = Reader(float, is_positive, "a finite number above 0", "X")
+precision = Reader(float, is_precision, "points of accuracy, 0 to 100", "POINTS")
+filled = Reader(str, is_filled, "a name: it is empty", "NAME")
+path = Reader(path_of, is_path, "a path: it is empty", "PATH")
 
 SETTINGS: dict[str, Option] = {  # what a training is told, and a study may change
-    "epochs": (whole_number(1), 20, "passes over the training images"),
-    "batch_size": (whole_number(1), 32, "images in one step"),
-    "learning_rate": (positive_float, 0.01, "step size of SGD"),
-    "loss_function": (filled, "CrossEntropyLoss", "what is minimised, a name in losses.py"),
+    "epochs": Option(whole_number(1), 20, "passes over the training images"),
+    "batch_size": Option(whole_number(1), 32, "images in one step"),
+    "learning_rate": Option(positive_float, 0.01, "step size of SGD"),
+    "loss_function": Option(filled, "CrossEntropyLoss", "what is minimised, a name in losses.py"),
 }
 # What else your model.py, losses.py or train.py read and a result depends on: files, named from
 # the project's folder ("prior.npy"), and environment variables ("$VARIANT").
 ALSO_DECIDE: list[str] = []
-# How a value is read (bool: a switch, in SETTINGS also with --no-; in a list: one value or more),
-# its default, its meaning. Where the default is None, the meaning tells it.
+OF_DATA = """a folder with train/ and test/ (and valid/), with just two class folders, or with files
+cat.0.jpg, dog.0.jpg; or shapes (drawn by the program: synthetic, for trying it out), pets, cifar10
+(torchvision downloads them to data/); default: data/ if it holds images, else shapes; for test.py
+the images that the weights were trained beside"""
+OF_IMAGE_SIZE = """side in pixels to which images are brought, from 16 (default: 64; 32 for shapes
+and cifar10)"""
+OF_DEVICE = """auto (a CUDA GPU if there is one), cpu, cuda, cuda:1, mps; a CPU's threads: one below
+64 pixels and in a sweep, else one for each 2,048 pixels of an image, no more than there are cores;
+or what OMP_NUM_THREADS says"""
 PROGRAM_OPTIONS: dict[str, Option] = {
-    "seed": (whole_number(0), 0, "start of all random numbers"),
-    "weight_path": (path, "weights/weight.pth", "weight file"),
-    "img_path": (path, "result", "folder for the results"),
-    "no_pictures": (bool, False, "draw nothing; my_script.py draws later"),
-    "fresh": (bool, False, "train again even where a run could be reused"),
-    "data": (filled, None, "a folder with train/ and test/ (and valid/), with just two class "
-             "folders, or with files cat.0.jpg, dog.0.jpg; or shapes (drawn by the "
-             "program: synthetic, for trying it out), pets, cifar10 (torchvision downloads them "
-             "to data/); default: data/ if it holds images, else shapes; for test.py the "
-             "images that the weights were trained beside"),
-    "skip_bad_images": (bool, False, "leave unreadable image files out instead of stopping"),
-    "image_size": (whole_number(16, 2048), None, "side in pixels to which images are brought, "
-                   "from 16 (default: 64; 32 for shapes and cifar10)"),
-    "device": (filled, "auto", "auto (a CUDA GPU if there is one), cpu, cuda, cuda:1, mps; a CPU's "
-               "threads: one below 64 pixels and in a sweep, else one for each 2,048 pixels of an "
-               "image, no more than there are cores; or what OMP_NUM_THREADS says"),
-}  # fmt: skip
-
-
-OPTIONS = {**PROGRAM_OPTIONS, **SETTINGS}
+    "seed": Option(whole_number(0), 0, "start of all random numbers"),
+    "weight_path": Option(path, "weights/weight.pth", "weight file"),
+    "img_path": Option(path, "result", "folder for the results"),
+    "no_pictures": switch(False, "draw nothing; my_script.py draws later"),
+    "fresh": switch(False, "train again even where a run could be reused"),
+    "data": Option(filled, None, OF_DATA),
+    "skip_bad_images": switch(False, "leave unreadable image files out instead of stopping"),
+    "image_size": Option(whole_number(16, 2048), None, OF_IMAGE_SIZE),
+    "device": Option(filled, "auto", OF_DEVICE),
+}
+OPTIONS: dict[str, Option] = {**PROGRAM_OPTIONS, **SETTINGS}
 # Names of other options, of what stands beside the settings in records, and in results.csv.
-TAKEN = ("help", "start_from", "try_out", "images", "threads", "processes")
-TAKEN += ("study", "setting", "result", "weight", "diverged", "kept_epoch")
+TAKEN = (
+    "help",
+    "start_from",
+    "try_out",
+    "images",
+    "threads",
+    "processes",
+    "study",
+    "setting",
+    "result",
+    "weight",
+    "diverged",
+    "kept_epoch",
+)
 
 
 def check_settings() -> None:
@@ -123,15 +187,19 @@ class Parser(ArgumentParser):
         raise InputError(f"{message}; see --help")
 
 
-def parse(description: str, *shared: str, **more: Option) -> Namespace:
-    """Read the command line: options that are shared, by name, and a program's own.
+def shared_options(names: Iterable[str]) -> dict[str, Option]:
+    """Options that several programs have, by name."""
+    return {name: OPTIONS[name] for name in names}
+
+
+def parse(description: str, options: dict[str, Option]) -> Namespace:
+    """Read the command line.
 
     InputError if it is wrong. --help explains every option with its default. A dash in an
     option's name is read as the underscore that stands there.
     """
     check_settings()
     parser = Parser(description=description, allow_abbrev=False)
-    options = {name: OPTIONS[name] for name in shared} | more
     for name, option in options.items():
         add(parser, name, option)
     words = [with_underscores(word, options) for word in sys.argv[1:]]
@@ -144,19 +212,28 @@ def parse(description: str, *shared: str, **more: Option) -> Namespace:
 
 def add(parser: Parser, name: str, option: Option) -> None:
     """Have a parser know an option."""
-    read, default, meaning = option
+    flag, default = f"--{name}", option.default
+    meaning = option.meaning
     if default is not None:
         meaning = f"{meaning} (default: {value_text(default)})"
-    if read is bool:
-        action = BooleanOptionalAction if name in SETTINGS else "store_true"
-        parser.add_argument(f"--{name}", action=action, default=default, help=meaning)
-        return
-    count = None
-    if isinstance(read, list):
-        read, count = read[0], "+"
-    short = getattr(read, "short", "VALUE")
-    form = {"type": read, "nargs": count, "default": default, "metavar": short}
-    parser.add_argument(f"--{name}", help=meaning, **form)
+    if option.is_switch and name in SETTINGS:
+        parser.add_argument(flag, action=BooleanOptionalAction, default=default, help=meaning)
+    elif option.is_switch:
+        parser.add_argument(flag, action="store_true", default=default, help=meaning)
+    else:
+        parser.add_argument(
+            flag,
+            type=option.read,
+            nargs="+" if option.is_list else None,
+            default=default,
+            metavar=short_of(option.read),
+            help=meaning,
+        )
+
+
+def short_of(read: Callable[[str], Any]) -> str:
+    """What stands for an option's value in --help."""
+    return read.short if isinstance(read, Reader) else "VALUE"
 
 
 def with_underscores(word: str, options: Collection[str]) -> str:
@@ -172,12 +249,12 @@ def what_was_meant(word: str, options: Collection[str]) -> str:
     """Say which option an unknown word of the command line probably belongs to, if any."""
     if word.startswith("-"):
         return did_you_mean(word.partition("=")[0], [f"--{name}" for name in options])
-    kinds = {
+    fitting = {
         "weight_path": word.endswith(".pth"),
         "data": Path(word).is_dir(),
         "predict": Path(word).is_file(),
     }
-    for name, fits in kinds.items():
+    for name, fits in fitting.items():
         if fits and name in options:
             return f"; did you mean --{name} {word}?"
     return ""
@@ -188,18 +265,20 @@ def what_was_meant(word: str, options: Collection[str]) -> str:
 
 def is_value(name: str, value: object) -> bool:
     """Whether train.py reads a value of a setting from its command line as it is."""
-    read = SETTINGS[name][0]
-    if read is bool:
+    option = SETTINGS[name]
+    if option.is_switch:
         return isinstance(value, bool)
-    if isinstance(read, list):
-        return isinstance(value, list) and value != [] and all(reads(read[0], v) for v in value)
-    return reads(read, value)
+    if not option.is_list:
+        return reads(option.read, value)
+    if not isinstance(value, list) or not value:
+        return False
+    return all(reads(option.read, member) for member in value)
 
 
-def reads(read: Callable, value: object) -> bool:
+def reads(read: Callable[[str], Any], value: object) -> bool:
     """Whether a reader gets a value back from its text."""
     try:
-        return read(str(value)) == value
+        return bool(read(str(value)) == value)
     except (ArgumentTypeError, ValueError):
         return False
 

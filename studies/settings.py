@@ -9,7 +9,7 @@ one with every value of the other: "Loss_by_rate": {"loss_function": [...], "lea
 import ast
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,14 +125,20 @@ def check_value(study: str, name: str, value: object) -> None:
     """Refuse a value that train.py would not read, or that cannot name a folder."""
     place = f"{value!r} of {study} in my_script.py"
     if not is_value(name, value):
-        reader = SETTINGS[name][0]
-        meant = reader.hint(str(value)) if isinstance(reader, Reader) else ""
-        if value == 0 and isinstance(reader, Reader) and reader.kind is float:
-            meant = "; should it be 0,1? write 0.1, with a decimal point"
+        meant = what_was_meant(SETTINGS[name].read, value)
         raise InputError(f"{place} cannot be {name}{meant}; see --help")
     if not re.fullmatch(r"[\w+-]+", folder_name(value)):
         remedy = "name it with letters, digits, dots, _, + and -: it names a folder"
         raise InputError(f"{place} will not do; {remedy}")
+
+
+def what_was_meant(read: Callable[[str], Any], value: object) -> str:
+    """Say what a value that will not do was probably meant to be, if anything."""
+    if not isinstance(read, Reader):
+        return ""
+    if value == 0 and read.convert is float:
+        return "; should it be 0,1? write 0.1, with a decimal point"
+    return read.hint(str(value))
 
 
 def check_seeds(first: object, count: object) -> None:

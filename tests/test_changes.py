@@ -32,7 +32,7 @@ FLIPPED = """pixels = images.inputs(share)
         outputs = model(pixels)"""
 SETTINGS = "SETTINGS: dict[str, Option] = {"
 DROPOUT = f"""{SETTINGS}
-    "dropout": (Reader(float, lambda value: 0 <= value < 1, "from 0 to 1"), 0.5, "dropped"),"""
+    "dropout": Option(Reader(float, lambda share: 0 <= share < 1, "a share"), 0.5, "dropped"),"""
 
 
 def train(project: Path, photos: Path, out: Path, **settings: object) -> str:
@@ -120,9 +120,9 @@ def test_what_cannot_work_is_one_line_and_leaves_nothing(photos, tmp_path, messa
 
 
 THREE = f"""{SETTINGS}
-    "widths": ([whole_number(1)], [8, 24, 48], "channels of the three blocks"),
-    "augment": (bool, False, "flip half of the images"),
-    "weight_decay": (float, 0.0, "of SGD"),"""
+    "widths": Option(whole_number(1), [8, 24, 48], "channels of the blocks", is_list=True),
+    "augment": switch(False, "flip half of the images"),
+    "weight_decay": Option(float, 0.0, "of SGD"),"""
 DECAYED = "SGD(model.parameters(), options.learning_rate, 0.9, options.weight_decay)"
 
 

@@ -99,7 +99,7 @@ def test_a_new_file_that_nothing_imports_leaves_all_runs_done(photos, tmp_path):
 @pytest.mark.parametrize("name", ["image_size", "seed", "fresh", "images", "help", "a b"])
 def test_a_setting_that_collides_with_an_option_is_refused_by_name(name, photos, tmp_path):
     settings = "SETTINGS: dict[str, Option] = {"
-    edits = [(settings, f'{settings}\n    "{name}": (whole_number(1), 1, "a number"),')]
+    edits = [(settings, f'{settings}\n    "{name}": Option(whole_number(1), 1, "a number"),')]
     project = copy_project(tmp_path / "project", **{"console/options": edits})
     said = refused(run_fork(project / "my_script.py", "--dry_run"))
     assert f"'{name}' in SETTINGS of console/options.py is" in said

@@ -11,7 +11,7 @@ from conftest import PROJECT, arguments_for_test, fill, refused, train_arguments
 import my_script
 from console.errors import InputError
 from console.nearest import nearest
-from console.options import SETTINGS, parse, path
+from console.options import SETTINGS, Option, parse, path, shared_options
 from studies.settings import check_studies
 
 LOSSES = ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
@@ -19,8 +19,9 @@ LOSSES = ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
 
 def read(*words: object, monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.setattr(sys, "argv", ["program.py", *map(str, words)])
-    shared = (*SETTINGS, "weight_path", "data", "skip_bad_images")
-    return parse("A program.", *shared, predict=([path], None, "pictures"))
+    known = shared_options([*SETTINGS, "weight_path", "data", "skip_bad_images"])
+    known["predict"] = Option(path, None, "pictures", is_list=True)
+    return parse("A program.", known)
 
 
 @pytest.mark.parametrize(
