@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 from urllib.error import URLError
 
@@ -23,67 +25,129 @@ from images import cache, decode, shapes, sources
 from images.decode import decode_or_reason
 
 
-def load(folder: Path, size: int = 16, **options: bool) -> Data:
+def load(folder: Path, size: int = 16, **options: Any) -> Data:
     return load_data(str(folder), size, **options)
 
 
 def folders_of(data: Data) -> dict[str, dict[str, int]]:  # split: folder at the top: images
     folders = [name.split("/")[0] for name in data.names]
-    return {part: Counter(folders[i] for i in at) for part, at in data.splits.items()}
+    counts = {}
+    for part, numbers in data.splits.items():
+        counts[part] = Counter(folders[number] for number in numbers)
+    return counts
 
 
-def test_splits_are_stratified_disjoint_and_the_same_every_time(tmp_path):
+def test_a_folder_of_two_classes_is_split_by_class(tmp_path):
     fill(tmp_path / "cat", 50)
     fill(tmp_path / "dog", 30, first=1000)
     data = load(tmp_path)
     fifth = {"cat": 10, "dog": 6}
     assert folders_of(data) == {"train": {"cat": 30, "dog": 18}, "valid": fifth, "test": fifth}
-    assert sorted(np.concatenate(list(data.splits.values()))) == list(range(80))
-    assert [data.classes[at] for at in data.targets] == [name[:3] for name in data.names]
+    assert [data.classes[target] for target in data.targets] == [name[:3] for name in data.names]
+
+
+def test_every_image_is_in_one_split(tmp_path):
+    fill(tmp_path / "cat", 50)
+    fill(tmp_path / "dog", 30, first=1000)
+    numbers = np.concatenate(list(load(tmp_path).splits.values()))
+    assert sorted(numbers) == list(range(80))
+
+
+def test_splits_are_the_same_every_time(photos):
+    data = load(photos)
     shutil.rmtree(cache.cache_folder())
-    again = load(tmp_path)
+    again = load(photos)
     assert all(np.array_equal(data.splits[part], again.splits[part]) for part in data.splits)
     assert data.digest == again.digest
 
 
-def test_train_lends_a_fifth_to_valid_without_a_folder_and_leaks_are_a_warning(photos):
+WITHOUT_VALID = {"train": {"train": 16}, "valid": {"train": 4}, "test": {"test": 10}}
+
+
+def test_train_lends_a_fifth_of_each_class_to_valid(photos):
     data = load(photos)
-    parts = {"train": {"train": 16}, "valid": {"train": 4}, "test": {"test": 10}}
-    assert folders_of(data) == parts and data.warnings == []
+    assert folders_of(data) == WITHOUT_VALID
     assert np.bincount(data.targets[data.splits["valid"]]).tolist() == [2, 2]
+
+
+def test_train_lends_nothing_where_there_is_a_folder_valid(photos):
     fill(photos / "valid" / "cat", 3, first=7000)
     fill(photos / "valid" / "dog", 3, first=8000)
-    assert folders_of(load(photos)) == parts | {"train": {"train": 20}, "valid": {"valid": 6}}
+    with_valid = {"train": {"train": 20}, "valid": {"valid": 6}, "test": {"test": 10}}
+    assert folders_of(load(photos)) == with_valid
+
+
+def test_a_picture_in_two_splits_is_a_warning(photos):
+    assert load(photos).warnings == []
     with Image.open(photos / "train" / "cat" / "3.png") as image:
         image.save(photos / "test" / "dog" / "encoded_otherwise.bmp")
-    note = load(photos).warnings[0]
-    assert "same pixels in several splits (1 picture, 2 files)" in note
-    assert "train/cat/3.png" in note and "test/dog/encoded_otherwise.bmp" in note
+    warning = load(photos).warnings[0]
+    assert "same pixels in several splits (1 picture, 2 files)" in warning
+    assert "train/cat/3.png" in warning and "test/dog/encoded_otherwise.bmp" in warning
 
 
-def test_every_common_kind_of_picture_is_read_once_and_nothing_else(tmp_path):
-    folder = tmp_path / "cat" / "nested" / "deeper"
-    fill(tmp_path / "dog", 10)
-    fill(folder, 0)
-    colour = Image.fromarray(noise(1, 40))
-    for name in ("L.png", "P.gif", "RGB.JPG", "CMYK.jpg", "1.png"):
-        colour.convert(name.split(".")[0]).save(folder / name)
-    colour.save(folder / "progressive.jpg", progressive=True)
-    Image.new("RGBA", (40, 40), (255, 0, 0, 0)).save(folder / "alpha.png")
-    for name in ("deep.png", "deep.tif"):
+def pixels_of(root: Path, save: Callable[[Path], None]) -> dict[str, np.ndarray]:
+    """Decoded pictures, by name, of a folder in which `save` has put some for the class cat."""
+    fill(root / "dog", 10)
+    fill(root / "cat", 5, first=100)
+    save(root / "cat")
+    data = load(root)
+    return dict(zip(data.names, data.images, strict=True))
+
+
+@pytest.mark.parametrize("name", ["L.png", "P.gif", "RGB.JPG", "CMYK.jpg", "1.png"])
+def test_every_usual_mode_of_a_picture_is_read(name, tmp_path):
+    def save(folder: Path) -> None:
+        Image.fromarray(noise(1, 40)).convert(name.split(".")[0]).save(folder / name)
+
+    assert f"cat/{name}" in pixels_of(tmp_path, save)
+
+
+def test_a_progressive_jpeg_is_read(tmp_path):
+    def save(folder: Path) -> None:
+        Image.fromarray(noise(1, 40)).save(folder / "progressive.jpg", progressive=True)
+
+    assert "cat/progressive.jpg" in pixels_of(tmp_path, save)
+
+
+def test_nested_folders_are_read(tmp_path):
+    names = pixels_of(tmp_path, lambda folder: fill(folder / "nested" / "deeper", 1, first=9000))
+    assert "cat/nested/deeper/9000.png" in names
+
+
+def test_transparent_pixels_become_white(tmp_path):
+    def save(folder: Path) -> None:
+        Image.new("RGBA", (40, 40), (255, 0, 0, 0)).save(folder / "alpha.png")
+
+    assert pixels_of(tmp_path, save)["cat/alpha.png"].min() == 255
+
+
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
+def test_16_bits_are_scaled_and_not_cut(name, tmp_path):
+    def save(folder: Path) -> None:
         Image.fromarray(np.full((40, 40), 51400, dtype=np.uint16)).save(folder / name)
-    green, red = (Image.new("RGB", (40, 40), name) for name in ("lime", "red"))
-    green.save(folder / "moving.gif", save_all=True, append_images=[red])
-    for name in ("Thumbs.db", ".DS_Store", "notes.txt", ".hidden.jpg"):
-        (folder / name).write_bytes(b"not an image")
-    (folder / "loop").symlink_to(tmp_path / "cat")
-    data = load(tmp_path)
-    images = {Path(name).name: image for name, image in zip(data.names, data.images, strict=True)}
-    assert sum(name.startswith("cat/") for name in data.names) == 10
-    assert images["alpha.png"].min() == 255, "transparent pixels become white"
-    for name in ("deep.png", "deep.tif"):
-        assert np.abs(images[name].astype(int) - 200).max() <= 1, "16 bits are scaled, not cut"
-    assert images["moving.gif"][8, 8].tolist() == [0, 255, 0], "the first frame counts"
+
+    pixels = pixels_of(tmp_path, save)[f"cat/{name}"].astype(int)
+    assert np.abs(pixels - 200).max() <= 1
+
+
+def test_of_several_frames_the_first_counts(tmp_path):
+    def save(folder: Path) -> None:
+        green, red = (Image.new("RGB", (40, 40), name) for name in ("lime", "red"))
+        green.save(folder / "moving.gif", save_all=True, append_images=[red])
+
+    assert pixels_of(tmp_path, save)["cat/moving.gif"][8, 8].tolist() == [0, 255, 0]
+
+
+@pytest.mark.parametrize("name", ["Thumbs.db", ".DS_Store", "notes.txt", ".hidden.jpg"])
+def test_what_is_no_picture_is_not_read(name, tmp_path):
+    names = pixels_of(tmp_path, lambda folder: (folder / name).write_bytes(b"not an image"))
+    assert len(names) == 15
+
+
+def test_a_loop_of_links_is_read_once(tmp_path):
+    names = pixels_of(tmp_path, lambda folder: (folder / "loop").symlink_to(folder))
+    assert len(names) == 15
 
 
 def test_a_turned_jpeg_read_at_a_reduced_scale_is_close_to_the_upright_picture(tmp_path):
@@ -96,34 +160,56 @@ def test_a_turned_jpeg_read_at_a_reduced_scale_is_close_to_the_upright_picture(t
     assert np.abs(decode_or_reason(str(tmp_path / "turned.jpg"), 64) - full).mean() < 3
 
 
-def test_a_warm_cache_is_mapped_and_the_data_folder_stays_as_it_is(photos, monkeypatch):
-    paths = [photos, *photos.rglob("*")]
-    before = [path.stat().st_mtime_ns for path in paths]
-    for path in paths:
-        path.chmod(0o555)
+def test_a_second_program_decodes_nothing(photos, monkeypatch):
     first = load(photos)
     monkeypatch.setattr(cache, "decode_or_reason", lambda *_, **__: pytest.fail("decoded twice"))
     again = load(photos)
     assert np.array_equal(first.images, again.images) and again.digest == first.digest
-    assert isinstance(again.images.base, mmap.mmap) and not again.images.flags.writeable
+
+
+def test_decoded_images_are_mapped_for_reading(photos):
+    images = load(photos).images
+    assert isinstance(images.base, mmap.mmap) and not images.flags.writeable
+
+
+def test_the_folder_of_images_stays_as_it_is(photos):
+    paths = [photos, *photos.rglob("*")]
+    for path in paths:
+        path.chmod(0o555)
+    before = [path.stat().st_mtime_ns for path in paths]
+    load(photos)
     assert [photos, *photos.rglob("*")] == paths
     assert [path.stat().st_mtime_ns for path in paths] == before
 
 
-def test_the_digest_is_that_of_the_pixels(photos, monkeypatch):
-    first, picture = load(photos).digest, photos / "train" / "cat" / "0.png"
-    assert load(photos, size=20).digest != first
-    os.utime(picture, (1, 1))
-    assert load(photos).digest == first, "another time, the same pixels"
+def test_another_size_gives_another_digest(photos):
+    assert load(photos).digest != load(photos, size=20).digest
+
+
+def test_another_time_of_a_file_keeps_the_digest(photos):
+    before = load(photos).digest
+    os.utime(photos / "train" / "cat" / "0.png", (1, 1))
+    assert load(photos).digest == before
+
+
+def test_another_pillow_that_decodes_alike_keeps_the_digest(photos, monkeypatch):
+    before = load(photos).digest
     monkeypatch.setattr("PIL.__version__", "new")
-    assert load(photos).digest == first, "another version, the same pixels"
+    assert load(photos).digest == before
+
+
+def test_another_pillow_that_decodes_otherwise_gives_another_digest(photos, monkeypatch):
+    before = load(photos).digest
     plain = decode.decode
     monkeypatch.setattr("PIL.__version__", "decodes otherwise")
     monkeypatch.setattr(decode, "decode", lambda *arguments: 255 - plain(*arguments))
-    assert load(photos).digest != first
-    monkeypatch.undo()
-    Image.fromarray(noise(99)).save(picture)
-    assert load(photos).digest != first
+    assert load(photos).digest != before
+
+
+def test_another_picture_gives_another_digest(photos):
+    before = load(photos).digest
+    Image.fromarray(noise(99)).save(photos / "train" / "cat" / "0.png")
+    assert load(photos).digest != before
 
 
 def test_a_picture_replaced_by_one_of_the_same_size_and_time_is_noticed(photos):
@@ -137,25 +223,30 @@ def test_a_picture_replaced_by_one_of_the_same_size_and_time_is_noticed(photos):
     assert picture.stat().st_mtime == 1 and load(photos).digest != before
 
 
-def test_two_processes_build_the_cache_at_once_a_damaged_one_again(photos, tmp_path, monkeypatch):
+def test_two_processes_build_the_cache_at_once(photos, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     code = f"from dataset import load_data\nprint(load_data({str(photos)!r}, 16).digest)"
     options = {"cwd": PROJECT, "stdout": subprocess.PIPE, "text": True}
     both = [subprocess.Popen([sys.executable, "-c", code], **options) for _ in range(2)]
     digests = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    data = load(photos)
-    assert digests[0] == digests[1] == data.digest + "\n"
+    assert digests == [load(photos).digest + "\n"] * 2
     [folder] = cache.cache_folder().iterdir()
     assert not folder.name.startswith(".")
+
+
+@pytest.mark.parametrize("name", ["images", "index.json"])
+def test_decoded_images_that_are_cut_short_are_decoded_again(name, photos):
+    data = load(photos)
     pixels = np.array(data.images)
-    for name in ("images", "index.json"):
-        os.truncate(folder / name, 100)
-        assert np.array_equal(load(photos).images, pixels)
-        assert (folder / name).stat().st_size > 100
+    os.truncate(data.folder / name, 100)
+    assert np.array_equal(load(photos).images, pixels)
+    assert (data.folder / name).stat().st_size > 100
 
 
-def test_bad_files_are_named_with_their_reasons_or_left_out(photos):
+@pytest.fixture
+def bad(photos) -> Path:
+    """A folder with five bad files among its cats."""
     folder = photos / "train" / "cat"
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "text.png").write_text("no image")
@@ -163,17 +254,27 @@ def test_bad_files_are_named_with_their_reasons_or_left_out(photos):
     (folder / "gone.jpg").symlink_to("nowhere")
     Image.fromarray(noise(5, 200)).save(folder / "cut.jpg")
     os.truncate(folder / "cut.jpg", 3000)
+    return photos
+
+
+def test_bad_files_are_named_with_their_reasons(bad):
     with pytest.raises(InputError, match=r"^unreadable .* \(5\): .*--skip_bad_images$") as caught:
-        load(photos)
+        load(bad)
     for reason in ("empty.jpg (empty", "text.png (not", "bomb.ppm (Im", "gone.jpg (", "cut.jpg ("):
         assert f"train/cat/{reason}" in str(caught.value)
-    data = load(photos, skip_bad_images=True)
+
+
+def test_bad_files_are_left_out_where_they_may(bad):
+    data = load(bad, skip_bad_images=True)
     assert len(data.names) == 30
     assert data.warnings[0].startswith("left out unreadable images (5): train/cat/")
+
+
+def test_of_many_bad_files_the_first_are_named(bad):
     for number in range(30):
-        (folder / f"z{number:02}.jpg").write_bytes(b"")
+        (bad / "train" / "cat" / f"z{number:02}.jpg").write_bytes(b"")
     with pytest.raises(InputError, match=r"\(35\).*z14\.jpg \(empty file\) and 15 more; mend"):
-        load(photos)
+        load(bad)
 
 
 def test_a_fault_of_our_own_code_is_not_blamed_on_the_pictures(photos, monkeypatch):
@@ -222,47 +323,68 @@ def test_the_stripes_of_shapes_go_from_none_to_strong_without_a_gap():
     assert 0.3 < (contrasts < shapes.NOISE / 8).mean() < 0.5, "many too faint, many strong"
 
 
-def test_without_data_the_folder_data_is_used_if_it_holds_images(tmp_path):
-    data = tmp_path / "data"
-    (data / "oxford-iiit-pet").mkdir(parents=True)
-    assert sources.default_source(data) == "shapes", "a download is no folder of yours"
-    fill(data, 1)
-    assert sources.default_source(data) == str(data), "pictures in the wrong place"
-    (data / "0.png").unlink()
-    (data / "cat").mkdir()
-    assert sources.default_source(data) == str(data)
+def test_without_data_shapes_are_drawn_where_data_holds_a_download_alone(tmp_path):
+    (tmp_path / "oxford-iiit-pet").mkdir()
+    assert sources.default_source(tmp_path) == "shapes"
 
 
-def test_pets_are_read_in_their_own_layout_and_what_lacks_is_said(tmp_path, monkeypatch, call):
+def test_without_data_shapes_are_drawn_where_there_is_no_folder_data(tmp_path):
+    assert sources.default_source(tmp_path / "data") == "shapes"
+
+
+def test_without_data_the_folder_data_is_used_if_it_holds_pictures(tmp_path):
+    fill(tmp_path, 1)
+    assert sources.default_source(tmp_path) == str(tmp_path)
+
+
+def test_without_data_the_folder_data_is_used_if_it_holds_folders(tmp_path):
+    (tmp_path / "cat").mkdir()
+    assert sources.default_source(tmp_path) == str(tmp_path)
+
+
+@pytest.fixture
+def pets(tmp_path, monkeypatch) -> Path:
+    """The folder of Oxford-IIIT Pet, with a few images of noise."""
     monkeypatch.setattr(sources, "DOWNLOADS", tmp_path)
     root = tmp_path / "oxford-iiit-pet"
     (root / "annotations").mkdir(parents=True)
     (root / "images").mkdir()
-    pets = ("Manx 1 trainval", "boxer 2 trainval", "Korat 1 test", "pug 2 test")
-    for number, pet in enumerate(pets * 5):
-        breed, species, part = pet.split()
-        image = f"{breed}_{number // len(pets)}"
+    lines = ("Manx 1 trainval", "boxer 2 trainval", "Korat 1 test", "pug 2 test")
+    for number, line in enumerate(lines * 5):
+        breed, species, part = line.split()
+        image = f"{breed}_{number // len(lines)}"
         Image.fromarray(noise(number, 50)).save(root / "images" / f"{image}.jpg")
         with (root / "annotations" / f"{part}.txt").open("a") as file:
             file.write(f"{image} 7 {species} 3\n")
+    return root
+
+
+def test_pets_are_read_in_their_own_layout(pets):
     data = load_data("pets", 16)
     assert data.classes == ["cat", "dog"]
-    assert [len(at) for at in data.splits.values()] == [8, 2, 10]
+    assert [len(numbers) for numbers in data.splits.values()] == [8, 2, 10]
     tested = {data.names[i].split("_")[0]: data.targets[i] for i in data.splits["test"]}
     assert tested == {"Korat": 0, "pug": 1}
-    for name in ("images/pug_0.jpg", "annotations/test.txt"):
-        (root / name).unlink()
-        said = refused(call("train", "--data", "pets"))
-        assert "no such file" in said and f"oxford-iiit-pet/{name}" in said
 
 
-def test_cifar10_is_read_in_its_own_layout_and_a_missing_network_is_said(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["images/pug_0.jpg", "annotations/test.txt"])
+def test_a_file_of_pets_that_lacks_is_said(name, pets, call):
+    (pets / name).unlink()
+    said = refused(call("train", "--data", "pets"))
+    assert "no such file" in said and f"oxford-iiit-pet/{name}" in said
+
+
+@pytest.mark.parametrize("name", ["pets", "cifar10"])
+def test_a_missing_network_is_said(name, tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "DOWNLOADS", tmp_path)
     refuse = Mock(side_effect=URLError("Network is unreachable"))
     monkeypatch.setattr("urllib.request.urlopen", refuse)
-    for name in ("pets", "cifar10"):
-        with pytest.raises(InputError, match=r"cannot fetch .*Network is unreachable.*--data"):
-            load_data(name, 16)
+    with pytest.raises(InputError, match=r"cannot fetch .*Network is unreachable.*--data"):
+        load_data(name, 16)
+
+
+def test_cifar10_is_read_in_its_own_layout(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "DOWNLOADS", tmp_path)
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
     root = tmp_path / "cifar-10-batches-py"
     root.mkdir()
@@ -272,7 +394,7 @@ def test_cifar10_is_read_in_its_own_layout_and_a_missing_network_is_said(tmp_pat
         (root / name).write_bytes(pickle.dumps({"data": pixels, "labels": [0, 1, 3, 2]}))
     data = load_data("cifar10", 32)
     assert data.classes == ["cat", "dog"]
-    assert [len(at) for at in data.splits.values()] == [8, 2, 2]
+    assert [len(numbers) for numbers in data.splits.values()] == [8, 2, 2]
     assert data.targets[data.names.index("test/00002")] == 1
     tested_cat = pixels[1].reshape(3, 32, 32).transpose(1, 2, 0)
     assert np.array_equal(data.images[data.names.index("test/00001")], tested_cat)
@@ -309,16 +431,27 @@ def test_a_program_by_itself_asks_the_system_once_for_each_file(photos, monkeypa
     assert files == sorted(map(str, photos.rglob("*.png")))
 
 
-def test_what_a_program_is_handed_spares_it_the_scan_of_just_those_images(photos, monkeypatch):
-    first = load(photos)
-    for name, value in hand_over(first, 16, False).items():
+@pytest.fixture
+def handed(photos, monkeypatch) -> Data:
+    """Images that were handed over, and no others that could be opened."""
+    data = load(photos)
+    for name, value in hand_over(data, 16, False).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("dataset.open_source", Mock(side_effect=InputError("scanned")))
-    again = load(photos)
-    assert again.digest == first.digest and np.array_equal(again.images, first.images)
-    others = {"size": 20}, {"skip_bad_images": True}
-    for options in others:
-        with pytest.raises(InputError, match="scanned"):
-            load(photos, **options)
+    return data
+
+
+def test_what_a_program_is_handed_spares_it_the_scan(handed, photos):
+    data = load(photos)
+    assert data.digest == handed.digest and np.array_equal(data.images, handed.images)
+
+
+@pytest.mark.parametrize("options", [{"size": 20}, {"skip_bad_images": True}])
+def test_what_a_program_is_handed_is_for_these_options_alone(options, handed, photos):
+    with pytest.raises(InputError, match="scanned"):
+        load(photos, **options)
+
+
+def test_what_a_program_is_handed_is_for_this_folder_alone(handed, photos):
     with pytest.raises(InputError, match="scanned"):
         load(photos / "train")

@@ -51,14 +51,27 @@ def test_extreme_scores_give_finite_losses_and_gradients(name, scores):
     assert torch.isfinite(loss) and torch.isfinite(scores.grad).all()
 
 
+SHAPES = [(4,), (4, 1), (1, 2), (5, 2), (2, 4), (4, 3)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 @every_loss
-def test_targets_are_float32_rows_and_other_shapes_an_error_that_says_them(name):
-    rows = one_hot(torch.tensor([0, 1, 1]))
-    assert rows.dtype == torch.float32 and rows.tolist() == [[1, 0], [0, 1], [0, 1]]
-    with pytest.raises(ValueError, match=r"\(N,\), not \(3, 2\)"):
-        one_hot(torch.zeros(3, 2, dtype=torch.int64))
-    for shape in ((4,), (4, 1), (1, 2), (5, 2), (2, 4), (4, 3)):
-        with pytest.raises(ValueError, match=re.escape(f"not (4, 2) and {shape}")):
-            LOSSES[name](torch.zeros(4, 2), torch.zeros(shape))
+def test_targets_of_another_shape_are_an_error_that_says_it(name, shape):
+    with pytest.raises(ValueError, match=re.escape(f"not (4, 2) and {shape}")):
+        LOSSES[name](torch.zeros(4, 2), torch.zeros(shape))
+
+
+@every_loss
+def test_scores_of_three_classes_are_an_error_that_says_their_shape(name):
     with pytest.raises(ValueError, match=r"not \(4, 3\) and \(4, 3\)"):
         LOSSES[name](torch.zeros(4, 3), torch.zeros(4, 3))
+
+
+def test_targets_are_float32_rows():
+    rows = one_hot(torch.tensor([0, 1, 1]))
+    assert rows.dtype == torch.float32 and rows.tolist() == [[1, 0], [0, 1], [0, 1]]
+
+
+def test_class_numbers_of_another_shape_are_an_error_that_says_it():
+    with pytest.raises(ValueError, match=r"\(N,\), not \(3, 2\)"):
+        one_hot(torch.zeros(3, 2, dtype=torch.int64))

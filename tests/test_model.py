@@ -1,20 +1,29 @@
 """The network: any image size, the shapes and numbers it promises."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 
 from model import CNN
 
 
-def test_scores_are_raw_for_every_image_size_and_dropout_is_for_training_only():
+@pytest.mark.parametrize("size", [(16, 16), (17, 31), (33, 50), (48, 48), (64, 64), (100, 16)])
+def test_every_image_size_gives_two_scores(size):
+    scores = CNN().eval()(torch.randn(4, 3, *size))
+    assert scores.shape == (4, 2) and torch.isfinite(scores).all()
+
+
+def test_scores_are_those_of_plain_layers_without_softmax():
     model = CNN().eval()
-    for size in ((16, 16), (17, 31), (33, 50), (48, 48), (64, 64), (100, 16), (32, 32)):
-        images = features = torch.randn(4, 3, *size)
-        scores = model(images)
-        assert scores.shape == (4, 2) and torch.isfinite(scores).all(), size
+    images = features = torch.randn(4, 3, 32, 32)
     for layer in (model.conv1, model.conv2, model.conv3):
         features = F.conv2d(features, layer.weight, layer.bias, padding=1)
         features = F.max_pool2d(F.relu(features), 2)
-    torch.testing.assert_close(scores, model.output(F.relu(model.hidden(features.flatten(1)))))
-    model.train()
-    assert not torch.allclose(model(images), model(images))
+    hidden = F.relu(model.hidden(features.flatten(1)))
+    torch.testing.assert_close(model(images), model.output(hidden))
+
+
+def test_dropout_is_for_training_alone():
+    model, images = CNN(), torch.randn(4, 3, 32, 32)
+    assert not torch.equal(model.train()(images), model(images))
+    assert torch.equal(model.eval()(images), model(images))
