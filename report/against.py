@@ -1,10 +1,10 @@
-"""Two sweeps side by side: every setting of one held against the same setting of the other.
+"""Two sweeps side by side: every setting of one against the same of the other.
 
     for line in write_against(Path("here"), runs_here, Path("there"), runs_there):
         print(line)
 
-Only records are read, whatever sources they were made with: two networks, optimisers or ways of
-augmentation can be compared. Nothing is trained.
+Only records are read, whatever sources they were made with: two networks, optimisers or
+ways of augmentation can be compared. Nothing is trained.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ COLUMNS = ("setting", "seeds", "here", "there", "difference", "low", "high", "ve
 
 
 class Pair(NamedTuple):
-    """A setting in both sweeps, and what the difference of their test accuracies says."""
+    """A setting in both sweeps, and what the difference of accuracies says."""
 
     name: str
     seeds: int
@@ -47,7 +47,7 @@ class Pair(NamedTuple):
 
 
 class Sweeps(NamedTuple):
-    """Two sweeps of the same images: settings that both have, side by side, and the others.
+    """Two sweeps of the same images: settings that both have, and the others.
 
     `changed` names what decided the results of one and not of the other.
     """
@@ -61,7 +61,7 @@ class Sweeps(NamedTuple):
 def write_against(out: Path, here: list[Run], other: Path, there: list[Run]) -> list[str]:
     """Write against.csv, .html, .png and .pdf to out/result; a line for each setting.
 
-    InputError unless both sweeps have the same images, and each common setting the same seeds.
+    InputError unless both have the same images, and each common setting the same seeds.
     """
     sweeps = read_sweeps(out, here, other, there)
     folder = out / "result"
@@ -78,7 +78,7 @@ def write_against(out: Path, here: list[Run], other: Path, there: list[Run]) -> 
 
 
 def read_sweeps(out: Path, here: list[Run], other: Path, there: list[Run]) -> Sweeps:
-    """Read both sweeps and hold one against the other; InputError if they cannot be compared."""
+    """Read both sweeps and compare them; InputError if that cannot be done."""
     ours, theirs = settings_in(out, here), settings_in(other, there)
     check_images(out, ours, other, theirs)
     common = [key for key in ours if key in theirs]
@@ -116,7 +116,8 @@ def recorded(run: Run) -> Result | None:
     try:
         result = read_result(run)
         identity = result.train["identity"]
-        is_tested = result.test["identity"]["weight.pth"] == result.train["weight_sha256"]
+        tested = result.test["identity"]["weight.pth"]
+        is_tested = tested == result.train["weight_sha256"]
         is_this = all(identity[name] == value for name, value in run.settings.items())
     except (Damaged, OSError, KeyError):
         return None
@@ -149,7 +150,7 @@ def seeds_of(setting: Setting) -> list[int]:
 
 
 def pairs_of(ours: list[Setting], theirs: list[Setting]) -> list[Pair]:
-    """Every setting of one sweep against its like in the other; InputError without noise."""
+    """Every setting against its like in the other sweep; InputError without noise."""
     here = {name_of(setting): setting.accuracies for setting in ours}
     there = {name_of(setting): setting.accuracies for setting in theirs}
     try:
@@ -158,7 +159,8 @@ def pairs_of(ours: list[Setting], theirs: list[Setting]) -> list[Pair]:
         raise InputError(f"nothing can be compared: {error}; train more seeds") from None
     pairs = []
     for name, row in rows.items():
-        pairs.append(Pair(name, len(here[name]), fmean(here[name]), fmean(there[name]), row))
+        of_here, of_there = fmean(here[name]), fmean(there[name])
+        pairs.append(Pair(name, len(here[name]), of_here, of_there, row))
     return pairs
 
 
@@ -181,7 +183,7 @@ def write_page(path: Path, out: Path, other: Path, sweeps: Sweeps) -> None:
 
 
 def draw_pairs(folder: Path, sweeps: Sweeps) -> None:
-    """Draw every setting's difference between the two sweeps, under what its study changes."""
+    """Draw every setting's difference, under what its study changes."""
     entries, heading = [], ""
     for setting, pair in zip(sweeps.settings, sweeps.pairs, strict=True):
         if setting.study not in (heading, BASE_STUDY):

@@ -1,8 +1,9 @@
 """Pictures of single runs, and what all pictures share; no display is needed.
 
-    draw_curves(Path("result/Change_epochs/20"))     # reads history.csv, writes two PNGs
+    draw_curves(Path("result/Change_epochs/20"))  # of its history.csv: two PNGs
 
-A picture carries the digest of what it shows, and is drawn only where it shows something else.
+A picture carries the digest of what it shows, and is drawn only where it shows something
+else.
 Colours and lines stand in figures.mplstyle beside this file.
 """
 
@@ -28,11 +29,13 @@ from PIL.PngImagePlugin import PngInfo
 from records.files import digest_of, file_digest, read_csv, replacing
 from records.runs import Epoch, is_finite, kept_epoch, read_history
 
-BLUE, ORANGE, GREY = "#0072B2", "#B84C00", "#333333"  # of text too: contrast above 5 on white
+# Of text too: their contrast on white is above 5.
+BLUE, ORANGE, GREY = "#0072B2", "#B84C00", "#333333"
 STYLE = Path(__file__).with_suffix(".mplstyle")
+# What decides how pictures look.
 DRAWING = ("figures.py", "figures.mplstyle", "study.py", "differences.py", "heatmap.py")
 PALETTE = 128  # colours of a PNG: with fewer the edges of lines are no longer smooth
-PRINT_WIDTH = 16 / 2.54  # inches, of figures for a text: the width of a page's column
+PRINT_WIDTH = 16 / 2.54  # inches, of figures for a text: that of a page's column
 PRINT_TEXT, PRINT_LEGEND = 8.5, 8.0  # points
 ENDINGS = (b"IEND\xaeB`\x82", b"%%EOF\n")  # of a PNG and of a PDF that are whole
 
@@ -45,7 +48,10 @@ class Kind(NamedTuple):
     name: str
 
 
-PICTURES = {"Training_accuracy": Kind(3, 4, "accuracy"), "Loss_curve": Kind(1, 2, "loss")}
+PICTURES = {
+    "Training_accuracy": Kind(3, 4, "accuracy"),
+    "Loss_curve": Kind(1, 2, "loss"),
+}
 
 
 # --- files -----------------------------------------------------------------------------------
@@ -62,7 +68,7 @@ def styled(for_print: bool = False) -> AbstractContextManager[None]:
 
 
 def digest_of_picture(*values: object) -> str:
-    """The digest of a picture: of all plain values it shows and of the program that draws it."""
+    """The digest of a picture: of the plain values it shows, and of what draws it."""
     return digest_of([drawn_by(), *values])
 
 
@@ -70,7 +76,8 @@ def digest_of_picture(*values: object) -> str:
 def drawn_by() -> list[str]:
     """What decides how a picture looks."""
     folder = Path(__file__).parent
-    return [matplotlib.__version__, *(file_digest(folder / name) for name in DRAWING)]
+    digests = [file_digest(folder / name) for name in DRAWING]
+    return [matplotlib.__version__, *digests]
 
 
 def is_current(picture: Path, digest: str) -> bool:
@@ -123,11 +130,12 @@ def short(name: str, length: int = 20) -> str:
 def draw_curves(folder: Path, sources: Sequence[Path] = ()) -> None:
     """Draw Training_accuracy.png and Loss_curve.png of one run, or of several seeds.
 
-    Of one run, the epoch whose weights are kept is marked. The seeds' folders are `sources`:
-    their mean in a band from the lowest to the highest.
+    Of one run, the epoch whose weights are kept is marked. The seeds' folders are
+    `sources`: their mean in a band from the lowest to the highest.
     """
     sources = sources or [folder]
-    digest = digest_of_picture([file_digest(source / "history.csv") for source in sources])
+    of_sources = [file_digest(source / "history.csv") for source in sources]
+    digest = digest_of_picture(of_sources)
     pictures = [folder / f"{name}.png" for name in PICTURES]
     if all(is_current(picture, digest) for picture in pictures):
         return
@@ -140,13 +148,16 @@ def draw_curves(folder: Path, sources: Sequence[Path] = ()) -> None:
 
 
 def plot_curves(axes: Axes, histories: Sequence[Sequence[Epoch]], kind: Kind) -> None:
-    """Plot training and validation of one run, with its kept epoch, or of several seeds."""
+    """Plot training and validation of one run, its kept epoch, or of several seeds."""
     plot_band(axes, column_of(histories, kind.train_column), f"train-{kind.name}")
     plot_band(axes, column_of(histories, kind.valid_column), f"valid-{kind.name}")
     if len(histories) == 1:
         mark_kept_epoch(axes, histories[0], kind)
     style_epochs(axes, kind, max(len(history) for history in histories))
-    diverged = [str(len(history)) for history in histories if not is_finite(history[-1])]
+    diverged = []
+    for history in histories:
+        if not is_finite(history[-1]):
+            diverged.append(str(len(history)))
     if diverged:
         axes.set_title(f"diverged at epoch {', '.join(diverged)}", color=ORANGE)
     axes.legend()
@@ -164,9 +175,9 @@ def mark_kept_epoch(axes: Axes, history: Sequence[Epoch], kind: Kind) -> None:
 
 
 def plot_band(axes: Axes, values: np.ma.MaskedArray, label: str, zorder: float = 2.0) -> ColorType:
-    """Plot the mean over seeds, float (seeds, epochs), and of several the band they cover.
+    """Plot the mean over seeds, and of several the band they cover; the line's colour.
 
-    Gives the colour of the line.
+    `values` is float (seeds, epochs).
     """
     epochs = np.arange(1, values.shape[1] + 1)
     marker = "o" if len(epochs) == 1 else None
@@ -178,9 +189,10 @@ def plot_band(axes: Axes, values: np.ma.MaskedArray, label: str, zorder: float =
 
 
 def column_of(histories: Sequence[Sequence[Epoch]], column: int) -> np.ma.MaskedArray:
-    """A column of several histories, float (seeds, epochs), without what is missing or infinite.
+    """A column of several histories, float (seeds, epochs).
 
-    A diverged seed is shorter than the others and ends in no number.
+    What is missing or infinite is masked: a diverged seed is shorter than the others and
+    ends in no number.
     """
     longest = max(len(history) for history in histories)
     values = np.full((len(histories), longest), np.nan)
@@ -203,12 +215,14 @@ def style_epochs(axes: Axes, kind: Kind, last: int) -> None:
 
 
 def draw_confusion_matrix(folder: Path, classes: list[str]) -> None:
-    """Draw confusion_matrix.png from predictions.csv: counts, and shares of the true class."""
+    """Draw confusion_matrix.png from predictions.csv: counts and shares."""
     path, source = folder / "confusion_matrix.png", folder / "predictions.csv"
     digest = digest_of_picture(file_digest(source), list(classes))
     if is_current(path, digest):
         return
-    pairs = Counter((row["true_class"], row["predicted_class"]) for row in read_csv(source))
+    pairs: Counter[tuple[str, str]] = Counter()
+    for line in read_csv(source):
+        pairs[line["true_class"], line["predicted_class"]] += 1
     counts = np.zeros((len(classes), len(classes)), dtype=int)
     for row, true_class in enumerate(classes):
         for column, predicted_class in enumerate(classes):
@@ -235,5 +249,5 @@ def plot_confusion_matrix(axes: Axes, counts: np.ndarray, classes: list[str]) ->
 
 
 def pale_blues() -> ListedColormap:
-    """The lighter half of matplotlib's Blues: black numbers are legible on all of it."""
+    """The lighter half of matplotlib's Blues, on which black numbers are legible."""
     return ListedColormap(matplotlib.colormaps["Blues"](np.linspace(0, 0.5, 256)))

@@ -42,12 +42,12 @@ def templates() -> jinja2.Environment:
     """The templates beside this file, with the ways to write numbers."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=jinja2.select_autoescape(["html"]),  # the others hold sentences, no markup
+        autoescape=jinja2.select_autoescape(["html"]),  # the others hold no markup
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for way in (percent, points, size, whole, number, counted, one_name, listed, seeds_of, span):
+    for way in WAYS:
         environment.filters[way.__name__] = way
     environment.globals |= {"VERDICTS": VERDICTS, "MOST_NAMES": MOST_NAMES}
     return environment
@@ -88,10 +88,14 @@ def listed(names: list[str]) -> str:
 
 
 def seeds_of(count: int, seeds: int) -> str:
-    """In how many of its seeds something is so, after a word: nothing where there is one."""
+    """In how many of its seeds something is so, after a word; of one seed nothing."""
     return f" in {count} of {seeds} seeds" if seeds > 1 else ""
 
 
 def span(first: int, last: int) -> str:
     """Name the epochs from the first to the last of several seeds."""
     return f"epoch {first}" if first == last else f"epochs {first} to {last}"
+
+
+# All ways to write a value that templates know.
+WAYS = (percent, points, size, whole, number, counted, one_name, listed, seeds_of, span)
