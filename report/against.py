@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from console.errors import InputError
 from records.files import Damaged, write_csv, write_text
-from report.answer import first_of_each, name_of, words_of
+from report.answer import first_of_each, name_of
 from report.comparison import Row, compare_sweeps
-from report.differences import Entry, draw_answer
+from report.differences import Entry, draw_answer, place_of
 from report.pictures import picture
 from report.results import Result, Setting, read_result, settings_of
 from report.summary import difference_of, digits, number
@@ -186,10 +186,11 @@ def draw_pairs(folder: Path, sweeps: Sweeps) -> None:
     """Draw every setting's difference, under what its study changes."""
     entries, heading = [], ""
     for setting, pair in zip(sweeps.settings, sweeps.pairs, strict=True):
-        if setting.study not in (heading, BASE_STUDY):
-            heading = setting.study
-            entries.append(Entry(words_of(setting.changed)))
-        entries.append(Entry(setting.label, pair.row))
+        place = place_of(setting)
+        if setting.study != BASE_STUDY and place.heading != heading:
+            heading = place.heading
+            entries.append(Entry(heading))
+        entries.append(Entry(place.label, pair.row))
     title = "Test accuracy: points, this sweep minus the other"
     draw_answer(folder / "against.png", entries, title, for_print=True)
 

@@ -48,6 +48,13 @@ class Entry(NamedTuple):
         return self.row is None and self.base_accuracy is None
 
 
+class Place(NamedTuple):
+    """Below which heading a setting stands, and its name there."""
+
+    heading: str
+    label: str
+
+
 # --- what is shown ---------------------------------------------------------------------------
 
 
@@ -86,25 +93,23 @@ def answer_entries(studies: dict[str, list[Setting]], answer: Answer) -> list[En
             together += settings
     entries = []
     for settings in studies_of(furthest(together, answer)):
-        if is_grid(settings):
-            entries += grid_entries(settings, answer)
-        else:
-            entries.append(Entry(study_name(settings[0].study)))
-            entries += [entry_of(setting, setting.label, answer) for setting in settings]
+        heading = ""
+        for setting in settings:
+            place = place_of(setting)
+            if place.heading != heading:
+                heading = place.heading
+                entries.append(Entry(heading))
+            entries.append(entry_of(setting, place.label, answer))
     return entries
 
 
-def grid_entries(cells: list[Setting], answer: Answer) -> list[Entry]:
-    """The lines of a grid: a heading for each value of the first setting, over the others'."""
-    entries, heading = [], ""
-    for cell in cells:
-        (name, first), *others = changed(cell).items()
-        label = first if isinstance(first, str) else f"{words_of(name)} {first}"
-        if label != heading:
-            heading = label
-            entries.append(Entry(heading))
-        entries.append(entry_of(cell, ", ".join(str(value) for _, value in others), answer))
-    return entries
+def place_of(setting: Setting) -> Place:
+    """A setting's place: below its study, or in a grid below its value of the first setting."""
+    if not is_grid([setting]):
+        return Place(study_name(setting.study), setting.label)
+    (name, first), *others = changed(setting).items()
+    heading = first if isinstance(first, str) else f"{words_of(name)} {first}"
+    return Place(heading, ", ".join(str(value) for _, value in others))
 
 
 def study_name(study: str) -> str:
