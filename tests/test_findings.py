@@ -10,7 +10,7 @@ from made_up import CHANCE, DIVERGED, SIX, make
 
 from report import rules, words
 from report.answer import make_answer
-from report.comparison import ALIKE, OPEN
+from report.comparison import ALIKE, OPEN, found_from
 from report.findings import Finding, answer_findings, study_findings
 from report.words import say, sentence
 
@@ -416,7 +416,11 @@ def test_where_some_were_trained_once_only_those_are_said_to_be():
     studies, _ = make({0.1: {"shift": -0.3}}, seeds=2)
     settings = [setting for group in studies.values() for setting in group]
     settings[-1] = settings[-1]._replace(results=settings[-1].results[:1])
-    findings = answer_findings(make_answer(settings, CHANCE))
+    answer = make_answer(settings, CHANCE)
+    findings = answer_findings(answer)
+    (size,) = [finding.values["size"] for finding in findings if finding.kind == "size"]
+    assert answer.pool is not None
+    assert size == pytest.approx(found_from(answer.pool.noise, 1, 6, len(answer.rows)))
     told = " ".join(say(findings))
     assert "A setting marked so was trained once" in told
     assert "With 1 seed of a setting and 6 of the base" in told
