@@ -16,9 +16,9 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from console.errors import STARTED, InputError
 from console.options import ALSO_DECIDE
@@ -39,6 +39,7 @@ NOT_LOOKED_FOR = ("benchmarks", "console", "report", "studies", "tests", "my_scr
 CODE_ENDINGS = (".py", ".so", ".pyd")
 HANDED = "CNN_SOURCES"  # environment variable: what a sweep read when it started, as JSON
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 # Of a node of a syntax tree: what follows from the nodes around it, or means nothing.
 NO_MEANING = ("ctx", "kind", "type_comment")
 
@@ -72,7 +73,7 @@ def parse_module(code: bytes, package: tuple[str, ...]) -> Module:
     except (SyntaxError, ValueError):
         return Module(digest_of(code), digest_of(code), [])
     remove_docstring(tree)
-    imports = []
+    imports: list[str] = []
     for node in statements_in(tree):
         if isinstance(node, DEFINITIONS):
             remove_docstring(node)
@@ -100,7 +101,7 @@ def no_garbage_looked_for() -> Iterator[None]:
 def write_tree(node: ast.AST, parts: list[str]) -> None:
     """Append a syntax tree as words, no two trees the same: a third of the time of ast.dump."""
     parts.append(type(node).__name__)
-    for name in fields_of(type(node)):
+    for name in meaningful(node._fields):
         value = getattr(node, name, None)
         if isinstance(value, ast.AST):
             write_tree(value, parts)
@@ -117,9 +118,9 @@ def write_tree(node: ast.AST, parts: list[str]) -> None:
 
 
 @functools.cache
-def fields_of(node_type: type[ast.AST]) -> tuple[str, ...]:
-    """The fields of a node of a syntax tree that mean something."""
-    return tuple(name for name in node_type._fields if name not in NO_MEANING)
+def meaningful(fields: tuple[str, ...]) -> tuple[str, ...]:
+    """Of the fields of a node of a syntax tree those that mean something."""
+    return tuple(name for name in fields if name not in NO_MEANING)
 
 
 def statements_in(node: ast.AST) -> Iterator[ast.AST]:
@@ -130,7 +131,7 @@ def statements_in(node: ast.AST) -> Iterator[ast.AST]:
             yield from statements_in(statement)
 
 
-def remove_docstring(node: ast.AST) -> None:
+def remove_docstring(node: Documented) -> None:
     """Take away the docstring of a module, class or function, if it has one."""
     if not node.body or not isinstance(node.body[0], ast.Expr):
         return
@@ -141,10 +142,14 @@ def remove_docstring(node: ast.AST) -> None:
 
 def names_of(node: ast.ImportFrom, package: tuple[str, ...]) -> list[str]:
     """Dotted names of what `from … import …` may import: the module, and modules in it."""
-    parts = list(package[: len(package) - node.level + 1]) if node.level else []
+    parts: list[str] = []
+    if node.level:  # of dots: one is the package, two the one above it
+        parts += package[: len(package) - node.level + 1]
     if node.module:
         parts.append(node.module)
-    names = [".".join(parts)] if parts else []
+    names = []
+    if parts:
+        names.append(".".join(parts))
     for alias in node.names:
         names.append(".".join([*parts, alias.name]))
     return names
@@ -217,12 +222,20 @@ def named_by_user() -> dict[str, object]:
 
 def hand_over_code() -> dict[str, str]:
     """An environment variable that gives a sweep's programs what it has read itself."""
-    handed: dict[str, dict] = {program: sources(program) for program in PROGRAMS}
+    handed = {program: sources(program) for program in PROGRAMS}
     handed["bytes"] = {}
-    for name in {name for program in PROGRAMS for name in import_closure(program)}:
+    for name in files_of_programs():
         remove_old_bytecode(PROJECT / name)
         handed["bytes"][name] = read_module(name).bytes_digest
     return {HANDED: json.dumps(handed)}
+
+
+def files_of_programs() -> list[str]:
+    """Every file that decides a result of train.py or test.py."""
+    names: set[str] = set()
+    for program in PROGRAMS:
+        names |= set(import_closure(program))
+    return sorted(names)
 
 
 def remove_old_bytecode(path: Path) -> None:
@@ -236,15 +249,15 @@ def remove_old_bytecode(path: Path) -> None:
             bytecode.unlink()
 
 
-def handed_over() -> dict[str, dict]:
+def handed_over() -> dict[str, dict[str, Any]]:
     """What the sweep that started this program has read; empty for a program by itself."""
-    return json.loads(os.environ.get(HANDED) or "{}")
+    handed: dict[str, dict[str, Any]] = json.loads(os.environ.get(HANDED) or "{}")
+    return handed
 
 
 def changed_since_read() -> list[str]:
     """Files that mean something else now than when a sweep read them."""
-    names = {name for program in PROGRAMS for name in import_closure(program)}
-    before = {name: read_module(name) for name in sorted(names)}
+    before = {name: read_module(name) for name in files_of_programs()}
     edited = changed_bytes({name: module.bytes_digest for name, module in before.items()})
     forget()
     return [name for name in edited if read_module(name).meaning != before[name].meaning]
@@ -261,19 +274,30 @@ def imported_sources(program: str) -> dict[str, object]:
     """
     handed = handed_over()
     if not handed:
-        names = import_closure(program)
-        names = names + [name for name in loaded_files() if name not in names]
-        refuse_saved_meanwhile(names)
-        return digests_of(names) | named_by_user()
-    code = handed[program] | named_by_user()
+        return sources_alone(program)
+    before = handed[program]
+    code = before | named_by_user()
     if changed_bytes(handed["bytes"]):
         forget()
         code = digests_of(import_closure(program)) | named_by_user()
-    changed = [name for name, value in handed[program].items() if code.get(name) != value]
+    changed = [name for name, value in before.items() if code.get(name) != value]
     if changed:
-        names = ", ".join(changed)
-        raise InputError(f"{names} changed since the sweep began; start my_script.py again")
-    return code | digests_of([name for name in loaded_files() if name not in code])
+        since = "changed since the sweep began; start my_script.py again"
+        raise InputError(f"{', '.join(changed)} {since}")
+    return code | digests_of(loaded_besides(code))
+
+
+def sources_alone(program: str) -> dict[str, object]:
+    """As imported_sources, of a program that no sweep has started."""
+    names = import_closure(program)
+    names = names + loaded_besides(names)
+    refuse_saved_meanwhile(names)
+    return digests_of(names) | named_by_user()
+
+
+def loaded_besides(names: Collection[str]) -> list[str]:
+    """Imported files of the project that are not among these."""
+    return [name for name in loaded_files() if name not in names]
 
 
 def forget() -> None:
@@ -291,7 +315,8 @@ def changed_bytes(digests: dict[str, str]) -> list[str]:
 
 def loaded_files() -> list[str]:
     """Files of the project that are imported by now, however that came about."""
-    roots = tuple(f"{root}{os.sep}" for root in (PROJECT, Path(__file__).absolute().parent.parent))
+    as_started = Path(__file__).absolute().parent.parent  # which may be a link
+    roots = (f"{PROJECT}{os.sep}", f"{as_started}{os.sep}")
     packages = f"{sys.prefix}{os.sep}"  # an environment may lie in the project's folder
     names = set()
     for module in list(sys.modules.values()):
