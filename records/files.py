@@ -59,9 +59,11 @@ def refuse_to_replace(path: Path) -> None:
     """InputError if what stands at a path is anything but a file, which alone is ever replaced."""
     if path.is_dir():
         raise InputError(f"{path} is a folder; a file belongs there: name another place")
-    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
-        kind = "a link" if path.is_symlink() else "a device, a pipe or a socket"
-        raise InputError(f"{path} is {kind}, which is never replaced; name another place")
+    if path.is_symlink():
+        raise InputError(f"{path} is a link, which is never replaced; name another place")
+    if path.exists() and not path.is_file():
+        special = "a device, a pipe or a socket"
+        raise InputError(f"{path} is {special}, which is never replaced; name another place")
 
 
 def open_temporary(path: Path) -> tuple[Path, BinaryIO]:
@@ -110,15 +112,16 @@ def write_text(path: Path, text: str) -> str:
 
     Bytes of names that are no text are escaped.
     """
-    content = text.encode("utf-8", errors="backslashreplace")
+    encoded = text.encode("utf-8", errors="backslashreplace")
     with replacing(path) as temporary:
-        temporary.write_bytes(content)
-    return digest_of(content)
+        temporary.write_bytes(encoded)
+    return digest_of(encoded)
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
     """Write plain values as JSON with their digest, whole or not at all."""
-    write_text(path, json.dumps({**record, DIGEST: digest_of(record)}, indent=1) + "\n")
+    with_digest = {**record, DIGEST: digest_of(record)}
+    write_text(path, json.dumps(with_digest, indent=1) + "\n")
 
 
 def read_record(path: Path, form: Mapping[str, type] | None = None) -> dict[str, Any]:
@@ -164,7 +167,9 @@ def is_of(value_type: type, value: object) -> bool:
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence]) -> str:
     """Write a table, whole or not at all; floats keep all their digits. The file's digest."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
     return write_text(path, text.getvalue())
 
 

@@ -68,8 +68,8 @@ def open_locked(path: Path, shared: bool, place: Path) -> TextIO:
 
 def lock(file: TextIO, shared: bool) -> None:
     """Lock an open file at once; OSError if that cannot be."""
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    fcntl.lockf(file, kind | fcntl.LOCK_NB)
+    mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    fcntl.lockf(file, mode | fcntl.LOCK_NB)
 
 
 def busy_message(file: TextIO, place: Path) -> str:
