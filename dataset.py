@@ -297,7 +297,8 @@ def make_index(
     warnings = list(warnings)
     warnings += single_colour_warning(names, images)
     warnings += copy_notes(names, digests, parts, classes)
-    warnings += near_copy_notes(names, images, parts)
+    if not source.drawn:
+        warnings += near_copy_notes(names, images, parts)
     decided_by = [digests, source.classes, targets.tolist(), parts.tolist(), *statistics]
     return {
         "source": source.name,

@@ -28,7 +28,7 @@ from console.options import (
     whole_number,
 )
 from console.progress import Progress
-from images.sources import fill_data_defaults
+from images.sources import fill_data_defaults, image_folder
 from records.places import refuse_among_images
 from records.sources import PROJECT, hand_over_code, sources
 from report.comparison import SMALL
@@ -84,7 +84,7 @@ def parse_options() -> Namespace:
     if options.until and (options.seeds > 1 or options.fresh or options.against):
         raise InputError("--until decides on the seeds: leave out --seeds, --fresh and --against")
     fill_data_defaults(options)
-    refuse_among_images(options.data, out=options.out)
+    refuse_among_images(image_folder(options.data), out=options.out)
     options.out = options.out.resolve()
     return options
 

@@ -41,6 +41,7 @@ import torch
 from torch import Tensor
 
 from dataset import Data, describe, load_data, load_pictures
+from images.sources import image_folder
 from images.values import scale_warning
 from records.files import write_csv, write_record, write_text
 from records.finished import PREDICTION_COLUMNS, accuracies
@@ -144,7 +145,7 @@ def load_test_data(options: Namespace, weight: Values) -> Data:
     """The images named by the user or the weight file, prepared as in training."""
     check_weight_path(options.weight_path, options.img_path)
     source = options.data or weight["data"]
-    refuse_among_images(source, img_path=options.img_path)
+    refuse_among_images(image_folder(source), img_path=options.img_path)
     skip_bad_images = options.skip_bad_images or weight["skip_bad_images"]
     data = load_data(source, weight["image_size"], skip_bad_images)
     if list(data.classes) != weight["classes"]:

@@ -17,7 +17,7 @@ import json
 from argparse import Namespace
 
 from console.options import SETTINGS, Option, parse, path, shared_options
-from images.sources import fill_data_defaults
+from images.sources import fill_data_defaults, image_folder
 from records.places import check_weight_path, refuse_among_images
 
 
@@ -33,7 +33,8 @@ def parse_options() -> Namespace:
     options = parse("Train the CNN once and leave its weights, history and curves.", known)
     check_weight_path(options.weight_path, options.img_path)
     fill_data_defaults(options)
-    refuse_among_images(options.data, weight_path=options.weight_path, img_path=options.img_path)
+    folder = image_folder(options.data)
+    refuse_among_images(folder, weight_path=options.weight_path, img_path=options.img_path)
     return options
 
 

@@ -30,6 +30,13 @@ def fill_data_defaults(options: Namespace) -> Namespace:
     return options
 
 
+def image_folder(data: str) -> Path | None:
+    """The folder that holds the images that --data names; None for those that are built in."""
+    if data in BUILT_IN:
+        return None
+    return Path(data)
+
+
 def default_source(folder: Path) -> str:
     """Name the source used when the user names none: data/ if it holds images, else shapes."""
     if not folder.is_dir():
@@ -67,7 +74,7 @@ def shapes_source() -> Source:
             drawn.append(Item(f"{part}/{number:05d}", part, target, image))
         return drawn
 
-    return Source("shapes", shapes.CLASSES, items)
+    return Source("shapes", shapes.CLASSES, items, drawn=True)
 
 
 def pets_source() -> Source:

@@ -1,7 +1,7 @@
 """Where results may go: never among the images, and no file of a run over another.
 
 check_weight_path(Path("weights/weight.pth"), results=Path("result"))
-refuse_among_images("photos", img_path=Path("result"))
+refuse_among_images(Path("photos"), img_path=Path("result"))
 """
 
 from pathlib import Path
@@ -33,13 +33,12 @@ def is_taken(weight: Path, results: Path) -> bool:
     return False
 
 
-def refuse_among_images(data: str, **places: Path) -> None:
-    """InputError if a place for results, by its option's name, lies in a folder of images.
+def refuse_among_images(folder: Path | None, **places: Path) -> None:
+    """InputError if a place for results, by its option's name, lies in the folder of the images.
 
-    What the program draws there would be images to the next call.
+    What the program draws there would be images to the next call. Images may have no folder.
     """
-    folder = Path(data)
-    if not folder.is_dir():
+    if folder is None or not folder.is_dir():
         return
     roots = [folder.resolve()]
     for path in folder.iterdir():
@@ -48,6 +47,6 @@ def refuse_among_images(data: str, **places: Path) -> None:
     for option, place in places.items():
         for root in roots:
             if place.resolve().is_relative_to(root):
-                inside = f"--{option} {place} lies in the folder of images {data}"
+                inside = f"--{option} {place} lies in the folder of images {folder}"
                 why = "where results would become images; name another place"
                 raise InputError(f"{inside}, {why}")

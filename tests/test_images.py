@@ -323,6 +323,12 @@ def test_the_stripes_of_shapes_go_from_none_to_strong_without_a_gap():
     assert 0.3 < (contrasts < shapes.NOISE / 8).mean() < 0.5, "many too faint, many strong"
 
 
+def test_drawn_images_are_not_looked_at_for_copies(monkeypatch):
+    monkeypatch.setattr(shapes, "COUNTS", {"train": 20, "test": 10})
+    monkeypatch.setattr("dataset.near_copy_notes", lambda *_: ["pairs that look alike"])
+    assert load_data("shapes", 16).warnings == []
+
+
 def test_without_data_shapes_are_drawn_where_data_holds_a_download_alone(tmp_path):
     (tmp_path / "oxford-iiit-pet").mkdir()
     assert sources.default_source(tmp_path) == "shapes"

@@ -9,6 +9,10 @@ import pytest
 from conftest import PROJECT, refused, train_arguments
 from forks import run_fork, run_process
 
+from console.errors import InputError
+from images.sources import image_folder
+from records.places import refuse_among_images
+
 
 def all_files(folder: Path) -> set[Path]:
     return set(folder.rglob("*"))
@@ -39,6 +43,14 @@ def test_a_sweep_or_a_test_among_the_images_is_refused(trained, tmp_path, call):
     ended = call("test", "--weight_path", weight, "--data", photos, "--img_path", photos / "r")
     assert "--img_path" in refused(ended)
     assert all_files(trained) == before
+
+
+def test_a_folder_named_as_images_that_are_built_in_takes_results(tmp_path, monkeypatch):
+    (tmp_path / "shapes").mkdir()
+    monkeypatch.chdir(tmp_path)
+    refuse_among_images(image_folder("shapes"), img_path=Path("shapes/r"))
+    with pytest.raises(InputError, match="lies in the folder of images"):
+        refuse_among_images(image_folder("./shapes"), img_path=Path("shapes/r"))
 
 
 PLACES = {
