@@ -10,6 +10,7 @@ import functools
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -113,11 +114,21 @@ def together(device: torch.device) -> Iterator[None]:
 
 
 def meet(device: torch.device) -> None:
-    """Wait for the other processes that torchrun has started."""
+    """Wait for the other processes that torchrun has started.
+
+    torchrun's store of addresses outlives a restart. Under the same names a process would find
+    the address that another one had before, and be refused.
+    """
+    shared_store, _, _ = next(distributed.rendezvous("env://"))
+    restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = distributed.PrefixStore(f"restart_{restart}", shared_store)
+    group = partial(
+        distributed.init_process_group, store=store, rank=rank(), world_size=world_size()
+    )
     if device.type == "cuda":
-        distributed.init_process_group("nccl", device_id=device)
+        group("nccl", device_id=device)
     else:
-        distributed.init_process_group("gloo")
+        group("gloo")
 
 
 def from_first(value: T) -> T:
