@@ -1,15 +1,21 @@
 """Cores: one training on all of them, one on each, or one training shared by two processes.
 
     python benchmarks/cores.py --data FOLDER [--image_size 32] [--rounds 3] [--epochs 8]
+                               [--neighbours 0 1 2] [--sizes 32 64 128]
 
 Trainings are train.py's own, in programs of their own; the ways take turns. A training that
 processes share draws other random numbers, so its accuracies are printed beside the others.
+Then one training, on one thread and on one for each core, at every size, beside so many programs
+that keep a core busy: larger images are trained for fewer epochs, --epochs being those at 32
+pixels. console/cores.py chooses a training's threads by that table.
 """
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,16 +53,42 @@ def start(
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment(threads))
 
 
+@contextlib.contextmanager
+def busy_programs(count: int) -> Iterator[None]:
+    """Have so many programs compute without end beside what is measured."""
+    endless = [sys.executable, "-c", "while True: pass"]
+    programs = [subprocess.Popen(endless) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for program in programs:
+            program.kill()
+            program.wait()
+
+
+def print_threads(options: argparse.Namespace, cores: int) -> None:
+    """Print what one training takes on one thread and on all cores, quiet and beside others."""
+    print("\none training, seconds an epoch: pixels, busy programs beside it, threads")
+    for image_size in options.sizes:
+        epochs = max(1, round(options.epochs * (32 / image_size) ** 2))
+        training = argparse.Namespace(data=options.data, image_size=image_size, epochs=epochs)
+        train = partial(seconds_an_epoch, training, 1)
+        for neighbours in options.neighbours:
+            ways = {"1": partial(train, 1), f"{cores}": partial(train, cores)}
+            with busy_programs(neighbours):
+                medians = in_turn(ways, options.rounds)
+            for threads, seconds in medians.items():
+                print(f"{image_size:>8} {neighbours:>4} {threads:>4} {seconds:8.3f} s", flush=True)
+
+
 def accuracy(out: Path) -> float:
     """Validation accuracy at the kept epoch, percent."""
     kept = read_record(out / "train.json")["kept_epoch"]
     return 100 * read_history(out)[kept - 1][4]
 
 
-def main() -> None:
-    options = parse(parser(__doc__, image_size=32, rounds=3, epochs=8), rounds=1, epochs=1)
-    print_machine()
-    cores = os.cpu_count() or 1
+def print_ways(options: argparse.Namespace, cores: int) -> None:
+    """Print in what time an epoch gets done: several trainings at once, and one in several ways."""
     train = partial(seconds_an_epoch, options)
     ways = {
         f"{cores} at once, {cores} threads each": partial(train, cores, cores),
@@ -66,6 +98,17 @@ def main() -> None:
         f"{cores} at once, one thread each": partial(train, cores, 1),
     }
     print_ratios("seconds in which an epoch gets done", in_turn(ways, options.rounds))
+
+
+def main() -> None:
+    options_parser = parser(__doc__, image_size=32, rounds=3, epochs=8)
+    options_parser.add_argument("--neighbours", type=int, nargs="*", default=[0, 1, 2])
+    options_parser.add_argument("--sizes", type=int, nargs="*", default=[32, 64, 128])
+    options = parse(options_parser, rounds=1, epochs=1, neighbours=[1], sizes=[32])
+    print_machine()
+    cores = os.cpu_count() or 1
+    print_ways(options, cores)
+    print_threads(options, cores)
 
 
 if __name__ == "__main__":
