@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from conftest import (
     run_sweep,
     small,
     train_arguments,
+    trainings_of,
     wait_for,
 )
 from PIL import Image
@@ -100,6 +102,25 @@ def test_two_processes_go_on_after_one_of_them_was_killed(photos, tmp_path):
     more = arguments(epochs=len(read_history(results)) + 2)
     assert statuses(start_two(program, more, log)) == [0, 0], log.read_text()
     assert "going on after epoch" in log.read_text()
+
+
+def test_a_worker_killed_under_torchrun_costs_one_restart(photos, tmp_path):
+    results, log = tmp_path / "r", tmp_path / "log"
+    words = map(str, train_arguments(photos, tmp_path, epochs=10**6, batch_size=7))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    options = ["--nproc_per_node=2", "--max_restarts=1"]
+    command = [*torchrun, *options, PROJECT / "train.py", *words]
+    with log.open("w") as out:
+        launcher = subprocess.Popen(command, stdout=out, stderr=out)
+    wait_for((results / "history.csv").is_file)
+    try:
+        os.kill(trainings_of(tmp_path)[-1], signal.SIGKILL)
+        wait_for(lambda: "going on after epoch" in log.read_text() or launcher.poll() is not None)
+        assert launcher.poll() is None, log.read_text()
+        assert "connectFullMesh failed" not in log.read_text()
+    finally:
+        launcher.terminate()
+        launcher.wait()
 
 
 @pytest.fixture(scope="module")
