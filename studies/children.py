@@ -16,7 +16,7 @@ import sys
 import time
 from argparse import Namespace
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +102,7 @@ class Children:
         before = seconds_per_epoch(trainings)
         self.seconds_before = before and before / jobs
 
-    def run(self, progress: Progress) -> Iterator[Child]:
+    def run(self, progress: Progress) -> Generator[Child, None, None]:
         """Run every step, and give each child that ends; its chain's next one runs by then.
 
         Whatever ends this call ends the children too.
@@ -116,8 +116,7 @@ class Children:
                 time.sleep(POLL_SECONDS)
                 for child in [child for child in self.running if child.process.poll() is not None]:
                     self.running.remove(child)
-                    child.process.stdin.close()
-                    child.status = child.training.end(child.program, child.process.returncode)
+                    self.note_end(child)
                     self.start_next(child.later)
                     self.fill(waiting)  # before whoever reads this takes time to draw
                     yield child
@@ -126,6 +125,12 @@ class Children:
                 child.process.terminate()
                 child.process.wait()
             progress.clear()
+
+    def note_end(self, child: Child) -> None:
+        """Find out what a child that has ended left."""
+        if child.process.stdin is not None:
+            child.process.stdin.close()
+        child.status = child.training.end(child.program, child.process.returncode)
 
     def fill(self, waiting: deque[Steps]) -> None:
         """Start chains that wait until there are as many children as there may be."""
@@ -170,19 +175,37 @@ class Children:
 def command(training: Training, program: str, options: Namespace, device: str) -> list[str]:
     """The argument list of train.py or test.py for one training, runnable from any folder."""
     run = training.main_run
-    data = options.data if options.data in BUILT_IN else Path(options.data).resolve()
-    line = [sys.executable, PROJECT / f"{program}.py", "--data", data, "--device", device]
-    line += ["--weight_path", run.weight, "--img_path", run.result]
-    line += ["--skip_bad_images"] * options.skip_bad_images
+    line = [sys.executable, str(PROJECT / f"{program}.py")]
+    line += ["--data", data_for_any_folder(options.data), "--device", device]
+    line += ["--weight_path", str(run.weight), "--img_path", str(run.result)]
+    if options.skip_bad_images:
+        line.append("--skip_bad_images")
     if not options.line:
         line.append("--no_pictures")  # my_script.py draws them
     if program == "train":
-        for name, value in {**training.settings, "image_size": options.image_size}.items():
-            line += words_of(name, value)
-        line += ["--fresh"] * options.fresh
-        if training.shorter and (training.shorter.runs or not options.fresh):
-            line += ["--start_from", training.shorter.main_run.checkpoint]
-    return list(map(str, line))
+        line += train_options(training, options)
+    return line
+
+
+def data_for_any_folder(data: str) -> str:
+    """What --data names, for a program that is started in another folder."""
+    if data in BUILT_IN:
+        return data
+    return str(Path(data).resolve())
+
+
+def train_options(training: Training, options: Namespace) -> list[str]:
+    """What train.py alone is told: the settings, and the checkpoint to go on from."""
+    line: list[str] = []
+    for name, value in training.settings.items():
+        line += words_of(name, value)
+    line += words_of("image_size", options.image_size)
+    if options.fresh:
+        line.append("--fresh")
+    shorter = training.shorter
+    if shorter and (shorter.runs or not options.fresh):
+        line += ["--start_from", str(shorter.main_run.checkpoint)]
+    return line
 
 
 def plain_device(name: str) -> str:

@@ -11,12 +11,11 @@ import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Callable
-from pathlib import Path
 
 from console.errors import InputError
-from images.sources import BUILT_IN
 from records.files import digest_of
 from records.sources import PROJECT
+from studies.children import data_for_any_folder
 from studies.plan import Training
 
 DIGITS = 10  # of each digest in a line's name: two of thousands of chains alike are no danger
@@ -59,7 +58,7 @@ def line_of(
     chain: list[Training], identity_of: Callable[[dict], dict], options: Namespace, device: str
 ) -> str:
     """The command that does a chain, for a POSIX shell, from any folder."""
-    data = options.data if options.data in BUILT_IN else Path(options.data).resolve()
+    data = data_for_any_folder(options.data)
     words = [sys.executable, PROJECT / "my_script.py", "--line", name_of(chain, identity_of)]
     words += ["--data", data, "--image_size", options.image_size, "--device", device]
     words += ["--out", options.out]

@@ -46,11 +46,11 @@ class Training:
     """
 
     settings: dict
+    main_run: Run
     runs: list[Run] = field(default_factory=list)
     elsewhere: list[Run] = field(default_factory=list)
     former: list[Run] = field(default_factory=list)
     statuses: dict[Run, Status] = field(default_factory=dict)
-    main_run: Run | None = None
     shorter: "Training | None" = None
     trained: Status = MISSING
     tested: Status = MISSING
@@ -136,7 +136,7 @@ def training_for(run: Run, trainings: dict[tuple, Training]) -> Training:
     """The training that a run asks for, a new one if no run has asked for it."""
     key = training_key(run.settings)
     if key not in trainings:
-        trainings[key] = Training(run.settings)
+        trainings[key] = Training(run.settings, main_run=run)
     return trainings[key]
 
 
