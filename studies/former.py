@@ -131,6 +131,23 @@ def describe_stale(trainings: list[Training], out: Path) -> list[str]:
     return [f"{were} made with other {', '.join(names)}: kept in {place} {kept}"]
 
 
+def describe_left_out(trainings: list[Training], out: Path) -> list[str]:
+    """Name the folders of studies that are not in STUDIES any more; nothing if there is none."""
+    known = {FORMER}
+    for training in trainings:
+        for run in training.runs + training.elsewhere:
+            known.add(run.study)
+    names = set()
+    for record in (out / "result").glob(f"*/**/{RECORD}"):
+        study, *_ = record.relative_to(out / "result").parts
+        if study not in known:
+            names.add(study)
+    if not names:
+        return []
+    place = out / "result"
+    return [f"{place} also holds {', '.join(sorted(names))}, not in STUDIES: not in the report"]
+
+
 def set_aside(trainings: list[Training], out: Path) -> None:
     """Move what is in the way of trainings to where it is kept, or to its seed's folder."""
     moved: dict[Run, Run] = {}

@@ -138,8 +138,9 @@ def show_plan(
     planned = plan.describe_plan(trainings, requested, children.jobs)
     print(describe(sweep.data), f"results: {out / 'result'}", sep="\n", file=screen)
     print(planned + children.time_left(), file=screen)
-    for line in former.describe_stale(trainings, out):
-        print(line, file=screen)
+    notes = former.describe_stale(trainings, out) + former.describe_left_out(trainings, out)
+    for note in notes:
+        print(note, file=screen)
     screen.flush()
 
 

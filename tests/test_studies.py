@@ -92,6 +92,20 @@ def test_sharing_and_going_on_give_the_bits_of_trainings_from_scratch(finished, 
         assert file_digest(places[1]) == weights(project)[f"weights/{run}/weight.pth"]
 
 
+def test_folders_of_studies_that_left_are_named_once(sweep):
+    project, arguments = sweep
+    shutil.copytree(project / "result/Change_epochs", project / "result/Change_weather")
+    said = run_sweep(project, *arguments, "--dry_run").err
+    assert said.count("Change_weather") == 1
+    assert "result also holds Change_weather, not in STUDIES" in said
+
+
+def test_where_every_folder_is_of_a_study_none_is_named(sweep):
+    project, arguments = sweep
+    said = run_sweep(project, *arguments, "--studies", "Change_epochs", "--dry_run").err
+    assert "also holds" not in said
+
+
 def test_a_second_call_only_does_what_is_missing_or_stale(sweep):
     project, arguments = sweep
     call = partial(run_sweep, project, *arguments)
