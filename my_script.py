@@ -122,10 +122,11 @@ def prepare_sweep(options: Namespace, data: "Data", handed_code: dict[str, str])
     """All that this call has to go by. InputError if the device, or what is to run there, fails."""
     close = options.until / 100 if options.until else SMALL  # a difference that is alike, a share
 
-    def report(runs: list[settings.Run], open_runs: int, failed: list[str]) -> list[str]:
+    def report(runs: list[settings.Run], trainings_to_do: int, failed: list[str]) -> list[str]:
         from report.page import write_report  # here: matplotlib takes a second to import
 
-        return write_report(options.out, runs, data, sweep.identity_of, open_runs, failed, close)
+        identity_of = sweep.identity_of
+        return write_report(options.out, runs, data, identity_of, trainings_to_do, failed, close)
 
     sweep = Sweep(
         options=options,

@@ -20,6 +20,9 @@ from measure import parse, parser
 from replicas import Key, Results, key, read_replicas, train_replicas
 
 from my_script import STUDIES
+from report.answer import last_accuracy as last
+from report.answer import test_accuracy as test
+from report.answer import valid_accuracy as valid
 from report.comparison import Row, compare_with_base, pooled_noise, t_quantile
 from report.heatmap import Cell, draw_heat_map
 from report.results import Result
@@ -63,21 +66,6 @@ NUMBERS = [
 
 
 # --- measures of one training ----------------------------------------------------------------
-
-
-def test(result: Result) -> float:
-    """Test accuracy of the kept weights."""
-    return result.accuracy
-
-
-def last(result: Result) -> float:
-    """Test accuracy of the last epoch's weights."""
-    return result.last_accuracy
-
-
-def valid(result: Result) -> float:
-    """Validation accuracy of the kept weights; 0 if none were kept."""
-    return result.valid_accuracy or 0.0
 
 
 def swing(result: Result) -> float:

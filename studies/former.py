@@ -137,15 +137,14 @@ def describe_left_out(trainings: list[Training], out: Path) -> list[str]:
     for training in trainings:
         for run in training.runs + training.elsewhere:
             known.add(run.study)
-    names = set()
-    for record in (out / "result").glob(f"*/**/{RECORD}"):
-        study, *_ = record.relative_to(out / "result").parts
-        if study not in known:
-            names.add(study)
+    place = out / "result"
+    names = []
+    for folder in sorted(place.glob("*/")):
+        if folder.name not in known and any(folder.rglob(RECORD)):
+            names.append(folder.name)
     if not names:
         return []
-    place = out / "result"
-    return [f"{place} also holds {', '.join(sorted(names))}, not in STUDIES: not in the report"]
+    return [f"{place} also holds {', '.join(names)}, not in STUDIES: not in the report"]
 
 
 def set_aside(trainings: list[Training], out: Path) -> None:
