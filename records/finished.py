@@ -76,12 +76,6 @@ class Trained(NamedTuple):
     history: list[Epoch]
 
 
-class Tested(NamedTuple):
-    """A finished test: its record test.json."""
-
-    record: dict[str, Any]
-
-
 # --- whether a run is finished ---------------------------------------------------------------
 
 
@@ -204,8 +198,8 @@ def recorded(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def read_tested(folder: Path) -> Tested:
-    """Read a finished test; Damaged if its files are not what was written.
+def read_tested(folder: Path) -> dict[str, Any]:
+    """The record of a finished test; Damaged if its files are not what was written.
 
     FileNotFoundError if there is none.
     """
@@ -214,7 +208,7 @@ def read_tested(folder: Path) -> Tested:
     if wrong := not_of_record(record, contents):
         raise Damaged(f"{', '.join(wrong)} is not that of {TEST_RECORD}")
     check_test(record, contents)
-    return Tested(record)
+    return record
 
 
 def contents_of_test(folder: Path) -> dict[str, bytes]:

@@ -80,7 +80,7 @@ class Setting(NamedTuple):
 def read_result(run: Run) -> Result:
     """Read a finished run; Damaged or FileNotFoundError if it is none."""
     train, history = read_trained(run.result)
-    test = read_tested(run.result).record
+    test = read_tested(run.result)
     accuracy = test["correct"] / test["test_images"]
     last_accuracy = test["last_correct"] / test["test_images"]
     valid_accuracy = valid_accuracy_at(train["kept_epoch"], history)

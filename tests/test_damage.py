@@ -115,7 +115,7 @@ def read_training(path: Path, original: Path) -> object:
 
 
 def read_test(path: Path, original: Path) -> object:
-    identity = finished.read_tested(original / "r").record["identity"]
+    identity = finished.read_tested(original / "r")["identity"]
     status = finished.test_status(path.parent, original / "w.pth", identity["images"])
     if status != DONE:
         raise Damaged(str(status))
@@ -314,4 +314,4 @@ def test_a_record_of_a_test_proves_the_weights_that_were_loaded(trained, call, m
     monkeypatch.setattr("records.files.write_text", replaced_meanwhile)
     before = file_digest(trained / "w.pth")
     assert call("test", *arguments_for_test(trained), "--no_pictures").status == 0
-    assert finished.read_tested(trained / "r").record["identity"]["weight.pth"] == before
+    assert finished.read_tested(trained / "r")["identity"]["weight.pth"] == before
