@@ -37,6 +37,7 @@ DRAWING = ("figures.py", "figures.mplstyle", "study.py", "differences.py", "heat
 PALETTE = 128  # colours of a PNG: with fewer the edges of lines are no longer smooth
 PRINT_WIDTH = 16 / 2.54  # inches, of figures for a text: that of a page's column
 PRINT_TEXT, PRINT_LEGEND = 8.5, 8.0  # points
+CURVES = (3.2, 2.7)  # width and height of one run's curves, inches: legible in a third of a page
 ENDINGS = (b"IEND\xaeB`\x82", b"%%EOF\n")  # of a PNG and of a PDF that are whole
 
 
@@ -142,8 +143,9 @@ def draw_curves(folder: Path, sources: Sequence[Path] = ()) -> None:
     histories = [read_history(source) for source in sources]
     for picture, kind in zip(pictures, PICTURES.values(), strict=True):
         with styled():
-            figure = Figure(figsize=(3.7, 2.8), dpi=150)
+            figure = Figure(figsize=CURVES, dpi=170)
             plot_curves(figure.add_subplot(), histories, kind)
+            figure.legend(loc="outside upper left", ncols=2, handlelength=1.4, columnspacing=0.8)
             save_png([figure], picture, digest)
 
 
@@ -160,7 +162,6 @@ def plot_curves(axes: Axes, histories: Sequence[Sequence[Epoch]], kind: Kind) ->
             diverged.append(str(len(history)))
     if diverged:
         axes.set_title(f"diverged at epoch {', '.join(diverged)}", color=ORANGE)
-    axes.legend()
 
 
 def mark_kept_epoch(axes: Axes, history: Sequence[Epoch], kind: Kind) -> None:
