@@ -1,4 +1,4 @@
-"""Slurm and GNU parallel on this machine, running the lines that docs/several_machines.md shows.
+"""Slurm, GNU parallel and xargs on this machine, running the lines of docs/several_machines.md.
 
     python benchmarks/cluster.py [--only Slurm]
 
@@ -28,7 +28,11 @@ from measure import PROJECT, print_machine, smoke_images
 from records.files import file_digest
 
 PAGE = PROJECT / "docs" / "several_machines.md"
-PROGRAMS = {"Slurm": ("munged", "slurmctld", "slurmd"), "GNU parallel": ("parallel",)}
+PROGRAMS = {
+    "Slurm": ("munged", "slurmctld", "slurmd"),
+    "GNU parallel": ("parallel",),
+    "xargs": ("xargs",),
+}
 STUDIES = {  # of my_script.py: what is to be found there, what takes its place
     r'"epochs": 20': '"epochs": 2',
     r"BASE_SEEDS = 6": "BASE_SEEDS = 1",
@@ -95,11 +99,10 @@ def run_block(heading: str, project: Path) -> str:
     """Run the first block of shell lines below a heading of the page; what it printed."""
     section = PAGE.read_text().split(f"\n## {heading}\n")[1]
     block = section.split("```sh\n")[1].split("```")[0]
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    ended = subprocess.run(
-        ["bash", "-c", block], cwd=project, env={**os.environ, "PATH": path},
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    environment = dict(os.environ)
+    environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = ["bash", "-c", block]
+    ended = subprocess.run(command, cwd=project, env=environment, stdout=subprocess.PIPE, text=True)
     return ended.stdout
 
 
@@ -218,13 +221,18 @@ def is_at(project: Path, task: str, job: str) -> bool:
     return LONG in (project / "result" / f"slurm-{job}_{task}.out").read_text()
 
 
-# --- GNU parallel ----------------------------------------------------------------------------
+# --- GNU parallel and xargs ------------------------------------------------------------------
+
+
+def run_lines(heading: str, project: Path, expected: dict[str, str]) -> None:
+    """All lines, from nothing."""
+    run_block(heading, project)
+    check(results(project) == expected, f"the same bytes in {len(expected)} files")
 
 
 def run_parallel(project: Path, expected: dict[str, str]) -> None:
     """All lines, and again with a training that fails."""
-    run_block("GNU parallel", project)
-    check(results(project) == expected, f"the same bytes in {len(expected)} files")
+    run_lines("GNU parallel", project, expected)
     shutil.rmtree(project / "result" / FAILING)
     weight = project / "weights" / FAILING / "weight.pth"
     weight.unlink()
@@ -237,7 +245,7 @@ def run_parallel(project: Path, expected: dict[str, str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=PROGRAMS, help="one of the two (default: both)")
+    parser.add_argument("--only", choices=PROGRAMS, help="one of them (default: all)")
     options = parser.parse_args()
     wanted = [options.only] if options.only else list(PROGRAMS)
     for name in wanted:
@@ -255,6 +263,9 @@ def main() -> None:
         if "GNU parallel" in wanted:
             print("GNU parallel")
             run_parallel(copy_project(root / "parallel", images), expected)
+        if "xargs" in wanted:
+            print("xargs")
+            run_lines("xargs", copy_project(root / "xargs", images), expected)
         if "Slurm" in wanted:
             print("Slurm")
             with slurm(root / "slurm"):
