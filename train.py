@@ -103,6 +103,7 @@ def try_settings(options: Namespace, device: torch.device) -> None:
 def train_unless_done(options: Namespace, device: torch.device, code: dict[str, Any]) -> None:
     """Train, unless a finished training of the same identity is there already."""
     progress = Progress(silent=processes.rank() > 0)
+    loss_of(options.loss_function, device)  # refused, if it must be, before images are decoded
     data = load_data(options.data, options.image_size, options.skip_bad_images)
     progress.say(describe(data))
     run_identity = identity_of(options, data, device, code)
