@@ -1,7 +1,8 @@
 """The project's programs in forked processes of the tests: torch is imported there already.
 
     ended = run_fork(PROJECT / "train.py", "--epochs", 2)
-    ended = run_sweep(project, "--data", photos)        # train.py and test.py are forked too
+    ended = run_sweep(project, "--data", photos)        # train.py and test.py are forked too,
+                                                        # and its pictures are blank
 
 Importing torch takes two seconds; a suite that starts a hundred programs would wait for it a
 hundred times. A fork runs the script as Python does: with the project's modules imported anew
@@ -25,6 +26,8 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, NamedTuple
+
+import numpy as np
 
 PROJECT = Path(__file__).resolve().parent.parent
 ROOMS = ("console", "records", "images", "training", "studies", "report")
@@ -60,9 +63,19 @@ def run_fork(
         return Ended(child.exitcode, out.read(), err.read())
 
 
-def run_sweep(project: Path, *arguments: object) -> Ended:
-    """Run a project's my_script.py in a forked process, and what it starts in others."""
-    return run_fork(project / "my_script.py", *arguments, before=fork_children)
+def run_sweep(project: Path, *arguments: object, draws: bool = False) -> Ended:
+    """Run a project's my_script.py in a forked process, and what it starts in others.
+
+    Its pictures have their places, sizes and digests, but are blank unless it `draws` them:
+    that takes more than half of a small sweep.
+    """
+
+    def before() -> None:
+        fork_children()
+        if not draws:
+            draw_blank()
+
+    return run_fork(project / "my_script.py", *arguments, before=before)
 
 
 def fork(
@@ -137,6 +150,28 @@ def fork_children() -> None:
 
     forking = SimpleNamespace(Popen=ForkedChild, run=run, PIPE=None, STDOUT=None)
     vars(children)["subprocess"] = forking
+
+
+def draw_blank() -> None:
+    """In a forked sweep: have report/figures.py write pictures without anything in them."""
+    from report import figures
+
+    def blank_pixels(figure: Any) -> np.ndarray:
+        width, height = figure.get_size_inches() * figure.dpi
+        return np.full((round(height), round(width), 3), 255, dtype=np.uint8)
+
+    figures.pixels_of = blank_pixels
+    figures.FigureCanvasPdf = BlankPdf
+
+
+class BlankPdf:
+    """What report/figures.py needs of matplotlib's canvas for a PDF."""
+
+    def __init__(self, figure: Any) -> None:
+        pass
+
+    def print_pdf(self, path: Path, metadata: dict[str, str | None]) -> None:
+        Path(path).write_text(f"%PDF {metadata['Keywords']} %%EOF\n")
 
 
 class ForkedChild:

@@ -34,7 +34,7 @@ def finished(tmp_path_factory) -> tuple[Path, list, str]:
     root = tmp_path_factory.mktemp("sweep")
     project = copy_project(root / "project", my_script=SMALL)
     arguments = ["--data", make_photos(root / "photos"), "--image_size", 16]
-    ended = run_sweep(project, *arguments)
+    ended = run_sweep(project, *arguments, draws=True)  # as a user does
     assert ended.status == 0, ended.out + ended.err
     return project, arguments, ended.out
 
