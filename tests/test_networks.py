@@ -7,7 +7,7 @@ import types
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from conftest import PROJECT, arguments_for_test, make_photos, train_arguments
 from torch import Tensor, nn
 
 import losses
+import model
 import train
 from console.errors import InputError
 from records.files import file_digest, read_csv
@@ -61,14 +62,13 @@ class Perceptron(nn.Module):
 class Lazy(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.conv, self.norm, self.head = (
-            nn.LazyConv2d(8, 3),
-            nn.LazyBatchNorm2d(),
-            nn.LazyLinear(2),
-        )
+        self.conv = nn.LazyConv2d(8, 3)
+        self.norm = nn.LazyBatchNorm2d()
+        self.head = nn.LazyLinear(2)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(F.max_pool2d(F.relu(self.norm(self.conv(images))), 2).flatten(1))
+        features = F.relu(self.norm(self.conv(images)))
+        return self.head(F.max_pool2d(features, 2).flatten(1))
 
 
 class Double(Small):
@@ -140,12 +140,16 @@ class OwnParameter(Small):
 class Tied(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.one, self.head = nn.Conv2d(3, 8, 1), nn.Linear(8, 8), nn.Linear(8, 2)
+        self.stem = nn.Conv2d(3, 8, 1)
+        self.one = nn.Linear(8, 8)
         self.two = nn.Linear(8, 8)
         self.two.weight = self.one.weight
+        self.head = nn.Linear(8, 2)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.two(F.relu(self.one(self.stem(images).mean((2, 3))))))
+        features = self.stem(images).mean((2, 3))
+        hidden = F.relu(self.one(features))
+        return self.head(self.two(hidden))
 
 
 class Normalised(Small):
@@ -155,8 +159,13 @@ class Normalised(Small):
         self.head = nn.Sequential(nn.BatchNorm1d(8), nn.Linear(8, 2))
 
 
-WORKING: list[type[nn.Module]] = [View, Perceptron, Lazy, Double, Bfloat16, RandomProjection]
-WORKING += [
+WORKING: list[type[nn.Module]] = [
+    View,
+    Perceptron,
+    Lazy,
+    Double,
+    Bfloat16,
+    RandomProjection,
     RandomBuffer,
     NumpyConstant,
     StochasticDepth,
@@ -185,22 +194,51 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("network", WORKING, ids=lambda network: network.__name__)
-def test_a_network_trains_goes_on_with_the_same_bits_and_is_the_one_tested(
-    network, use, call, photos, tmp_path
-):
-    use(network)
-    for folder, epochs in (("grown", 1), ("grown", 2), ("once", 2)):
-        arguments = train_arguments(photos, tmp_path / folder, epochs=epochs)
+class Trainings(NamedTuple):
+    """A network, the folder of its three trainings, and what each of them said."""
+
+    network: type[nn.Module]
+    folder: Path
+    said: list[str]
+
+
+@pytest.fixture(scope="module", params=WORKING, ids=lambda network: network.__name__)
+def trainings(request, call, photos, tmp_path_factory) -> Trainings:
+    """A training of one epoch that went on to two, and one of two."""
+    network, folder = request.param, tmp_path_factory.mktemp("network")
+
+    def train_in(name: str, epochs: int) -> str:
+        arguments = train_arguments(photos, folder / name, epochs=epochs)
         ended = call("train", *arguments, "--no_pictures")
         assert ended.status == 0, ended.err
-        assert ("going on after epoch 1" in ended.out) == ((folder, epochs) == ("grown", 2))
-    for name in ("w.pth", "r/history.csv"):
-        assert file_digest(tmp_path / "grown" / name) == file_digest(tmp_path / "once" / name)
-    torch.manual_seed(5)
-    tested = call("test", *arguments_for_test(tmp_path / "once"), "--no_pictures")
-    valid = float(read_csv(tmp_path / "once/r/history.csv")[-1]["valid_accuracy"])
-    assert f"Last epoch: {100 * valid:.4f}%" in tested.out, tested.err
+        return ended.out
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "model", types.SimpleNamespace(CNN=network))
+        first = train_in("grown", epochs=1)
+        second = train_in("grown", epochs=2)
+        once = train_in("once", epochs=2)
+    return Trainings(network, folder, [first, second, once])
+
+
+def test_a_longer_training_of_a_network_goes_on_from_a_shorter_one_alone(trainings):
+    goes_on = ["going on after epoch 1" in text for text in trainings.said]
+    assert goes_on == [False, True, False]
+
+
+@pytest.mark.parametrize("name", ["w.pth", "r/history.csv"])
+def test_a_training_of_a_network_goes_on_with_the_same_bits(name, trainings):
+    grown, once = (trainings.folder / folder / name for folder in ("grown", "once"))
+    assert file_digest(grown) == file_digest(once)
+
+
+def test_the_network_that_was_trained_is_the_one_tested(trainings, use, call):
+    use(trainings.network)
+    torch.manual_seed(5)  # another network, if it were made anew
+    tested = call("test", *arguments_for_test(trainings.folder / "once"), "--no_pictures")
+    history = read_csv(trainings.folder / "once/r/history.csv")
+    valid_accuracy = float(history[-1]["valid_accuracy"])
+    assert f"Last epoch: {100 * valid_accuracy:.4f}%" in tested.out, tested.err
 
 
 SETTINGS: dict[str, object] = {
@@ -226,26 +264,47 @@ def message(program: Program = PROGRAM, **options: object) -> str:
     return str(refusal.value)
 
 
-def test_a_trial_tells_every_layer_and_the_memory_format():
-    trial = run_trial(image_size=64)
-    names, _, shapes, counts = zip(*trial.layers, strict=True)
-    assert names == ("conv1", "conv2", "conv3", "hidden", "output")
-    assert shapes == ([8, 32, 32], [24, 16, 16], [48, 8, 8], [64], [2])
-    assert sum(counts) == sum(values.numel() for values in train_model().parameters())
-    assert trial.memory_format == torch.channels_last and not trial.notes
+@pytest.fixture(scope="module")
+def plain_trial() -> Trial:
+    """A trial of the network of model.py."""
+    return run_trial(image_size=64)
 
 
-def train_model() -> nn.Module:
-    from model import CNN
+def test_a_trial_tells_every_layer_with_the_shape_it_gives(plain_trial):
+    told = [(layer.name, layer.shape) for layer in plain_trial.layers]
+    assert told == [
+        ("conv1", [8, 32, 32]),
+        ("conv2", [24, 16, 16]),
+        ("conv3", [48, 8, 8]),
+        ("hidden", [64]),
+        ("output", [2]),
+    ]
 
-    return CNN()
+
+def test_a_trial_counts_all_numbers_that_are_trained(plain_trial):
+    parameters = model.CNN().parameters()
+    numbers = sum(values.numel() for values in parameters)
+    assert sum(layer.parameters for layer in plain_trial.layers) == numbers
 
 
-def test_view_gets_contiguous_memory_with_a_line_that_says_so(use):
+def test_the_network_of_model_py_runs_in_the_faster_format(plain_trial):
+    assert plain_trial.memory_format == torch.channels_last
+
+
+def test_of_the_network_of_model_py_nothing_is_noted(plain_trial):
+    assert plain_trial.notes == []
+
+
+def test_a_network_that_needs_contiguous_memory_gets_it(use):
     use(View)
-    trial = run_trial()
-    assert trial.memory_format == torch.contiguous_format
-    assert "contiguous memory" in trial.notes[0] and "view size is not compatible" in trial.notes[0]
+    assert run_trial().memory_format == torch.contiguous_format
+
+
+def test_that_a_network_needs_contiguous_memory_is_said_with_its_reason(use):
+    use(View)
+    note = run_trial().notes[0]
+    assert "contiguous memory" in note
+    assert "view size is not compatible" in note
 
 
 # --- networks that are refused ---------------------------------------------------------------
@@ -354,24 +413,54 @@ class Weighted(nn.Module):
         return F.cross_entropy(scores * self.weight, one_hot)
 
 
-LOSSES = {
-    "detached": (lambda s, y: F.mse_loss(s.detach(), y), "teaches nothing: no gradient"),
-    "counted": (lambda s, y: (s.argmax(1) != y.argmax(1)).float().mean(), "teaches nothing"),
-    "times zero": (lambda s, y: 0 * s.sum(), "teaches nothing"),
-    "one in a row": (lambda s, y: F.mse_loss(s, y)[None], "it gives (1,), not one number"),
-    "one each": (lambda s, y: ((s - y) ** 2).sum(1), "it gives (2,), not one number"),
-    "a number": (lambda s, y: 1.0, "it gives float, not one number"),
-    "weights": (Weighted(), "the loss has weights that the optimizer does not train"),
-    "integers": (lambda s, y: F.nll_loss(s, y), "losses.py fails: RuntimeError"),
-}
+def detached(scores: Tensor, one_hot: Tensor) -> Tensor:
+    return F.mse_loss(scores.detach(), one_hot)
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_a_loss_that_cannot_teach_is_refused_with_its_reason(name, monkeypatch):
-    loss, reason = LOSSES[name]
-    monkeypatch.setitem(losses.LOSSES, name, loss)
-    said = message(loss_function=name)
-    assert reason in said and "loss" in said
+def counted(scores: Tensor, one_hot: Tensor) -> Tensor:
+    wrong = scores.argmax(1) != one_hot.argmax(1)
+    return wrong.float().mean()
+
+
+def times_zero(scores: Tensor, one_hot: Tensor) -> Tensor:
+    return 0 * scores.sum()
+
+
+def one_in_a_row(scores: Tensor, one_hot: Tensor) -> Tensor:
+    return F.mse_loss(scores, one_hot)[None]
+
+
+def one_for_each_image(scores: Tensor, one_hot: Tensor) -> Tensor:
+    errors = (scores - one_hot) ** 2
+    return errors.sum(1)
+
+
+def a_number(scores: Tensor, one_hot: Tensor) -> float:
+    return 1.0
+
+
+def of_class_numbers(scores: Tensor, one_hot: Tensor) -> Tensor:
+    return F.nll_loss(scores, one_hot)
+
+
+REFUSED_LOSSES = [
+    (detached, "teaches nothing: no gradient"),
+    (counted, "teaches nothing"),
+    (times_zero, "teaches nothing"),
+    (one_in_a_row, "it gives (1,), not one number"),
+    (one_for_each_image, "it gives (2,), not one number"),
+    (a_number, "it gives float, not one number"),
+    (Weighted(), "the loss has weights that the optimizer does not train"),
+    (of_class_numbers, "losses.py fails: RuntimeError"),
+]
+
+
+@pytest.mark.parametrize(("loss", "reason"), REFUSED_LOSSES)
+def test_a_loss_that_cannot_teach_is_refused_with_its_reason(loss, reason, monkeypatch):
+    monkeypatch.setitem(losses.LOSSES, "tried", loss)
+    said = message(loss_function="tried")
+    assert reason in said
+    assert "loss" in said
 
 
 # --- the step of train.py --------------------------------------------------------------------
@@ -410,9 +499,7 @@ def test_a_schedule_in_the_state_is_tried_out_with_going_on(schedule, tmp_path):
 
 
 HALVED = "        {0} *= 0.5\n        state.optimizer.learning_rate = {0}\n" + YIELD
-LAST = (
-    "        if epoch > 0.8 * options.epochs:\n            state.optimizer.learning_rate = 1e-4\n"
-)
+LAST = "        if epoch > 0.8 * options.epochs: state.optimizer.learning_rate = 1e-4\n"
 CLASS = "type('Average', (), {'shadow': 1})()"
 STEPS = {
     "a value in the state": [
