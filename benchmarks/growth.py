@@ -62,8 +62,11 @@ SETTINGS = {  # of my_script.py: what is to be found there, what takes its place
 
 def repeat(paths: list[str], count: int, root: Path) -> None:
     """Two class folders of `count` links to copies of the given images."""
-    copies = [Path(shutil.copy(path, root.with_name(f"{number}{Path(path).suffix}")))
-              for number, path in enumerate(paths)]  # fmt: skip
+    copies = []
+    for number, path in enumerate(paths):
+        copy = root.with_name(f"{number}{Path(path).suffix}")
+        shutil.copy(path, copy)
+        copies.append(copy)
     for number in range(count):
         folder = root / ("cat", "dog")[number % 2]
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,14 +85,18 @@ def private_memory(process: subprocess.Popen) -> float:
 
 def run(commands: list[list[str]], cache: Path) -> tuple[str, list[float]]:
     """Run programs side by side: what the first printed, and the highest memory of each."""
-    variables = {**environment(1), "XDG_CACHE_HOME": str(cache)}
-    running = [
-        subprocess.Popen(command, cwd=PROJECT, env=variables, stdout=subprocess.PIPE, text=True)
-        for command in commands
-    ]
+    variables = environment(1)
+    variables["XDG_CACHE_HOME"] = str(cache)
+    running = []
+    for command in commands:
+        process = subprocess.Popen(
+            command, cwd=PROJECT, env=variables, stdout=subprocess.PIPE, text=True
+        )
+        running.append(process)
     highest = [0.0] * len(running)
     while any(process.poll() is None for process in running):
-        highest = list(map(max, highest, map(private_memory, running)))
+        for number, process in enumerate(running):
+            highest[number] = max(highest[number], private_memory(process))
         time.sleep(0.02)
     printed = [process.communicate()[0] for process in running]
     if any(process.returncode for process in running):
@@ -108,14 +115,10 @@ def print_case(images: Path, count: int, image_size: int) -> None:
     record = read_record(outs[0] / "train.json")
     _, both = run(trainings, cache)
     epoch = record["seconds"] / options.epochs / record["train_images"]
-    print(
-        ROW.format(
-            count, image_size, f"{1e3 * read / count:.2f} ms", f"{1e3 * scanned / count:.3f} ms",
-            f"{reading:.0f} MB",
-            f"{1e3 * epoch:.3f} ms", f"{one:.0f} MB", f"{sum(both):.0f} MB",
-        ),
-        flush=True,
-    )  # fmt: skip
+    times = [f"{1e3 * read / count:.2f} ms", f"{1e3 * scanned / count:.3f} ms"]
+    of_training = [f"{1e3 * epoch:.3f} ms", f"{one:.0f} MB", f"{sum(both):.0f} MB"]
+    row = ROW.format(count, image_size, *times, f"{reading:.0f} MB", *of_training)
+    print(row, flush=True)
 
 
 # --- runs ------------------------------------------------------------------------------------
