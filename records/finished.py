@@ -7,7 +7,9 @@
 Every reader of a run's records comes through here: nothing else believes a file.
 """
 
+import json
 import math
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +43,7 @@ from records.sources import sources
 PREDICTION_COLUMNS = ("file", "true_class", "predicted_class", "probability")
 TRAIN_RECORD, TEST_RECORD = "train.json", "test.json"
 ACCURACIES, PREDICTIONS = "acc.txt", "predictions.csv"
+BEGUN = "archive/begun.json"  # in a checkpoint: a zip archive of which torch fills one folder
 # The values that a record must hold; others may stand beside them.
 TRAIN_FORM: dict[str, type] = {
     "identity": dict,
@@ -131,6 +134,26 @@ def test_status(result: Path, weight: Path, images: str) -> Status:
     except (Damaged, OSError) as error:
         return Status(Stage.DAMAGED, damage=str(error))
     return DONE
+
+
+# --- what an unfinished run holds ------------------------------------------------------------
+
+
+class Begun(NamedTuple):
+    """What decides the result of a training that was begun, and how many epochs it has."""
+
+    identity: dict[str, Any]
+    epochs: int
+
+
+def read_begun(checkpoint: Path) -> Begun | None:
+    """What a checkpoint tells without torch; None if there is none, or a damaged one."""
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            values = json.loads(archive.read(BEGUN))
+        return Begun(dict(values["identity"]), int(values["epochs"]))
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return None
 
 
 # --- what a finished run holds ---------------------------------------------------------------

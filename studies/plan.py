@@ -7,7 +7,6 @@ epochs form a chain, in which each goes on from the checkpoint of the one before
 """
 
 import ast
-import contextlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,9 +15,9 @@ from pathlib import Path
 from console.errors import InputError
 from console.options import as_key, value_text
 from records import runs as records
-from records.files import Damaged, file_digest, replacing
-from records.finished import recorded, test_status, training_status
-from records.runs import DONE, MISSING, Stage, Status, in_words
+from records.files import file_digest, replacing
+from records.finished import read_begun, recorded, test_status, training_status
+from records.runs import DONE, MISSING, Stage, Status, in_words, what_changed
 from studies.settings import BASE_STUDY, Run, key_of
 
 # Stages of what was there before and is done again.
@@ -56,6 +55,7 @@ class Training:
     tested: Status = MISSING
     identity: dict = field(default_factory=dict)
     images: str = ""
+    goes_on: bool = True  # from a checkpoint of another number of epochs
     epochs_to_do: int = 0
 
     @property
@@ -110,6 +110,7 @@ def make_plan(
     for training in sorted(trainings.values(), key=lambda each: each.settings["epochs"]):
         alike = {**training.settings, "epochs": 0} if goes_on else training.settings
         chain = chains.setdefault(training_key(alike), [])
+        training.goes_on = goes_on
         training.shorter = chain[-1] if chain else None
         chain.append(training)
     return list(chains.values())
@@ -204,23 +205,29 @@ def first_reason(statuses: list[Status]) -> Status:
 
 def note_epochs(training: Training) -> None:
     """Work out how many epochs are to be done: those that no checkpoint holds."""
-    epochs, reached = training.settings["epochs"], 0
+    reached = 0
     stage = training.statuses[training.main_run].stage
     if stage in (*BEGUN, *SPOILED) and training.trained.stage is not Stage.TO_REPEAT:
-        reached = epochs_begun(training.main_run)
-        if reached and stage in BEGUN:
-            training.trained = Status(Stage.INTERRUPTED, epochs=reached)
+        interrupted = status_of_begun(training)
+        reached = interrupted.epochs
+        if stage in BEGUN and interrupted != MISSING:
+            training.trained = interrupted
     if training.shorter and can_go_on_from(training.shorter):
         reached = max(reached, training.shorter.settings["epochs"])
+    epochs = training.settings["epochs"]
     training.epochs_to_do = epochs - min(reached, epochs)
 
 
-def epochs_begun(run: Run) -> int:
-    """The epochs of an interrupted training, as its history tells."""
-    if run.checkpoint.is_file():
-        with contextlib.suppress(OSError, Damaged):
-            return len(records.read_history(run.result))
-    return 0
+def status_of_begun(training: Training) -> Status:
+    """Whether a training's checkpoint is one that it goes on from, or what has changed since."""
+    begun = read_begun(training.main_run.checkpoint)
+    if begun is None:
+        return MISSING
+    ignored = ("epochs",) if training.goes_on else ()
+    changes = what_changed(begun.identity, training.identity, ignored)
+    if changes:
+        return Status(Stage.CHANGED, changes=changes)
+    return Status(Stage.INTERRUPTED, epochs=begun.epochs)
 
 
 def can_go_on_from(shorter: Training) -> bool:

@@ -158,9 +158,9 @@ def test_a_sweep_trains_anew_what_two_processes_trained(is_finished, trained_by_
     ended = run_sweep(project, "--data", photos, "--image_size", 16)
     assert ended.status == 0, ended.out + ended.err
     log = (project / "result/Change_seed/0/log.txt").read_text()
-    if is_finished:
-        assert "to be done again: 1 (processes was 2, is 1)" in ended.out
-    else:
+    assert "to be done again: 1 (processes was 2, is 1)" in ended.out
+    assert "to go on" not in ended.out, "the plan knows that nothing goes on from it"
+    if not is_finished:
         assert "not going on from" in log and "processes was 2, is 1" in log
     assert "going on after epoch" not in log and "epoch 1 of 2" in log, "from the first epoch on"
     plain = train_arguments(photos, tmp_path, epochs=3, batch_size=32)

@@ -9,6 +9,7 @@ pickles that would execute something.
 
 import contextlib
 import io
+import json
 import platform
 import sys
 import tempfile
@@ -34,6 +35,7 @@ from records.files import (
     write_csv,
     write_record,
 )
+from records.finished import BEGUN
 from records.lock import TRAINING_LOCK, locked
 from records.runs import (
     HISTORY_COLUMNS,
@@ -144,7 +146,8 @@ def places_held(options: Namespace) -> Iterator[None]:
 def write_checkpoint(state: State, identity: Identity, options: Namespace) -> None:
     """Write all that is needed to go on, and the history for those who watch."""
     checkpoint = {"identity": identity, "epoch": state.epoch, "state": state.state_dict()}
-    save(CHECKPOINT, checkpoint_path(options.weight_path), checkpoint)
+    begun = json.dumps({"identity": identity, "epochs": state.epoch})  # for my_script.py's plan
+    save(CHECKPOINT, checkpoint_path(options.weight_path), checkpoint, {BEGUN: begun})
     write_csv(options.img_path / "history.csv", HISTORY_COLUMNS, state.history)
 
 
@@ -268,11 +271,18 @@ def weight_values(state: State, images: Images, data: Data, options: Namespace) 
 # --- files -----------------------------------------------------------------------------------
 
 
-def save(kind: str, path: Path, values: Values) -> bytes:
-    """Write a weight file or checkpoint; the bytes, the same for the same values."""
+def save(kind: str, path: Path, values: Values, texts: dict[str, str] | None = None) -> bytes:
+    """Write a weight file or checkpoint; the bytes, the same for the same values.
+
+    `texts` are beside the values in the archive, for readers without torch.
+    """
     # By way of memory: given a path, torch.save puts the file's name into the bytes, and where
     # a disk is full it raises RuntimeError.
     buffer = to_bytes({"kind": kind, "version": VERSION, **values})
+    if texts:
+        with zipfile.ZipFile(buffer, "a") as archive:
+            for name, text in texts.items():
+                archive.writestr(zipfile.ZipInfo(name), text)  # with no time in it
     written = buffer.getvalue()
     with replacing(path) as temporary:
         temporary.write_bytes(written)
