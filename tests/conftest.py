@@ -10,7 +10,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
+import matplotlib
 import numpy as np
 import pytest
 from forks import (  # noqa: F401 (tests take them from here)
@@ -23,6 +25,7 @@ from forks import (  # noqa: F401 (tests take them from here)
     run_fork,
     run_process,
     run_sweep,
+    words_of,
 )
 from PIL import Image
 
@@ -30,6 +33,7 @@ sys.path.insert(0, str(PROJECT))
 WITH_GPU = dict(os.environ)  # of processes that are to see a GPU: the tests fork, CUDA does not
 os.environ |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""}
 os.fsync = lambda fd: None  # what it is for, a power cut, no test can tell; a disk takes its time
+os.environ.setdefault("MPLCONFIGDIR", matplotlib.get_cachedir())  # fonts: seconds to list
 CACHE = tempfile.TemporaryDirectory()  # not the user's; deleted at the end
 os.environ["XDG_CACHE_HOME"] = CACHE.name
 
@@ -66,7 +70,7 @@ def call():  # call("train", ...) runs a program in this process, which saves th
         buffers = io.BytesIO(), io.BytesIO()
         streams = [io.TextIOWrapper(buffer, "utf-8", write_through=True) for buffer in buffers]
         with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
-            patch.setattr(sys, "argv", [f"{program}.py", *map(str, arguments)])
+            patch.setattr(sys, "argv", [f"{program}.py", *words_of(arguments)])
             patch.setattr(sys, "stdout", streams[0])
             patch.setattr(sys, "stderr", streams[1])
             sources.forget()  # a new process has read nothing yet
@@ -100,16 +104,32 @@ def copy_project(target: Path, **edits: list[tuple[str, str]]) -> Path:
     return target
 
 
-def small(studies: str, epochs: int = 1) -> list[tuple[str, str]]:
-    """Edits of my_script.py: these studies, and one seed of a base of few epochs."""
-    edits = ('"epochs": 20', f'"epochs": {epochs}'), ("BASE_SEEDS = 6", "BASE_SEEDS = 1")
-    return [*edits, ("def main()", f"STUDIES = {studies}\n\n\ndef main()")]
+def small(studies: str, *more: tuple[str, str], epochs: int = 1) -> list[tuple[str, str]]:
+    """Edits of my_script.py: these studies, one seed of a base of few epochs, and more edits."""
+    return [
+        ('"epochs": 20', f'"epochs": {epochs}'),
+        ("BASE_SEEDS = 6", "BASE_SEEDS = 1"),
+        ("def main()", f"STUDIES = {studies}\n\n\ndef main()"),
+        *more,
+    ]
+
+
+class Sweep(NamedTuple):
+    """A copy of the project with small studies, and the options of all its calls."""
+
+    project: Path
+    options: list
+
+    def run(self, *more: object, draws: bool = False) -> Ended:
+        return run_sweep(self.project, self.options, more, draws=draws)
 
 
 def train_arguments(photos: Path, out: Path, **settings: object) -> list:  # of a tiny training
+    words = ["--data", photos, "--img_path", out / "r", "--weight_path", out / "w.pth"]
     settings = {"image_size": 16, "epochs": 4, "batch_size": 4} | settings
-    words = [word for name, value in settings.items() for word in (f"--{name}", value)]
-    return ["--data", photos, "--img_path", out / "r", "--weight_path", out / "w.pth", *words]
+    for name, value in settings.items():
+        words += [f"--{name}", value]
+    return words
 
 
 def arguments_for_test(out: Path) -> list:  # of such a training
@@ -120,8 +140,9 @@ def arguments_for_test(out: Path) -> list:  # of such a training
 def original(call, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with photos and a finished training of four epochs with its test."""
     out = tmp_path_factory.mktemp("trained")
-    assert call("train", *train_arguments(make_photos(out / "photos"), out)).status == 0
-    assert call("test", *arguments_for_test(out)).status == 0
+    photos = make_photos(out / "photos")
+    assert call("train", train_arguments(photos, out)).status == 0
+    assert call("test", arguments_for_test(out)).status == 0
     return out
 
 

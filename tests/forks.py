@@ -12,6 +12,7 @@ in which the process itself is the point (kills, torchrun, GNU parallel) start r
 run_process.
 """
 
+import functools
 import importlib
 import io
 import os
@@ -32,7 +33,15 @@ import numpy as np
 PROJECT = Path(__file__).resolve().parent.parent
 ROOMS = ("console", "records", "images", "training", "studies", "report")
 BYTECODE = tempfile.TemporaryDirectory()  # of the project's modules: compiled once for all forks
-PACKAGES = ("torch._dynamo", "torchvision.models", "matplotlib.figure")  # imported once for all
+PACKAGES = (  # imported once for all
+    "torch._dynamo",
+    "torchvision.models",
+    "matplotlib.figure",
+    "matplotlib.style",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_pdf",
+    "jinja2",
+)
 
 
 class Ended(NamedTuple):
@@ -43,9 +52,20 @@ class Ended(NamedTuple):
     err: str
 
 
+def words_of(arguments: Iterable[object]) -> list[str]:
+    """Arguments as a program gets them; a list or tuple stands for its members."""
+    words = []
+    for argument in arguments:
+        if isinstance(argument, (list, tuple)):
+            words.extend(words_of(argument))
+        else:
+            words.append(str(argument))
+    return words
+
+
 def run_process(program: Path, *arguments: object, **options: Any) -> Ended:
     """Run a script in a process of its own, as a user does."""
-    command = [sys.executable, str(program), *map(str, arguments)]
+    command = [sys.executable, str(program), *words_of(arguments)]
     ended = subprocess.run(command, timeout=120, capture_output=True, text=True, **options)
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
@@ -92,17 +112,29 @@ def fork(
         sys.pycache_prefix, sys.dont_write_bytecode = BYTECODE.name, False
         forget_project()
         sys.path[0] = str(folder_of(program))
-        sys.argv = [str(program), *map(str, arguments)]
+        sys.argv = [str(program), *words_of(arguments)]
         remember_parsing()
         if before:
             before()
         runpy.run_path(str(program), run_name="__main__")
 
-    for package in PACKAGES:
-        importlib.import_module(package)
+    prepare_forks()
     child = get_context("fork").Process(target=run)
     child.start()
     return child
+
+
+@functools.cache
+def prepare_forks() -> None:
+    """Import and parse in this process what every fork needs, and then finds done."""
+    for package in PACKAGES:
+        importlib.import_module(package)
+    remember_parsing()
+    from records import sources
+
+    for folder in ("", *ROOMS):
+        for path in (PROJECT / folder).glob("*.py"):
+            sources.parse_module(path.read_bytes(), Path(folder).parts)
 
 
 def forget_project() -> None:
@@ -119,15 +151,16 @@ def remember_parsing() -> None:
     """Have the project parse no code twice: it does so in every program, a third of a short one."""
     from records import sources
 
-    parse = sources.parse_module
+    if not isinstance(sources.parse_module, partial):
+        sources.parse_module = partial(parse_once, sources.parse_module)
 
-    def parse_once(code: bytes, package: tuple[str, ...]) -> sources.Module:
-        key = (parse.__code__, code, package)
-        if key not in PARSED:
-            PARSED[key] = parse(code, package)
-        return PARSED[key]
 
-    sources.parse_module = parse_once
+def parse_once(parse: Callable, code: bytes, package: tuple[str, ...]) -> object:
+    """What the project's `parse` makes of some code, perhaps in another process before."""
+    key = (parse.__code__, code, package)
+    if key not in PARSED:
+        PARSED[key] = parse(code, package)
+    return PARSED[key]
 
 
 def folder_of(program: Path) -> Path:
