@@ -45,7 +45,7 @@ def test_small_images_have_one_thread_and_large_ones_more(image_size, threads, m
 def test_a_training_by_itself_has_the_one_thread_of_a_sweep(photos, tmp_path, call, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS")
     arguments = train_arguments(photos, tmp_path, epochs=1)
-    assert call("train", *arguments, "--no_pictures").status == 0
+    assert call("train", arguments, "--no_pictures").status == 0
     assert read_record(tmp_path / "r/train.json")["identity"]["threads"] == 1
 
 

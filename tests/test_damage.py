@@ -192,7 +192,7 @@ def test_damaged_decoded_images_are_decoded_again_with_a_line(name, trained, cal
     whole = (folder / name).read_bytes()
     middle = len(whole) // 2
     (folder / name).write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
-    ended = call("train", *train_arguments(photos, trained / "new", epochs=1), "--no_pictures")
+    ended = call("train", train_arguments(photos, trained / "new", epochs=1), "--no_pictures")
     assert ended.status == 0 and f"decoded images are damaged: {folder}" in ended.err
     assert (folder / name).read_bytes() == whole
 
@@ -279,7 +279,7 @@ def test_a_training_starts_again_from_a_damaged_checkpoint_and_says_so(trained, 
     path.write_bytes(content)
     (trained / "w.pth").unlink()
     arguments = train_arguments(original / "photos", trained)
-    said = call("train", *arguments, "--no_pictures").out
+    said = call("train", arguments, "--no_pictures").out
     assert f"starting again: {path} is no CNN checkpoint file of this version, damaged" in said
     assert (trained / "w.pth").read_bytes() == (original / "w.pth").read_bytes()
 
@@ -290,7 +290,7 @@ def test_damaged_weights_are_not_tested(trained, call):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     for more in ([], ["--predict", trained / "photos/test/cat"]):
-        said = refused(call("test", *arguments_for_test(trained), *more))
+        said = refused(call("test", arguments_for_test(trained), more))
         assert f"{path} is no CNN weight file of this version, damaged" in said
 
 
@@ -303,7 +303,7 @@ def test_numbers_that_no_training_gives_are_not_tested(name, trained, call):
     next(iter(values["kept"].values())).fill_(float("nan"))
     changes = {name: NONSENSE[name] or values["kept"]}
     spoil(trained / "w.pth", changes)
-    assert "damaged or of another model" in refused(call("test", *arguments_for_test(trained)))
+    assert "damaged or of another model" in refused(call("test", arguments_for_test(trained)))
 
 
 def test_a_record_of_a_test_proves_the_weights_that_were_loaded(trained, call, monkeypatch):
@@ -313,5 +313,5 @@ def test_a_record_of_a_test_proves_the_weights_that_were_loaded(trained, call, m
 
     monkeypatch.setattr("records.files.write_text", replaced_meanwhile)
     before = file_digest(trained / "w.pth")
-    assert call("test", *arguments_for_test(trained), "--no_pictures").status == 0
+    assert call("test", arguments_for_test(trained), "--no_pictures").status == 0
     assert finished.read_tested(trained / "r")["identity"]["weight.pth"] == before

@@ -25,7 +25,7 @@ def make_project(folder: Path, **edits: list[tuple[str, str]]) -> Path:
 
 
 def sweep(project: Path, photos: Path, *arguments: object):
-    return run_sweep(project, "--data", photos, "--image_size", 16, "--jobs", 1, *arguments)
+    return run_sweep(project, "--data", photos, "--image_size", 16, "--jobs", 1, arguments)
 
 
 def edited_after_the_first_training(project: Path, line: str) -> list[tuple[str, str]]:
@@ -103,9 +103,7 @@ def test_a_setting_that_collides_with_an_option_is_refused_by_name(name, photos,
     project = copy_project(tmp_path / "project", **{"console/options": edits})
     said = refused(run_fork(project / "my_script.py", "--dry_run"))
     assert f"'{name}' in SETTINGS of console/options.py is" in said
-    assert f"'{name}'" in refused(
-        run_fork(project / "train.py", *train_arguments(photos, tmp_path))
-    )
+    assert f"'{name}'" in refused(run_fork(project / "train.py", train_arguments(photos, tmp_path)))
 
 
 # --- what former calls left ------------------------------------------------------------------
@@ -160,7 +158,7 @@ def test_a_longer_base_goes_on_from_what_the_shorter_one_left(project, photos, t
     log = (project / "result/Change_batch_size/4/log.txt").read_text()
     assert "going on after epoch 1\n" in log, log
     arguments = train_arguments(photos, tmp_path, epochs=2, learning_rate=0.01)
-    assert run_fork(project / "train.py", *arguments, "--no_pictures").status == 0
+    assert run_fork(project / "train.py", arguments, "--no_pictures").status == 0
     weight = project / "weights/Change_batch_size/4/weight.pth"
     assert file_digest(weight) == file_digest(tmp_path / "w.pth"), "the bits of one from scratch"
 

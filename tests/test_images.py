@@ -302,8 +302,8 @@ def test_names_that_are_no_text_are_read_and_shown(tmp_path, call):
     for part in ("train", "test"):
         (folder / part / "dog").rename(folder / part / name)
     (folder / "test" / name / "1500.png").rename(folder / "test" / name / f"{name}.png")
-    trained = call("train", *train_arguments(folder, out, epochs=1))
-    tested = call("test", *arguments_for_test(out))
+    trained = call("train", train_arguments(folder, out, epochs=1))
+    tested = call("test", arguments_for_test(out))
     assert (trained.status, tested.status) == (0, 0), trained.err + tested.err
     predictions = (out / "r" / "predictions.csv").read_text(encoding="utf-8")
     assert predictions.count(r"test/\xe9/") == 5 and r"test/\xe9/\xe9.png,\xe9," in predictions

@@ -209,7 +209,7 @@ def trainings(request, call, photos, tmp_path_factory) -> Trainings:
 
     def train_in(name: str, epochs: int) -> str:
         arguments = train_arguments(photos, folder / name, epochs=epochs)
-        ended = call("train", *arguments, "--no_pictures")
+        ended = call("train", arguments, "--no_pictures")
         assert ended.status == 0, ended.err
         return ended.out
 
@@ -235,7 +235,7 @@ def test_a_training_of_a_network_goes_on_with_the_same_bits(name, trainings):
 def test_the_network_that_was_trained_is_the_one_tested(trainings, use, call):
     use(trainings.network)
     torch.manual_seed(5)  # another network, if it were made anew
-    tested = call("test", *arguments_for_test(trainings.folder / "once"), "--no_pictures")
+    tested = call("test", arguments_for_test(trainings.folder / "once"), "--no_pictures")
     history = read_csv(trainings.folder / "once/r/history.csv")
     valid_accuracy = float(history[-1]["valid_accuracy"])
     assert f"Last epoch: {100 * valid_accuracy:.4f}%" in tested.out, tested.err

@@ -90,7 +90,7 @@ def test_a_near_miss_in_the_studies_is_answered(studies, message):
 
 def test_programs_answer_a_loss_a_study_and_a_weight_file_nearly_named(original, tmp_path, call):
     arguments = train_arguments(original / "photos", tmp_path, loss_function="mseloss")
-    assert "did you mean MSELoss?" in refused(call("train", *arguments))
+    assert "did you mean MSELoss?" in refused(call("train", arguments))
     said = refused(call("my_script", "--studies", "change_epochs"))
     assert "'change_epochs' is not one of Change_epochs, " in said
     assert "; did you mean Change_epochs?" in said

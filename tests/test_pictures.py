@@ -182,7 +182,7 @@ def test_pictures_of_one_single_colour_are_counted(tmp_path):
 def test_predict_scales_as_the_training_did(tmp_path, call):
     photos = save_all(tmp_path / "p", as_type("u2", 16), ".png", count=8)
     arguments = train_arguments(photos, tmp_path, epochs=1)
-    assert call("train", *arguments, "--no_pictures").status == 0
+    assert call("train", arguments, "--no_pictures").status == 0
     values = grey_noise(999, mean=60) // 16 * 100  # at most 1500: alone they would be 11 bits
     picture = tmp_path / "dark.png"
     Image.fromarray(values.astype("u2")).save(picture)
@@ -340,7 +340,7 @@ def test_a_jpeg_above_pillows_limit_is_refused_where_no_reduced_scale_helps(tmp_
 
 def test_the_name_of_a_bad_picture_cannot_speak_to_the_terminal(photos, tmp_path, call):
     (photos / "train" / "dog" / "bad\x1b]0;.jpg").write_bytes(b"")
-    ended = call("train", *train_arguments(photos, tmp_path))
+    ended = call("train", train_arguments(photos, tmp_path))
     assert r"train/dog/bad\x1b]0;.jpg (empty file)" in refused(ended)
 
 
@@ -348,7 +348,7 @@ def test_the_name_of_a_predicted_picture_cannot_speak_to_the_terminal(trained, c
     picture = trained / "photos/test/dog/a\x1b[31m\nb.png"
     fill(trained, 1)
     (trained / "0.png").rename(picture)
-    ended = call("test", *arguments_for_test(trained), "--predict", picture)
+    ended = call("test", arguments_for_test(trained), "--predict", picture)
     assert r"a\x1b[31m\nb.png" in ended.out
     assert "\x1b" not in ended.out + ended.err
 
@@ -367,7 +367,7 @@ def save_large(path: Path) -> None:
 @pytest.mark.parametrize("save_picture", [save_palette, save_large])
 def test_predict_keeps_pillows_warnings_to_itself(save_picture, trained, call, recwarn):
     save_picture(trained / "picture.png")
-    ended = call("test", *arguments_for_test(trained), "--predict", trained / "picture.png")
+    ended = call("test", arguments_for_test(trained), "--predict", trained / "picture.png")
     assert ended.status == 0
     assert "Warning" not in ended.err
     assert not recwarn.list

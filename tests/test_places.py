@@ -22,7 +22,7 @@ def all_files(folder: Path) -> set[Path]:
 def test_a_place_among_the_images_is_refused_by_name(option, photos, tmp_path, call):
     before = all_files(tmp_path)
     place = photos / "train/cat/r"
-    said = refused(call("train", *train_arguments(photos, tmp_path), option, place))
+    said = refused(call("train", train_arguments(photos, tmp_path), option, place))
     assert f"{option} {place} lies in the folder of images {photos}" in said
     assert all_files(tmp_path) == before
 
@@ -31,7 +31,7 @@ def test_a_place_in_a_class_folder_that_is_linked_is_refused(photos, tmp_path, c
     elsewhere = shutil.move(photos / "train", tmp_path / "elsewhere")
     (photos / "train").symlink_to(elsewhere)
     arguments = train_arguments(photos, tmp_path, epochs=1)
-    said = refused(call("train", *arguments, "--img_path", elsewhere / "cat/r"))
+    said = refused(call("train", arguments, "--img_path", elsewhere / "cat/r"))
     assert "lies in the folder of images" in said
 
 
@@ -69,7 +69,7 @@ def test_a_weight_file_takes_no_place_of_another_result(place, photos, tmp_path,
     monkeypatch.chdir(tmp_path)
     (tmp_path / "r").mkdir()
     arguments = train_arguments(photos, Path(), epochs=1)
-    assert PLACES[place] in refused(call("train", *arguments, "--weight_path", place))
+    assert PLACES[place] in refused(call("train", arguments, "--weight_path", place))
     assert not list((tmp_path / "r").iterdir())
 
 
@@ -94,7 +94,7 @@ SURROUNDINGS = {
 def test_an_environment_of_other_processes_is_refused(variable, photos, tmp_path):
     name, value = variable.split("=")
     before = functools.partial(os.environ.update, {name: value})
-    ended = run_fork(PROJECT / "train.py", *train_arguments(photos, tmp_path), before=before)
+    ended = run_fork(PROJECT / "train.py", train_arguments(photos, tmp_path), before=before)
     assert SURROUNDINGS[variable] in refused(ended) and "torchrun" in ended.err
 
 
@@ -104,7 +104,7 @@ def test_a_lack_of_memory_is_not_blamed_on_the_network(photos, tmp_path, call, m
 
     monkeypatch.setattr("training.batches.score_all", allocate)
     monkeypatch.setattr("training.trial.layers_of", allocate)
-    said = refused(call("train", *train_arguments(photos, tmp_path)))
+    said = refused(call("train", train_arguments(photos, tmp_path)))
     assert said.startswith("error: out of memory; close other programs")
 
 
@@ -125,11 +125,11 @@ def test_what_cannot_be_imported_is_said_in_one_line(code, photos, tmp_path):
     (tmp_path / "torch.py").write_text(code)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     arguments = train_arguments(photos, tmp_path)
-    said = refused(run_process(PROJECT / "train.py", *arguments, env=environment))
+    said = refused(run_process(PROJECT / "train.py", arguments, env=environment))
     assert said.startswith(f"error: {IMPORTS[code]}")
 
 
 def test_a_number_of_seeds_that_would_be_planned_for_ever_is_refused(photos, tmp_path):
     arguments = ["--data", photos, "--out", tmp_path / "out", "--seeds", 100_000, "--dry_run"]
-    said = refused(run_fork(PROJECT / "my_script.py", *arguments))
+    said = refused(run_fork(PROJECT / "my_script.py", arguments))
     assert "'100000' is not a whole number from 1 to 1000" in said

@@ -46,7 +46,7 @@ def test_torchrun_trains_on_two_processes_of_which_one_speaks(photos, tmp_path):
             os.dup2(out.fileno(), 2)
 
         words += train_arguments(photos, tmp_path, epochs=1)
-        ended = run_fork(torchrun, *words, "--no_pictures", before=before)
+        ended = run_fork(torchrun, words, "--no_pictures", before=before)
     assert ended.status == 0, log.read_text()
     assert log.read_text().count("epoch 1 of 1") == 1
 
@@ -80,7 +80,7 @@ def test_two_processes_find_the_losses_of_one(photos, tmp_path):
     both = start_two(program, train_arguments(photos, tmp_path / "two", batch_size=7), log)
     assert statuses(both) == [0, 0], log.read_text()
     one = train_arguments(photos, tmp_path / "one", batch_size=7)
-    assert run_fork(program, *one).status == 0
+    assert run_fork(program, one).status == 0
     histories = [np.array(read_history(tmp_path / name / "r")) for name in ("one", "two")]
     np.testing.assert_allclose(*histories, rtol=1e-4)
 
@@ -164,7 +164,7 @@ def test_a_sweep_trains_anew_what_two_processes_trained(is_finished, trained_by_
         assert "not going on from" in log and "processes was 2, is 1" in log
     assert "going on after epoch" not in log and "epoch 1 of 2" in log, "from the first epoch on"
     plain = train_arguments(photos, tmp_path, epochs=3, batch_size=32)
-    assert run_fork(project / "train.py", *plain).status == 0
+    assert run_fork(project / "train.py", plain).status == 0
     longer = project / "weights/Change_epochs/3/weight.pth"
     assert file_digest(longer) == file_digest(tmp_path / "w.pth"), "the bits of one process"
     assert record_of_base(project)["identity"]["processes"] == 1

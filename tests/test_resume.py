@@ -37,8 +37,8 @@ def train(call, original: Path):
     """Train and test in a folder; what training said. Drawing has tests of its own."""
 
     def run(out: Path, *more: object, photos=original / "photos", **settings: object) -> str:
-        ended = call("train", *train_arguments(photos, out, **settings), "--no_pictures", *more)
-        tested = call("test", *arguments_for_test(out), "--no_pictures")
+        ended = call("train", train_arguments(photos, out, **settings), "--no_pictures", more)
+        tested = call("test", arguments_for_test(out), "--no_pictures")
         assert ended.status == tested.status == 0, ended.err + tested.err
         return ended.out
 
@@ -69,7 +69,7 @@ def test_a_training_goes_on_from_the_checkpoint_of_another_place(
     (longer / "r").mkdir(parents=True)
     monkeypatch.chdir(longer / "r")
     start = ["--start_from", shorter / "w_checkpoint.pth", "--img_path", "."]
-    assert "going on after epoch 2" in train(longer, *start)
+    assert "going on after epoch 2" in train(longer, start)
     assert digests(longer) == digests(original)
 
 
@@ -182,31 +182,31 @@ def test_a_second_training_in_one_place_is_refused_while_the_first_runs(
         process = conftest.fork(TRAIN, train_arguments(photos, first, epochs=100000), log, log)
     conftest.wait_for((first / "r" / "history.csv").is_file)
     place = first / "w.pth" if shared == "--weight_path" else first / "r"
-    arguments = [*train_arguments(photos, second, seed=1), "--no_pictures", shared, place]
-    said = refused(call("train", *arguments))
+    arguments = [train_arguments(photos, second, seed=1), "--no_pictures", shared, place]
+    said = refused(call("train", arguments))
     process.kill()
     process.join()
     assert f"process {process.pid} on" in said and f"is at work in {place};" in said
-    assert call("train", *arguments).status == 0, "a killed one stops nobody"
+    assert call("train", arguments).status == 0, "a killed one stops nobody"
 
 
 def test_a_finished_run_is_not_done_again(trained, call):
     written = (trained / "w.pth").stat().st_mtime_ns
     arguments = train_arguments(trained / "photos", trained)
-    assert "already trained" in call("train", *arguments, "--no_pictures").out
+    assert "already trained" in call("train", arguments, "--no_pictures").out
     assert (trained / "w.pth").stat().st_mtime_ns == written
 
 
 def test_curves_of_a_finished_run_that_are_gone_are_drawn_again(trained, call):
     (trained / "r" / "Loss_curve.png").unlink()
-    call("train", *train_arguments(trained / "photos", trained))
+    call("train", train_arguments(trained / "photos", trained))
     assert (trained / "r" / "Loss_curve.png").is_file()
 
 
 def test_a_finished_run_is_trained_from_the_first_epoch_with_fresh(trained, call):
     written = (trained / "w.pth").stat().st_mtime_ns
     arguments = train_arguments(trained / "photos", trained)
-    said = call("train", *arguments, "--fresh", "--no_pictures").out
+    said = call("train", arguments, "--fresh", "--no_pictures").out
     assert "training, because of --fresh" in said and "going on" not in said
     assert (trained / "w.pth").stat().st_mtime_ns != written
 
@@ -228,7 +228,7 @@ def test_a_changed_helper_of_the_users_model_trains_again(photos, tmp_path):
     ):
         (project / "blocks.py").write_text(text)
         arguments = train_arguments(photos, tmp_path, epochs=1)
-        assert said in run_fork(project / "train.py", *arguments).out
+        assert said in run_fork(project / "train.py", arguments).out
     (project / "blocks.py").write_text("WIDTH =\n")
     ended = conftest.run_sweep(project, "--data", photos, "--dry_run")
     assert "model.py fails: SyntaxError: invalid syntax (blocks.py, line 1)" in refused(ended)
@@ -263,7 +263,7 @@ def test_a_changed_version_of_a_package_trains_again(trained, monkeypatch, train
     [("--fresh", "going on after epoch 2"), ("--epochs=5 --seed=5", "seed was 5, is 0")],
 )
 def test_a_training_killed_over_a_finished_one_is_noticed(other, then, original, trained, train):
-    arguments = [*train_arguments(trained / "photos", trained), *other.split()]
+    arguments = [train_arguments(trained / "photos", trained), other.split()]
     train_until(Moment(EPOCH, TRIED + 3), arguments)
     said = train(trained)
     assert "history.csv is missing or that of another training" in said and then in said
@@ -289,7 +289,7 @@ def test_a_full_disk_gives_one_line_and_damages_nothing(original, tmp_path, call
         disk = shutil.copytree(original, tmp_path, dirs_exist_ok=True)
         with pytest.raises(OSError, match="No space left"):
             (disk / "filler").write_bytes(bytes(3 << 20))
-        said = refused(call("train", *train_arguments(disk / "photos", disk, epochs=5)))
+        said = refused(call("train", train_arguments(disk / "photos", disk, epochs=5)))
         assert said.startswith("error: no space left on device") and "free some space" in said
         assert not list(disk.glob("**/*.unfinished")) and digests(disk) == digests(original)
         (disk / "filler").unlink()

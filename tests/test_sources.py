@@ -96,7 +96,7 @@ def test_bytecode_of_what_stood_in_a_file_before_is_removed(project, tmp_path):
 
 def said(project: Path, photos: Path, out: Path) -> str:
     arguments = train_arguments(photos, out, epochs=1)
-    ended = run_fork(project / "train.py", *arguments, "--no_pictures")
+    ended = run_fork(project / "train.py", arguments, "--no_pictures")
     assert ended.status == 0, ended.err
     return ended.out
 
@@ -131,7 +131,7 @@ def test_files_and_variables_that_the_user_names_decide_too(photos, tmp_path, mo
 def test_a_file_saved_while_the_program_starts_is_refused(photos, tmp_path):
     line = "from pathlib import Path\nPath(__file__).touch()\n"
     project = copy_project(tmp_path / "project", model=[(FIRST_LINE, FIRST_LINE + line)])
-    ended = run_fork(project / "train.py", *train_arguments(photos, tmp_path))
+    ended = run_fork(project / "train.py", train_arguments(photos, tmp_path))
     assert "model.py was saved while this program was starting" in refused(ended)
     assert not (tmp_path / "w.pth").exists()
 
@@ -143,7 +143,7 @@ def test_the_record_of_a_test_proves_the_network_that_was_tested(photos, tmp_pat
     copy_project(project, test=[(line, edit + line)])
     before = sources.read_module("model.py").meaning
     said(project, photos, tmp_path)
-    ended = run_fork(project / "test.py", *arguments_for_test(tmp_path), "--no_pictures")
+    ended = run_fork(project / "test.py", arguments_for_test(tmp_path), "--no_pictures")
     assert ended.status == 0 and "EDITED" in (project / "model.py").read_text()
     assert read_record(tmp_path / "r/test.json")["identity"]["model.py"] == before
 
@@ -162,10 +162,10 @@ def test_weights_are_not_used_with_a_network_edited_since(is_predicting, photos,
     project = copy_project(tmp_path / "project")
     edited = copy_project(tmp_path / "edited", model=edits)
     said(project, photos, tmp_path)
-    arguments = [*arguments_for_test(tmp_path), "--no_pictures"]
+    arguments = [arguments_for_test(tmp_path), "--no_pictures"]
     if is_predicting:
         arguments += ["--predict", photos / "test"]
-    ended = run_fork(edited / "test.py", *arguments)
+    ended = run_fork(edited / "test.py", arguments)
     assert "its weights give other scores now (model.py" in refused(ended)
     assert not (tmp_path / "r/acc.txt").exists()
 
@@ -175,6 +175,6 @@ def test_a_network_edited_without_effect_is_tested_and_told(photos, tmp_path):
     project = copy_project(tmp_path / "project")
     edited = copy_project(tmp_path / "edited", model=edits)
     said(project, photos, tmp_path)
-    ended = run_fork(edited / "test.py", *arguments_for_test(tmp_path), "--no_pictures")
+    ended = run_fork(edited / "test.py", arguments_for_test(tmp_path), "--no_pictures")
     assert ended.status == 0, ended.err
     assert "model.py" in ended.out + ended.err

@@ -34,7 +34,7 @@ def finished(tmp_path_factory) -> tuple[Path, list, str]:
     root = tmp_path_factory.mktemp("sweep")
     project = copy_project(root / "project", my_script=SMALL)
     arguments = ["--data", make_photos(root / "photos"), "--image_size", 16]
-    ended = run_sweep(project, *arguments, draws=True)  # as a user does
+    ended = run_sweep(project, arguments, draws=True)  # as a user does
     assert ended.status == 0, ended.out + ended.err
     return project, arguments, ended.out
 
@@ -88,21 +88,21 @@ def test_sharing_and_going_on_give_the_bits_of_trainings_from_scratch(finished, 
     project, arguments, _ = finished
     for epochs, run in zip((2, 4), RUNS[1:3], strict=True):
         places = ["--weight_path", tmp_path / f"{epochs}.pth", "--img_path", tmp_path]
-        assert call("train", *arguments, "--epochs", epochs, *places).status == 0
+        assert call("train", arguments, "--epochs", epochs, places).status == 0
         assert file_digest(places[1]) == weights(project)[f"weights/{run}/weight.pth"]
 
 
 def test_folders_of_studies_that_left_are_named_once(sweep):
     project, arguments = sweep
     shutil.copytree(project / "result/Change_epochs", project / "result/Change_weather")
-    said = run_sweep(project, *arguments, "--dry_run").err
+    said = run_sweep(project, arguments, "--dry_run").err
     assert said.count("Change_weather") == 1
     assert "result also holds Change_weather, not in STUDIES" in said
 
 
 def test_where_every_folder_is_of_a_study_none_is_named(sweep):
     project, arguments = sweep
-    said = run_sweep(project, *arguments, "--studies", "Change_epochs", "--dry_run").err
+    said = run_sweep(project, arguments, "--studies", "Change_epochs", "--dry_run").err
     assert "also holds" not in said
 
 
@@ -210,7 +210,7 @@ def test_a_sweep_stopped_by_ctrl_c_leaves_no_training_behind_and_can_go_on(finis
     assert re.search(rf"\n\d of 2 trainings done; {re.escape(report)}\n", out_said)
     assert "reloads itself" not in (out / "result" / "report.html").read_text()
     assert "the same command (without --fresh) goes on" in said
-    plan = run_sweep(project, *arguments, "--out", out, "--dry_run").err
+    plan = run_sweep(project, arguments, "--out", out, "--dry_run").err
     epochs = re.search(r"  epochs 100000: .* (\S+) epochs to do, 1 interrupted, to go on\n", plan)
     assert int(epochs[1].replace(",", "")) < 100000
 
@@ -227,7 +227,7 @@ def test_a_killed_sweep_ends_with_the_bits_of_an_uninterrupted_one(finished, tmp
     left = tmp_path / "result" / RATES[0] / f".acc.txt.{platform.node()}.1.unfinished"
     left.parent.mkdir(parents=True, exist_ok=True)
     left.write_text("of a killed writer")
-    ended = run_sweep(project, *arguments, "--out", tmp_path)
+    ended = run_sweep(project, arguments, "--out", tmp_path)
     assert ended.status == 0 and len(weights(tmp_path)) == 3, ended.out + ended.err
     assert weights(tmp_path).items() <= weights(project).items()
     assert not list(tmp_path.rglob(".*"))
@@ -240,7 +240,7 @@ def test_several_seeds_train_seed_0_no_more_and_show_their_band(sweep):
     project, arguments = sweep
     before = weights(project)
     arguments = [*arguments, "--studies", "Change_learning_rate", "--seeds", 2]
-    ended = run_sweep(project, *arguments)
+    ended = run_sweep(project, arguments)
     assert ended.status == 0 and "seeds: 2 trainings, 4 epochs" in ended.out
     assert set(before.values()) <= set(weights(project).values()), "in their seed's folder now"
     for record in project.glob("result/**/train.json"):
@@ -259,11 +259,11 @@ def test_bad_images_a_failing_run_and_a_diverged_one_are_named_and_stop_no_other
     photos = make_photos(tmp_path / "photos")
     (photos / "train" / "cat" / "broken.jpg").write_bytes(b"")
     arguments = ["--data", photos, "--image_size", 16, "--studies", "Change_learning_rate"]
-    ended = run_sweep(project, *arguments)
+    ended = run_sweep(project, arguments)
     assert (ended.status, ended.err.count("\n")) == (2, 1) and "broken.jpg (empty" in ended.err
     assert not (project / "result").exists(), "nothing half-written"
     (project / "weights/Change_learning_rate/0_001/weight.pth").mkdir(parents=True)
-    ended = run_sweep(project, *arguments, "--skip_bad_images")
+    ended = run_sweep(project, arguments, "--skip_bad_images")
     assert ended.status == 1, ended.out + ended.err
     assert "left out unreadable images (1): train/cat/broken.jpg (empty file)" in ended.out
     results, page = project / "result/Change_learning_rate", project / "result/report.html"
@@ -285,13 +285,13 @@ def test_damaged_records_take_no_other_run_with_them_and_are_made_again(sweep, f
         f"{RATES[1]}/predictions.csv": "file,true_class\n",
     }.items():
         (project / "result" / place).write_text(content)
-    planned = run_sweep(project, *arguments, "--dry_run")
+    planned = run_sweep(project, arguments, "--dry_run")
     assert planned.status == 0 and "damaged record: train.json is no record" in planned.err
-    collected = run_sweep(project, *arguments, "--collect")
+    collected = run_sweep(project, arguments, "--collect")
     assert collected.status == 1 and f"MISSING {RUNS[2]}" in collected.out, collected.err
     rows = read_csv(project / "result/results.csv")
     assert [row["setting"] for row in rows] == ["0", "2", "0_01"]
-    ended = run_sweep(project, *arguments)
+    ended = run_sweep(project, arguments)
     assert ended.status == 0 and weights(project) == weights(finished[0]), ended.err
     assert len(read_csv(project / "result/results.csv")) == len(RUNS)
 
@@ -302,5 +302,5 @@ def test_a_finished_run_of_a_version_without_digests_is_kept_aside(sweep):
     record = read_record(path)
     record["identity"]["torch version"] = "1"
     path.write_text(json.dumps(record))
-    planned = run_sweep(project, *arguments, "--dry_run").err
+    planned = run_sweep(project, arguments, "--dry_run").err
     assert "1 finished run was made with other torch version" in planned

@@ -82,11 +82,11 @@ def test_the_accuracy_is_that_of_the_predictions(original):
 
 
 def test_kept_weights_are_those_of_the_lowest_validation_loss(photos, tmp_path, call):
-    call("train", *train_arguments(photos, tmp_path, epochs=8, learning_rate=0.05))
+    call("train", train_arguments(photos, tmp_path, epochs=8, learning_rate=0.05))
     weight = load_weight(tmp_path / "w.pth")
     kept = 1 + int(np.argmin([row.valid_loss for row in read_history(tmp_path / "r")]))
     assert weight["kept_epoch"] == kept
-    call("train", *train_arguments(photos, tmp_path / "b", epochs=kept, learning_rate=0.05))
+    call("train", train_arguments(photos, tmp_path / "b", epochs=kept, learning_rate=0.05))
     last = load_weight(tmp_path / "b" / "w.pth")["last"]
     assert all(torch.equal(value, weight["kept"][name]) for name, value in last.items())
 
@@ -136,8 +136,8 @@ DIVERGING = {"epochs": 30, "learning_rate": 1e6, "loss_function": "MSELoss"}
 @pytest.fixture(scope="module")
 def diverged(call, original, tmp_path_factory):  # its folder, and the arguments of the training
     out = tmp_path_factory.mktemp("diverged")
-    arguments = [*train_arguments(original / "photos", out, **DIVERGING), "--no_pictures"]
-    ended = call("train", *arguments)
+    arguments = [train_arguments(original / "photos", out, **DIVERGING), "--no_pictures"]
+    ended = call("train", arguments)
     assert ended.status == 0 and "diverged at epoch" in ended.out, ended.err
     return out, arguments
 
@@ -155,7 +155,7 @@ def test_a_training_that_diverged_keeps_its_best_weights(diverged):
 
 
 def test_a_training_that_diverged_is_tested(diverged, call):
-    ended = call("test", *arguments_for_test(diverged[0]), "--no_pictures")
+    ended = call("test", arguments_for_test(diverged[0]), "--no_pictures")
     assert "Test accuracy" in ended.out
 
 
@@ -179,8 +179,8 @@ def elsewhere(tmp_path_factory):
     env = os.environ | {"PYTHONPROFILEIMPORTTIME": "1", "CNN_STDIN_IS_PARENT": "1"}
     options = {"cwd": folder, "env": env, "stdin": os.pipe()[0]}
     arguments = train_arguments(root / "photos", root, epochs=1)
-    trained = run_process(TRAIN, *arguments, "--no_pictures", **options)
-    tested = run_process(TEST, *arguments_for_test(root), "--no_pictures", **options)
+    trained = run_process(TRAIN, arguments, "--no_pictures", **options)
+    tested = run_process(TEST, arguments_for_test(root), "--no_pictures", **options)
     return SimpleNamespace(folder=folder, root=root, trained=trained, tested=tested)
 
 
@@ -261,10 +261,10 @@ def test_ctrl_c_while_packages_load_ends_without_a_traceback(program):
 def test_a_gpu_gives_the_same_bits_again_and_the_cpu_its_accuracy(photos, tmp_path):
     env = {**conftest.WITH_GPU, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     weights, correct = set(), []
-    arguments = [*train_arguments(photos, tmp_path), "--device", "cuda", "--fresh"]
+    arguments = [train_arguments(photos, tmp_path), "--device", "cuda", "--fresh"]
     for device in ("cuda", "cpu"):
-        ended = run_process(TRAIN, *arguments, env=env)
-        tested = run_process(TEST, *arguments_for_test(tmp_path), "--device", device, env=env)
+        ended = run_process(TRAIN, arguments, env=env)
+        tested = run_process(TEST, arguments_for_test(tmp_path), "--device", device, env=env)
         assert ended.status == tested.status == 0, ended.err + tested.err
         weights.add(file_digest(tmp_path / "w.pth"))
         correct.append(read_record(tmp_path / "r" / "test.json")["correct"])
@@ -388,5 +388,5 @@ def test_predict_names_a_picture_that_is_not_there(predict, tmp_path):
 def test_images_of_other_classes_are_not_tested(trained, photos, call):
     for part in ("train", "test"):
         (photos / part / "dog").rename(photos / part / "horse")
-    said = refused(call("test", *arguments_for_test(trained), "--data", photos))
+    said = refused(call("test", arguments_for_test(trained), "--data", photos))
     assert "holds the classes cat, horse" in said and "knows cat, dog" in said
