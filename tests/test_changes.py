@@ -1,9 +1,20 @@
 """One thing, one place to change it: each change that README names, done to a copy."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from conftest import PROJECT, Ended, copy_project, run_fork, run_sweep, small, train_arguments
+from conftest import (
+    PROJECT,
+    Ended,
+    copy_project,
+    make_photos,
+    refused,
+    run_fork,
+    run_sweep,
+    small,
+    train_arguments,
+)
 
 from records.files import file_digest, read_csv
 
@@ -14,8 +25,8 @@ from torchvision.models.resnet import BasicBlock
 
 class CNN(ResNet):
     def __init__(self) -> None:
-        super().__init__(BasicBlock, [2, 2, 2, 2], num_classes=2)  # resnet18
-        self.layer3 = self.layer4 = nn.Identity()  # its first half: 0.7 of 11 million weights
+        super().__init__(BasicBlock, [1, 1, 1, 1], num_classes=2)
+        self.layer3 = self.layer4 = nn.Identity()  # without the half that has most weights
         self.fc = nn.Linear(128, 2)
 """
 LOSS = """def hinge_loss(scores: Tensor, one_hot: Tensor) -> Tensor:
@@ -37,86 +48,132 @@ DROPOUT = f"""{SETTINGS}
 
 def train(project: Path, photos: Path, out: Path, **settings: object) -> str:
     """Train with a copy of the project; the digest of the weights."""
-    arguments = [*train_arguments(photos, out, **settings), "--no_pictures"]
-    ended = run_fork(project / "train.py", *arguments)
+    arguments = [train_arguments(photos, out, **settings), "--no_pictures"]
+    ended = run_fork(project / "train.py", arguments)
     assert ended.status == 0, ended.err
     return file_digest(out / "w.pth")
 
 
-def goes_on(project: Path, photos: Path, out: Path, **settings: object) -> str:
-    """Train one epoch, go on to two, and train two at once: the digest that both have."""
-    train(project, photos, out / "grown", epochs=1, **settings)
-    grown = train(project, photos, out / "grown", epochs=2, **settings)
-    assert len(read_csv(out / "grown/r/history.csv")) == 2
-    assert grown == train(project, photos, out / "once", epochs=2, **settings)
-    return grown
+class Swept(NamedTuple):
+    """A sweep with a changed copy of the project: the rows of results.csv, and the page."""
+
+    project: Path
+    rows: list[dict[str, str]]
+    page: str
+
+    def digests(self) -> list[str]:
+        """Those of the weights of all rows."""
+        return [file_digest(self.project / row["weight"]) for row in self.rows]
+
+    def column(self, name: str) -> list[str]:
+        return [row[name] for row in self.rows]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    return make_photos(tmp_path_factory.mktemp("changes") / "photos")
 
 
 def sweep(project: Path, photos: Path) -> Ended:
-    arguments = ["--data", photos, "--image_size", 16, "--device", "cpu"]
-    return run_sweep(project, *arguments)
+    return run_sweep(project, "--data", photos, "--image_size", 16, "--device", "cpu")
 
 
-def results(project: Path, photos: Path) -> tuple[list[dict], str]:
-    """The rows of results.csv and the page of a sweep with a copy of the project."""
+def results(project: Path, photos: Path) -> Swept:
     ended = sweep(project, photos)
     assert ended.status == 0, ended.out + ended.err
+    rows = read_csv(project / "result" / "results.csv")
     page = (project / "result" / "report.html").read_text()
-    return read_csv(project / "result" / "results.csv"), page
+    return Swept(project, rows, page)
 
 
-def test_another_network_goes_through_all_programs_and_on_with_the_same_bits(photos, tmp_path):
-    edits = [*small('{"Change_epochs": [2]}'), ('"batch_size": 32', '"batch_size": 5')]
-    project = copy_project(tmp_path / "project", my_script=edits)
+# --- another network, optimiser, augmentation ------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def resnet(photos, tmp_path_factory) -> Swept:
+    """A sweep over epochs with a network of torchvision.
+
+    16 images in batches of 5 leave one, which joins the batch before it.
+    """
+    edits = small('{"Change_epochs": [2]}', ('"batch_size": 32', '"batch_size": 5'))
+    project = copy_project(tmp_path_factory.mktemp("resnet") / "project", my_script=edits)
     (project / "model.py").write_text(RESNET)
-    # 16 images in batches of 5 leave one, which joins the batch before it.
-    at_once = train(project, photos, tmp_path, batch_size=5, epochs=2)
-    rows, page = results(project, photos)
-    assert [row["epochs"] for row in rows] == ["1", "2"], "the second goes on from the first"
-    assert file_digest(project / rows[1]["weight"]) == at_once
-    assert ">bn1<" in page
+    return results(project, photos)
 
 
-@pytest.mark.parametrize(("line", "others"), [(SGD, ADAM), (INPUTS, FLIPPED)])
-def test_another_optimiser_or_flipped_images_go_on(line, others, photos, tmp_path):
-    project = copy_project(tmp_path / "project", train=[(line, others)])
-    assert goes_on(project, photos, tmp_path) != train(PROJECT, photos, tmp_path / "plain")
+def test_another_network_goes_through_all_programs(resnet):
+    assert resnet.column("epochs") == ["1", "2"]
 
 
-def test_a_sixth_loss_and_a_sixth_thing_to_study_are_entries_and_their_use(photos, tmp_path):
-    edits = {"losses": [("LOSSES: dict[str, Loss] = {", LOSS)]}
-    edits |= {"console/options": [(SETTINGS, DROPOUT)]}
-    text = '{"Change_loss_function": ["HingeLoss"], "Change_dropout": [0.2, 0.5]}'
-    edits["my_script"] = [*small(text), ("BASE = {", 'BASE = {"dropout": 0.5, ')]
-    project = copy_project(tmp_path / "project", **edits)
-    rows, page = results(project, photos)
-    assert [row["dropout"] for row in rows] == ["0.5", "0.5", "0.2", "0.5"] and "dropout" in page
-    assert [row["loss_function"] == "HingeLoss" for row in rows] == [False, True, False, False]
-    digests = [file_digest(project / row["weight"]) for row in rows]
-    assert digests[0] == digests[3] and len(set(digests)) == 3 and "HingeLoss" in page
+def test_another_network_goes_on_with_the_same_bits(resnet, photos, tmp_path):
+    at_once = train(resnet.project, photos, tmp_path, batch_size=5, epochs=2)
+    assert resnet.digests()[1] == at_once
 
 
-CANNOT = {
-    "not two scores for each": ("model", "nn.Linear(hidden, 2)", "nn.Linear(hidden, 3)"),
-    "CNN at --image_size 16, --batch_size ": ("model", "Block(3, first, 3,", "Block(3, first, 19,"),
-    "ValueError: so no (losses.py, line ": (
-        "losses",
-        "return F.cross_entropy(",
-        "raise ValueError('so\\nno') or (",
-    ),
-}
+def test_the_layers_of_another_network_are_on_the_page(resnet):
+    assert ">bn1<" in resnet.page
 
 
-@pytest.mark.parametrize("message", CANNOT)
-def test_what_cannot_work_is_one_line_and_leaves_nothing(photos, tmp_path, message):
-    file, *edit = CANNOT[message]
-    project = copy_project(tmp_path / "project", **{file: [edit]})
-    trained = run_fork(project / "train.py", *train_arguments(photos, tmp_path / "out"))
-    for ended in trained, sweep(project, photos):
-        assert ended.status == 2 and ended.err.count("\n") == 1
-        assert message in ended.err and f"{file}.py" in ended.err
-    for path in (tmp_path / "out", project / "result", project / "weights"):
-        assert not path.exists(), "nothing half-written"
+STEPS = pytest.mark.parametrize(
+    ("line", "other"), [(SGD, ADAM), (INPUTS, FLIPPED)], ids=["Adam", "flipped images"]
+)
+
+
+@STEPS
+def test_another_step_goes_on_with_the_same_bits(line, other, photos, tmp_path):
+    project = copy_project(tmp_path / "project", train=[(line, other)])
+    train(project, photos, tmp_path / "grown", epochs=1)
+    grown = train(project, photos, tmp_path / "grown", epochs=2)
+    assert grown == train(project, photos, tmp_path / "once", epochs=2)
+
+
+@STEPS
+def test_another_step_gives_other_weights(line, other, photos, tmp_path):
+    project = copy_project(tmp_path / "project", train=[(line, other)])
+    changed = train(project, photos, tmp_path / "changed", epochs=1)
+    assert changed != train(PROJECT, photos, tmp_path / "plain", epochs=1)
+
+
+# --- a loss and settings more ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sixth(photos, tmp_path_factory) -> Swept:
+    """A sweep with a sixth loss function and a sixth thing to study."""
+    studies = '{"Change_loss_function": ["HingeLoss"], "Change_dropout": [0.2, 0.5]}'
+    edits = {
+        "losses": [("LOSSES: dict[str, Loss] = {", LOSS)],
+        "console/options": [(SETTINGS, DROPOUT)],
+        "my_script": small(studies, ("BASE = {", 'BASE = {"dropout": 0.5, ')),
+    }
+    project = copy_project(tmp_path_factory.mktemp("sixth") / "project", **edits)
+    return results(project, photos)
+
+
+def test_a_sixth_loss_is_an_entry(sixth):
+    base = "CrossEntropyLoss"
+    assert sixth.column("loss_function") == [base, "HingeLoss", base, base]
+    assert "HingeLoss" in sixth.page
+
+
+def test_a_sixth_thing_to_study_is_an_entry(sixth):
+    assert sixth.column("dropout") == ["0.5", "0.5", "0.2", "0.5"]
+    assert "dropout" in sixth.page
+
+
+def test_the_bases_value_of_a_sixth_thing_is_trained_once(sixth):
+    base, _, _, shared = sixth.digests()
+    assert shared == base
+
+
+def test_a_sixth_loss_gives_other_weights(sixth):
+    base, hinge, _, _ = sixth.digests()
+    assert hinge != base
+
+
+def test_another_value_of_a_sixth_thing_gives_other_weights(sixth):
+    base, _, dropped_less, _ = sixth.digests()
+    assert dropped_less != base
 
 
 THREE = f"""{SETTINGS}
@@ -124,25 +181,120 @@ THREE = f"""{SETTINGS}
     "augment": switch(False, "flip half of the images"),
     "weight_decay": Option(float, 0.0, "of SGD"),"""
 DECAYED = "SGD(model.parameters(), options.learning_rate, 0.9, options.weight_decay)"
+EPOCH = "        trained = train_one_epoch("
 
 
-def test_a_list_a_switch_and_a_weight_decay_are_studied_and_predicted_with(photos, tmp_path):
-    edits = {"console/options": [(SETTINGS, THREE)], "train": [(SGD, DECAYED)]}
-    line = "        trained = train_one_epoch("
-    edits["train"].append((line, "        state.flips = options.augment\n" + line))
-    studies = '{"Change_widths": [[4, 6, 8], [8, 24, 48]], "Change_augment": [False, True], '
-    studies += '"Change_weight_decay": [0.0, 0.5]}'
+@pytest.fixture(scope="module")
+def three(photos, tmp_path_factory) -> Swept:
+    """A sweep over a list, a switch and a weight decay."""
+    studies = """{
+        "Change_widths": [[4, 6, 8], [8, 24, 48]],
+        "Change_augment": [False, True],
+        "Change_weight_decay": [0.0, 0.5],
+    }"""
     base = 'BASE = {"widths": [8, 24, 48], "augment": False, "weight_decay": 0.0, '
-    edits["my_script"] = [*small(studies), ("BASE = {", base)]
-    project = copy_project(tmp_path / "project", **edits)
-    rows, page = results(project, photos)
-    names = [f"{row['study']}/{row['setting']}" for row in rows[1:]]
-    assert names[:2] == ["Change_widths/4-6-8", "Change_widths/8-24-48"]
-    assert names[2:4] == ["Change_augment/off", "Change_augment/on"]
-    assert [row["widths"] for row in rows[:3]] == ["8-24-48", "4-6-8", "8-24-48"]
-    digests = [file_digest(project / row["weight"]) for row in rows]
-    assert digests[0] == digests[2] == digests[3] == digests[5] and len(set(digests)) == 3
-    assert "4-6-8" in page
-    weight = project / rows[1]["weight"]
-    ended = run_fork(project / "test.py", "--weight_path", weight, "--predict", photos / "test")
-    assert ended.status == 0 and ended.out.count("\n") == 10
+    flips = "        state.flips = options.augment\n"
+    edits = {
+        "console/options": [(SETTINGS, THREE)],
+        "train": [(SGD, DECAYED), (EPOCH, flips + EPOCH)],
+        "my_script": small(studies, ("BASE = {", base)),
+    }
+    project = copy_project(tmp_path_factory.mktemp("three") / "project", **edits)
+    return results(project, photos)
+
+
+def names_of(swept: Swept) -> list[str]:
+    return [f"{row['study']}/{row['setting']}" for row in swept.rows]
+
+
+def test_a_list_names_its_folder(three):
+    assert names_of(three)[1:3] == ["Change_widths/4-6-8", "Change_widths/8-24-48"]
+
+
+def test_a_switch_names_its_folder(three):
+    assert names_of(three)[3:5] == ["Change_augment/off", "Change_augment/on"]
+
+
+def test_a_list_is_in_the_table(three):
+    assert three.column("widths")[:3] == ["8-24-48", "4-6-8", "8-24-48"]
+
+
+def test_a_list_is_on_the_page(three):
+    assert "4-6-8" in three.page
+
+
+def test_the_bases_values_of_new_settings_are_trained_once(three):
+    base, _, same_widths, not_flipped, _, not_decayed, _ = three.digests()
+    assert base == same_widths == not_flipped == not_decayed
+
+
+def test_other_values_of_a_list_and_of_a_number_give_other_weights(three):
+    base, narrow, _, _, _, _, decayed = three.digests()
+    assert len({base, narrow, decayed}) == 3
+
+
+def test_weights_of_a_studied_list_predict(three, photos):
+    weight = three.project / three.rows[1]["weight"]
+    arguments = ["--weight_path", weight, "--predict", photos / "test"]
+    ended = run_fork(three.project / "test.py", arguments)
+    assert ended.status == 0, ended.err
+    assert ended.out.count("\n") == 10
+
+
+# --- what cannot work ------------------------------------------------------------------------
+
+
+class Fault(NamedTuple):
+    """A line of a file, another that cannot work, and what is said of it."""
+
+    file: str
+    line: str
+    other: str
+    message: str
+
+
+SCORES = Fault("model", "nn.Linear(hidden, 2)", "nn.Linear(hidden, 3)", "not two scores for each")
+KERNEL = Fault(
+    "model", "Block(3, first, 3,", "Block(3, first, 19,", "CNN at --image_size 16, --batch_size "
+)
+RAISING = Fault(
+    "losses",
+    "return F.cross_entropy(",
+    "raise ValueError('so\\nno') or (",
+    "ValueError: so no (losses.py, line ",
+)
+
+
+class Refusals(NamedTuple):
+    """A project with a fault, and what its programs made of it."""
+
+    fault: Fault
+    folder: Path
+    trained: Ended
+    swept: Ended
+
+
+@pytest.fixture(scope="module", params=[SCORES, KERNEL, RAISING], ids=["scores", "kernel", "loss"])
+def refusals(request, photos, tmp_path_factory) -> Refusals:
+    fault, folder = request.param, tmp_path_factory.mktemp("fault")
+    edits = {fault.file: [(fault.line, fault.other)]}
+    project = copy_project(folder / "project", **edits)
+    trained = run_fork(project / "train.py", train_arguments(photos, folder / "out"))
+    return Refusals(fault, folder, trained, sweep(project, photos))
+
+
+def test_what_cannot_work_is_refused_by_a_training(refusals):
+    said = refused(refusals.trained)
+    assert refusals.fault.message in said
+    assert f"{refusals.fault.file}.py" in said
+
+
+def test_what_cannot_work_is_refused_by_a_sweep(refusals):
+    said = refused(refusals.swept)
+    assert refusals.fault.message in said
+    assert f"{refusals.fault.file}.py" in said
+
+
+@pytest.mark.parametrize("name", ["out", "project/result", "project/weights"])
+def test_what_cannot_work_leaves_nothing(name, refusals):
+    assert not (refusals.folder / name).exists()

@@ -5,17 +5,21 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from conftest import (
     Ended,
+    Sweep,
     copy_project,
     make_photos,
     refused,
     run_sweep,
     small,
     wait_for,
+    words_of,
 )
 
 from records.files import file_digest, read_csv, read_record
@@ -26,167 +30,345 @@ RUNS = ["Change_seed/0", "Change_epochs/1", "Change_epochs/2", "Change_batch_siz
 
 
 @pytest.fixture(scope="module")
-def original_sweep(tmp_path_factory) -> tuple[Path, list]:
-    """A project with small studies, the arguments of its finished sweep."""
-    root = tmp_path_factory.mktemp("sweep")
-    project = copy_project(root / "project", my_script=EDITS)
-    arguments = ["--data", make_photos(root / "photos"), "--image_size", 16]
-    ended = run_sweep(project, *arguments)
+def photos(tmp_path_factory) -> Path:
+    return make_photos(tmp_path_factory.mktemp("lines") / "photos")
+
+
+def make_sweep(project: Path, photos: Path) -> Sweep:
+    copy_project(project, my_script=EDITS)
+    return Sweep(project, ["--data", photos, "--image_size", 16])
+
+
+@pytest.fixture(scope="module")
+def finished(photos, tmp_path_factory) -> Sweep:
+    """A finished sweep, which no test changes."""
+    sweep = make_sweep(tmp_path_factory.mktemp("finished") / "project", photos)
+    ended = sweep.run()
     assert ended.status == 0, ended.out + ended.err
-    return project, arguments
+    return sweep
 
 
 @pytest.fixture
-def bare(original_sweep, tmp_path) -> tuple[Path, list]:
-    """A copy of it without results, and the arguments."""
-    _, arguments = original_sweep
-    return copy_project(tmp_path / "project", my_script=EDITS), arguments
+def bare(photos, tmp_path) -> Sweep:
+    """A sweep of which nothing is done."""
+    return make_sweep(tmp_path / "project", photos)
 
 
-def lines_of(project: Path, arguments: list) -> list[str]:
-    ended = run_sweep(project, *arguments, "--dry_run")
+def lines_of(sweep: Sweep, *more: object) -> list[str]:
+    ended = sweep.run("--dry_run", more)
     assert ended.status == 0, ended.err
     return ended.out.splitlines()
 
 
-def do(line: str) -> Ended:
+def run_line(line: str) -> Ended:
     """Run a line in a forked process, as a shell would in one of its own."""
     _, program, *words = shlex.split(line)
-    return run_sweep(Path(program).parent, *words)
+    return run_sweep(Path(program).parent, words)
 
 
-def weights(project: Path) -> dict[str, str]:
-    return {run: file_digest(project / "weights" / run / "weight.pth") for run in RUNS}
+def weights(folder: Path) -> dict[str, str]:
+    """The digests of a folder's weights, by run."""
+    return {run: file_digest(folder / "weights" / run / "weight.pth") for run in RUNS}
 
 
-def test_lines_do_the_work_from_any_folder_under_gnu_parallel_too(original_sweep, tmp_path):
-    project, arguments = original_sweep
-    out = tmp_path / "it's; $out"
-    arguments = [*arguments, "--out", out]
-    lines = lines_of(project, arguments)
-    assert len(lines) == 2, "one for each independent chain"
-    assert all(len(line) < 500 for line in lines) and not (out / "result").exists()
+# --- lines -----------------------------------------------------------------------------------
+
+
+class ByLines(NamedTuple):
+    """A sweep done by lines: its folder, the lines, and how collecting them ended."""
+
+    sweep: Sweep
+    out: Path
+    lines: list[str]
+    collected: Ended
+
+
+@pytest.fixture(scope="module")
+def by_lines(finished, tmp_path_factory) -> ByLines:
+    """Lines done by a shell or by GNU parallel, from another folder and into an awkward one."""
+    out = tmp_path_factory.mktemp("by_lines") / "it's; $out"
+    studies = ["--studies", "Change_batch_size"]
+    sweep = Sweep(finished.project, [finished.options, studies, "--out", out])
+    lines = lines_of(sweep)
     runner = ["parallel", "--jobs", "2"] if shutil.which("parallel") else ["sh"]
     text = "\n".join(lines)
     subprocess.run(runner, input=text, text=True, cwd="/", check=True, capture_output=True)
-    assert (out / "result/Change_epochs/2/Loss_curve.png").is_file()
-    assert (out / "result/Change_epochs/2/log.txt").read_text().count("\n") > 3
-    ended = run_sweep(project, *arguments, "--collect")
-    assert ended.status == 0 and (out / "result/report.html").is_file(), ended.out
-    for run, digest in weights(project).items():
-        assert file_digest(out / "weights" / run / "weight.pth") == digest
+    return ByLines(sweep, out, lines, sweep.run("--collect"))
 
 
-def test_a_line_whose_work_is_done_does_nothing_and_none_is_printed_then(bare):
-    project, arguments = bare
-    lines = lines_of(project, arguments)
-    assert [do(line).status for line in lines] == [0, 0]
-    times = {path: path.stat().st_mtime_ns for path in project.glob("*/**/*")}
-    again = do(lines[0])
-    assert again.status == 0 and "done" in again.out
-    assert times == {path: path.stat().st_mtime_ns for path in project.glob("*/**/*")}
-    assert run_sweep(project, *arguments, "--dry_run").out == ""
+def test_there_is_a_line_for_each_independent_chain(by_lines):
+    assert len(by_lines.lines) == 2
 
 
-def test_a_line_with_a_failing_training_ends_with_1_and_does_its_others(bare):
-    project, arguments = bare
-    (project / "weights/Change_seed/0/weight.pth").mkdir(parents=True)
-    ended = do(lines_of(project, arguments)[0])  # the longest chain comes first
-    assert ended.status == 1 and "FAILED Change_seed/0, Change_epochs/1: train.py" in ended.out
-    assert not (project / "result/Change_seed/0/acc.txt").exists(), "not tested"
-    assert (project / "result/Change_epochs/2/acc.txt").is_file()
+def test_lines_are_short(by_lines):
+    assert all(len(line) < 500 for line in by_lines.lines)
 
 
-@pytest.mark.parametrize("changed", ["the images", "the program", "the settings"])
-def test_a_line_is_refused_once_its_plan_has_changed(changed, bare, tmp_path):
-    project, arguments = bare
-    photos = shutil.copytree(arguments[1], tmp_path / "photos")
-    line = lines_of(project, ["--data", photos, *arguments[2:]])[0]
-    if changed == "the images":
-        (photos / "train/cat/0.png").unlink()
-    elif changed == "the program":
-        with (project / "losses.py").open("a") as file:
-            file.write("ANOTHER = 1\n")
-    else:
-        script = project / "my_script.py"
-        script.write_text(script.read_text().replace('"epochs": 1', '"epochs": 3'))
-    assert f": {changed}" in refused(do(line))
-    assert not (project / "result").exists()
+def test_lines_leave_the_files_of_a_sweep(by_lines):
+    folder = by_lines.out / "result/Change_batch_size/4"
+    assert (folder / "Loss_curve.png").is_file()
+    assert (folder / "log.txt").read_text().count("\n") > 3
 
 
-def test_a_line_means_the_same_work_whatever_is_planned_later(bare):
-    project, arguments = bare
-    lines = lines_of(project, arguments)
-    script = project / "my_script.py"
-    script.write_text(script.read_text().replace('_size": [4]', '_size": [2, 4]'))
-    lines_of(project, arguments)
-    assert [do(line).status for line in lines] == [0, 0]
-    missing = run_sweep(project, *arguments, "--collect")
-    assert "MISSING Change_batch_size/2: to train 1 epochs: not trained yet" in missing.out
-    assert missing.out.count("MISSING") == 1
+@pytest.mark.parametrize("run", ["Change_seed/0", "Change_batch_size/4"])
+def test_lines_give_the_bits_of_a_sweep(run, by_lines, finished):
+    weight = f"weights/{run}/weight.pth"
+    assert file_digest(by_lines.out / weight) == file_digest(finished.project / weight)
 
 
-def test_collecting_names_what_is_missing_trains_nothing_and_ends_with_1(original_sweep, tmp_path):
-    project = shutil.copytree(original_sweep[0], tmp_path / "project")
-    shutil.rmtree(project / "result/Change_batch_size")
+def test_what_lines_did_is_collected_into_a_report(by_lines):
+    assert by_lines.collected.status == 0, by_lines.collected.out
+    assert (by_lines.out / "result/report.html").is_file()
+
+
+def test_a_line_whose_work_is_done_changes_nothing(by_lines):
+    paths = sorted(by_lines.out.glob("*/**/*"))
+    times = [path.stat().st_mtime_ns for path in paths]
+    again = run_line(by_lines.lines[0])
+    assert again.status == 0
+    assert "done" in again.out
+    assert sorted(by_lines.out.glob("*/**/*")) == paths
+    assert [path.stat().st_mtime_ns for path in paths] == times
+
+
+def test_where_all_is_done_no_line_is_printed(by_lines):
+    assert lines_of(by_lines.sweep) == []
+
+
+def test_planning_lines_leaves_nothing(bare):
+    lines_of(bare)
+    assert not (bare.project / "result").exists()
+
+
+class Failed(NamedTuple):
+    """A sweep, and how the line of which a training fails ended."""
+
+    sweep: Sweep
+    ended: Ended
+
+
+@pytest.fixture(scope="module")
+def failed(photos, tmp_path_factory) -> Failed:
+    sweep = make_sweep(tmp_path_factory.mktemp("failed") / "project", photos)
+    (sweep.project / "weights/Change_seed/0/weight.pth").mkdir(parents=True)
+    longest_chain = lines_of(sweep)[0]
+    return Failed(sweep, run_line(longest_chain))
+
+
+def test_a_line_with_a_failing_training_ends_with_1(failed):
+    assert failed.ended.status == 1
+
+
+def test_a_line_names_the_training_that_failed(failed):
+    assert "FAILED Change_seed/0, Change_epochs/1: train.py" in failed.ended.out
+
+
+def test_what_failed_in_a_line_is_not_tested(failed):
+    assert not (failed.sweep.project / "result/Change_seed/0/acc.txt").exists()
+
+
+def test_a_line_with_a_failing_training_does_its_others(failed):
+    assert (failed.sweep.project / "result/Change_epochs/2/acc.txt").is_file()
+
+
+def replace_in(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def change_images(project: Path, photos: Path) -> None:
+    (photos / "train/cat/0.png").unlink()
+
+
+def change_program(project: Path, photos: Path) -> None:
+    with (project / "losses.py").open("a") as file:
+        file.write("ANOTHER = 1\n")
+
+
+def change_settings(project: Path, photos: Path) -> None:
+    replace_in(project / "my_script.py", '"epochs": 1', '"epochs": 3')
+
+
+CHANGES: dict[str, Callable[[Path, Path], None]] = {
+    "the images": change_images,
+    "the program": change_program,
+    "the settings": change_settings,
+}
+
+
+@pytest.mark.parametrize("changed", CHANGES)
+def test_a_line_is_refused_once_its_plan_has_changed(changed, photos, tmp_path):
+    own_photos = shutil.copytree(photos, tmp_path / "photos")
+    sweep = make_sweep(tmp_path / "project", own_photos)
+    line = lines_of(sweep)[0]
+    CHANGES[changed](sweep.project, own_photos)
+    assert f": {changed}" in refused(run_line(line))
+    assert not (sweep.project / "result").exists()
+
+
+@pytest.fixture(scope="module")
+def planned_again(photos, tmp_path_factory) -> Sweep:
+    """A sweep whose lines were done after a setting more was planned."""
+    sweep = make_sweep(tmp_path_factory.mktemp("planned") / "project", photos)
+    lines = lines_of(sweep)
+    replace_in(sweep.project / "my_script.py", '_size": [4]', '_size": [2, 4]')
+    lines_of(sweep)
+    assert [run_line(line).status for line in lines] == [0, 0]
+    return sweep
+
+
+def test_a_line_means_the_same_work_whatever_is_planned_later(planned_again):
+    said = planned_again.run("--collect").out
+    missing = [line for line in said.splitlines() if line.startswith("MISSING")]
+    assert missing == ["MISSING Change_batch_size/2: to train 1 epochs: not trained yet"]
+
+
+def test_a_line_of_several_trainings_gives_the_bits_of_a_sweep(planned_again, finished):
+    planned_again.run("--collect")
+    assert weights(planned_again.project) == weights(finished.project)
+
+
+# --- collecting ------------------------------------------------------------------------------
+
+
+class Collected(NamedTuple):
+    """A folder in which something is missing, and how collecting ended."""
+
+    project: Path
+    ended: Ended
+
+
+@pytest.fixture(scope="module")
+def collected(finished, tmp_path_factory) -> Collected:
+    """Without a run, without one of which another study has a copy, and without the page."""
+    project = tmp_path_factory.mktemp("collected") / "project"
+    shutil.copytree(finished.project, project)
+    for folder in ("result", "weights"):
+        shutil.rmtree(project / folder / "Change_batch_size")
     shutil.rmtree(project / "result/Change_epochs/1")
     (project / "result/report.html").unlink()
-    ended = run_sweep(project, *original_sweep[1], "--collect")
-    assert ended.status == 1
-    missing = [line for line in ended.out.splitlines() if line.startswith("MISSING")]
+    return Collected(project, run_sweep(project, finished.options, "--collect"))
+
+
+def test_collecting_ends_with_1_where_a_run_is_missing(collected):
+    assert collected.ended.status == 1
+
+
+def test_collecting_names_what_is_missing(collected):
+    lines = collected.ended.out.splitlines()
+    missing = [line for line in lines if line.startswith("MISSING")]
     assert missing == ["MISSING Change_batch_size/4: to train 1 epochs: not trained yet"]
-    assert (project / "result/Change_epochs/1/acc.txt").is_file(), "delivered"
-    assert (project / "result/report.html").is_file()
-    assert not (project / "result/Change_batch_size").exists()
 
 
-def test_a_device_is_taken_at_its_word_where_nothing_is_trained(bare):
-    project, arguments = bare
-    lines = lines_of(project, [*arguments, "--device", "cuda"])
-    assert len(lines) == 2 and all("--device cuda " in line for line in lines)
-    ended = run_sweep(project, *arguments, "--device", "cuda", "--collect")
-    assert ended.status == 1 and ended.out.count("MISSING") == 3
-    assert "--device cuda cannot be used" in refused(
-        run_sweep(project, *arguments, "--device", "cuda")
-    )
+def test_collecting_copies_what_studies_share(collected):
+    assert (collected.project / "result/Change_epochs/1/acc.txt").is_file()
+
+
+def test_collecting_writes_the_report_of_what_is_there(collected):
+    assert (collected.project / "result/report.html").is_file()
+
+
+def test_collecting_trains_nothing(collected):
+    assert not (collected.project / "result/Change_batch_size").exists()
+
+
+def test_lines_are_planned_for_a_device_that_is_not_here(bare):
+    lines = lines_of(bare, "--device", "cuda")
+    assert len(lines) == 2
+    assert all("--device cuda " in line for line in lines)
+
+
+def test_runs_are_collected_for_a_device_that_is_not_here(bare):
+    ended = bare.run("--device", "cuda", "--collect")
+    assert ended.status == 1
+    assert ended.out.count("MISSING") == 3
+
+
+def test_a_device_that_is_not_here_is_refused_where_it_would_train(bare):
+    assert "--device cuda cannot be used" in refused(bare.run("--device", "cuda"))
 
 
 @pytest.mark.parametrize("others", [["--dry_run"], ["--line", "a-b-c"]])
 def test_options_that_exclude_one_another_are_refused(others, bare):
-    assert "name one of them" in refused(run_sweep(bare[0], *bare[1], "--collect", *others))
+    assert "name one of them" in refused(bare.run("--collect", others))
 
 
-def test_a_second_sweep_and_a_line_are_refused_while_one_runs_and_no_more_once_it_is_killed(
-    original_sweep, tmp_path
-):
-    longer = [("[1, 2]", "[1, 100000]")]
-    project = copy_project(tmp_path / "project", my_script=[*EDITS, *longer])
-    arguments = original_sweep[1]
-    line = lines_of(project, arguments)[0]
-    command = [sys.executable, project / "my_script.py", *map(str, arguments)]
+# --- one folder, several users ---------------------------------------------------------------
+
+
+class Contest(NamedTuple):
+    """What a folder in which a sweep is at work gives others, and what it gives after a kill."""
+
+    holder: str
+    sweep: Ended
+    line: Ended
+    after: Ended
+
+
+@pytest.fixture(scope="module")
+def contest(photos, tmp_path_factory) -> Contest:
+    project = tmp_path_factory.mktemp("contest") / "project"
+    copy_project(project, my_script=small('{"Change_epochs": [1, 100000]}'))
+    sweep = Sweep(project, ["--data", photos, "--image_size", 16])
+    line = lines_of(sweep)[0]
+    command = [sys.executable, project / "my_script.py", *words_of(sweep.options)]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     wait_for((project / "result/Change_epochs/100000/history.csv").is_file)
-    holder = f"process {first.pid} on {platform.node()} is at work in {project / 'result'}"
-    assert holder in refused(run_sweep(project, *arguments))
-    assert holder in refused(do(line))
+    second, other = sweep.run(), run_line(line)
     first.kill()
     first.wait()
     shutil.rmtree(project / "result/Change_epochs")
-    script = project / "my_script.py"
-    script.write_text(script.read_text().replace("[1, 100000]", "[1]"))
-    assert run_sweep(project, *arguments).status == 0
+    replace_in(project / "my_script.py", "[1, 100000]", "[1]")
+    holder = f"process {first.pid} on {platform.node()} is at work in {project / 'result'}"
+    return Contest(holder, second, other, sweep.run())
 
 
-def test_images_changed_in_the_middle_of_a_sweep_leave_one_set_of_results_and_are_told(
-    original_sweep, tmp_path
-):
-    photos = shutil.copytree(original_sweep[1][1], tmp_path / "photos")
-    remove = f"    Path({str(photos / 'train/cat/0.png')!r}).unlink(missing_ok=True)\n"
+def test_a_second_sweep_is_refused_while_one_runs(contest):
+    assert contest.holder in refused(contest.sweep)
+
+
+def test_a_line_is_refused_while_a_sweep_runs(contest):
+    assert contest.holder in refused(contest.line)
+
+
+def test_a_killed_sweep_keeps_nobody_out(contest):
+    assert contest.after.status == 0, contest.after.out
+
+
+class Changed(NamedTuple):
+    """A project whose images changed in the middle of a sweep, and how that ended."""
+
+    project: Path
+    ended: Ended
+
+
+@pytest.fixture(scope="module")
+def changed_meanwhile(photos, tmp_path_factory) -> Changed:
+    root = tmp_path_factory.mktemp("changed")
+    own_photos = shutil.copytree(photos, root / "photos")
     start = "def main() -> int:\n"
+    picture = str(own_photos / "train/cat/0.png")
+    remove = f"    Path({picture!r}).unlink(missing_ok=True)\n"
     edit = (start, f"from pathlib import Path\n{start}{remove}")
-    project = copy_project(tmp_path / "project", my_script=EDITS, train=[edit])
-    ended = run_sweep(project, "--data", photos, "--image_size", 16)
-    assert ended.status == 1 and "the images changed while this ran" in ended.out, ended.out
-    records = [read_record(path) for path in project.glob("result/**/train.json")]
-    assert len({record["identity"]["images"] for record in records}) == 1
-    assert len(read_csv(project / "result/results.csv")) == len(RUNS)
+    project = copy_project(root / "project", my_script=EDITS, train=[edit])
+    return Changed(project, run_sweep(project, "--data", own_photos, "--image_size", 16))
+
+
+def test_images_that_change_in_the_middle_of_a_sweep_are_told(changed_meanwhile):
+    ended = changed_meanwhile.ended
+    assert ended.status == 1
+    assert "the images changed while this ran" in ended.out
+
+
+def test_images_that_change_in_the_middle_of_a_sweep_leave_results_of_one_set(changed_meanwhile):
+    records = []
+    for path in changed_meanwhile.project.glob("result/**/train.json"):
+        records.append(read_record(path))
+    digests = {record["identity"]["images"] for record in records}
+    assert len(digests) == 1
+
+
+def test_images_that_change_in_the_middle_of_a_sweep_cost_no_run(changed_meanwhile):
+    rows = read_csv(changed_meanwhile.project / "result/results.csv")
+    assert len(rows) == len(RUNS)
