@@ -7,13 +7,23 @@ import shutil
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, NamedTuple
 from unittest.mock import Mock
 
 import pytest
-from conftest import copy_project, make_photos, run_sweep, small, trainings_of, wait_for
+from conftest import (
+    Ended,
+    Sweep,
+    copy_project,
+    make_photos,
+    refused,
+    small,
+    trainings_of,
+    wait_for,
+    words_of,
+)
 
 import my_script
 from console.errors import InputError
@@ -26,114 +36,281 @@ STUDIES = '{"Change_epochs": [2, 4], "Change_learning_rate": [0.001, 0.01]}'
 SMALL = small(STUDIES, epochs=2)
 RATES = ["Change_learning_rate/0_001", "Change_learning_rate/0_01"]
 RUNS = ["Change_seed/0", "Change_epochs/2", "Change_epochs/4", *RATES]
+FILES = {"acc.txt", "log.txt", "history.csv", "predictions.csv", "train.json", "test.json"}
+PICTURES = {"Training_accuracy.png", "Loss_curve.png", "confusion_matrix.png"}
+
+
+class Finished(NamedTuple):
+    """A sweep that has ended, and how."""
+
+    sweep: Sweep
+    ended: Ended
+
+    @property
+    def results(self) -> Path:
+        return self.sweep.project / "result"
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> tuple[Path, list, str]:
-    """A project with small studies, the arguments of its finished sweep, and what it printed."""
-    root = tmp_path_factory.mktemp("sweep")
-    project = copy_project(root / "project", my_script=SMALL)
-    arguments = ["--data", make_photos(root / "photos"), "--image_size", 16]
-    ended = run_sweep(project, arguments, draws=True)  # as a user does
+def photos(tmp_path_factory) -> Path:
+    return make_photos(tmp_path_factory.mktemp("studies") / "photos")
+
+
+@pytest.fixture(scope="module")
+def finished(photos, tmp_path_factory) -> Finished:
+    """A finished sweep, which no test changes."""
+    project = tmp_path_factory.mktemp("finished") / "project"
+    copy_project(project, my_script=SMALL)
+    sweep = Sweep(project, ["--data", photos, "--image_size", 16])
+    ended = sweep.run()
     assert ended.status == 0, ended.out + ended.err
-    return project, arguments, ended.out
+    return Finished(sweep, ended)
+
+
+def copy_of(finished: Finished, folder: Path) -> Sweep:
+    """A copy of the finished sweep that a test may spoil."""
+    project = shutil.copytree(finished.sweep.project, folder / "project")
+    return Sweep(project, finished.sweep.options)
 
 
 @pytest.fixture
-def sweep(finished, tmp_path) -> tuple[Path, list]:
-    """A copy of the finished sweep that a test may spoil."""
-    project, arguments, _ = finished
-    shutil.copytree(project, tmp_path / "project")
-    return tmp_path / "project", arguments
+def sweep(finished, tmp_path) -> Sweep:
+    return copy_of(finished, tmp_path)
 
 
-def weights(project: Path) -> dict[str, str]:
-    paths = sorted(project.glob("weights/**/weight.pth"))
-    return {str(path.relative_to(project)): file_digest(path) for path in paths}
+def weights(folder: Path) -> dict[str, str]:
+    """The digests of a folder's weights, by run."""
+    digests = {}
+    for path in sorted(folder.glob("weights/**/weight.pth")):
+        run = path.parent.relative_to(folder / "weights")
+        digests[str(run)] = file_digest(path)
+    return digests
 
 
-def test_a_sweep_leaves_every_file_trains_a_shared_one_once_and_says_what_it_does(finished):
-    project, _, said = finished
-    for run in RUNS:
-        names = {path.name for path in (project / "result" / run).iterdir()}
-        assert names == {
-            "Training_accuracy.png", "Loss_curve.png", "confusion_matrix.png", "acc.txt", "log.txt",
-            "history.csv", "predictions.csv", "train.json", "test.json",
-        }  # fmt: skip
-    digests = weights(project)
-    assert sorted(digests) == sorted(f"weights/{run}/weight.pth" for run in RUNS)
-    shared = {digests[f"weights/{run}/weight.pth"] for run in (RUNS[0], RUNS[1], RATES[1])}
-    assert len(shared) == 1 and len(set(digests.values())) == 3
-    rows = read_csv(project / "result/results.csv")
+# --- what a sweep leaves ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_every_run_leaves_these_files(run, finished):
+    names = {path.name for path in (finished.results / run).iterdir()}
+    assert names == FILES | PICTURES
+
+
+def test_every_run_leaves_its_weights(finished):
+    assert set(weights(finished.sweep.project)) == set(RUNS)
+
+
+def test_a_setting_that_studies_share_has_the_same_weights(finished):
+    digests = weights(finished.sweep.project)
+    shared = {digests[run] for run in ("Change_seed/0", "Change_epochs/2", RATES[1])}
+    assert len(shared) == 1
+
+
+def test_every_other_setting_has_weights_of_its_own(finished):
+    digests = weights(finished.sweep.project)
+    assert len(set(digests.values())) == 3
+
+
+def test_results_csv_has_a_row_for_each_run(finished):
+    rows = read_csv(finished.results / "results.csv")
     assert [f"{row['study']}/{row['setting']}" for row in rows] == RUNS
-    for row in rows:
-        share = float(row["test_accuracy"])
-        assert float(row["test_low"]) <= share <= float(row["test_high"])
-        assert f"{100 * share:.4f}%" in (project / row["result"] / "acc.txt").read_text()
-        assert (project / row["weight"]).is_file()
-    assert re.search(r"train +8 +8\n +valid +2 +2\n +test +5 +5", said)
-    assert f"results: {project / 'result'}" in said
-    shared = "Change_seed/0, Change_epochs/2, Change_learning_rate/0_01"
-    plan = "base: 1 seed, 0 done, 2 epochs", "epochs 4: 1 seed, 0 done, 2 epochs"
-    assert "settings:\n  {} to do\n  {} to do\n".format(*plan) in said
-    assert "0 of 3 trainings done; to be done, with the base's seeds: 3 tr" in said
-    assert "3 trainings, 6 epochs, 3 tests; " in said
-    assert re.search(rf"^{shared}  Test accuracy: \d+\.\d{{4}}%  \([12] of 3 trainings", said, re.M)
-    assert len(re.findall(r"  Test accuracy: \d+\.\d{4}%  \(\d of 3 trainings done", said)) == 3
-    assert "\x1b" not in said and "\r" not in said
-    assert "The base (epochs 2, batch size 32," in said, "the answer is printed too"
 
 
-def test_sharing_and_going_on_give_the_bits_of_trainings_from_scratch(finished, tmp_path, call):
-    project, arguments, _ = finished
-    for epochs, run in zip((2, 4), RUNS[1:3], strict=True):
-        places = ["--weight_path", tmp_path / f"{epochs}.pth", "--img_path", tmp_path]
-        assert call("train", arguments, "--epochs", epochs, places).status == 0
-        assert file_digest(places[1]) == weights(project)[f"weights/{run}/weight.pth"]
+def test_an_accuracy_in_the_table_lies_in_its_interval(finished):
+    for row in read_csv(finished.results / "results.csv"):
+        low, high = float(row["test_low"]), float(row["test_high"])
+        assert low <= float(row["test_accuracy"]) <= high
+
+
+def test_an_accuracy_in_the_table_is_that_of_acc_txt(finished):
+    for row in read_csv(finished.results / "results.csv"):
+        percent = 100 * float(row["test_accuracy"])
+        text = (finished.sweep.project / row["result"] / "acc.txt").read_text()
+        assert f"{percent:.4f}%" in text
+
+
+def test_the_table_says_where_weights_are(finished):
+    for row in read_csv(finished.results / "results.csv"):
+        assert (finished.sweep.project / row["weight"]).is_file()
+
+
+@pytest.mark.parametrize(("epochs", "run"), [(2, "Change_epochs/2"), (4, "Change_epochs/4")])
+def test_a_sweep_gives_the_bits_of_trainings_from_scratch(epochs, run, finished, tmp_path, call):
+    weight = tmp_path / "w.pth"
+    places = ["--weight_path", weight, "--img_path", tmp_path]
+    options = [finished.sweep.options, "--epochs", epochs, "--no_pictures"]
+    assert call("train", options, places).status == 0
+    assert file_digest(weight) == weights(finished.sweep.project)[run]
+
+
+# --- what a sweep says -----------------------------------------------------------------------
+
+
+def test_a_sweep_counts_the_images(finished):
+    table = r"train +8 +8\n +valid +2 +2\n +test +5 +5"
+    assert re.search(table, finished.ended.out)
+
+
+def test_a_sweep_says_where_results_are(finished):
+    assert f"results: {finished.results}" in finished.ended.out
+
+
+def test_a_sweep_says_what_is_to_be_done_of_every_setting(finished):
+    base = "  base: 1 seed, 0 done, 2 epochs to do\n"
+    longer = "  epochs 4: 1 seed, 0 done, 2 epochs to do\n"
+    assert f"settings:\n{base}{longer}" in finished.ended.out
+
+
+def test_a_sweep_says_what_is_to_be_done_in_all(finished):
+    assert "3 trainings, 6 epochs, 3 tests; " in finished.ended.out
+
+
+def test_a_sweep_says_what_is_done_already(finished):
+    told = "0 of 3 trainings done; to be done, with the base's seeds: 3 tr"
+    assert told in finished.ended.out
+
+
+def test_a_training_that_studies_share_is_told_once_with_all_its_names(finished):
+    names = "Change_seed/0, Change_epochs/2, Change_learning_rate/0_01"
+    line = rf"^{names}  Test accuracy: \d+\.\d{{4}}%  \([12] of 3 trainings"
+    assert len(re.findall(line, finished.ended.out, re.M)) == 1
+
+
+def test_every_training_is_told_with_its_accuracy(finished):
+    lines = re.findall(
+        r"  Test accuracy: \d+\.\d{4}%  \(\d of 3 trainings done", finished.ended.out
+    )
+    assert len(lines) == 3
+
+
+def test_what_a_sweep_says_into_a_file_is_plain_text(finished):
+    assert not re.search("\x1b|\r", finished.ended.out)
+
+
+def test_a_sweep_says_the_answer(finished):
+    assert "The base (epochs 2, batch size 32," in finished.ended.out
 
 
 def test_folders_of_studies_that_left_are_named_once(sweep):
-    project, arguments = sweep
-    shutil.copytree(project / "result/Change_epochs", project / "result/Change_weather")
-    said = run_sweep(project, arguments, "--dry_run").err
+    results = sweep.project / "result"
+    shutil.copytree(results / "Change_epochs", results / "Change_weather")
+    said = sweep.run("--dry_run").err
     assert said.count("Change_weather") == 1
     assert "result also holds Change_weather, not in STUDIES" in said
 
 
-def test_where_every_folder_is_of_a_study_none_is_named(sweep):
-    project, arguments = sweep
-    said = run_sweep(project, arguments, "--studies", "Change_epochs", "--dry_run").err
+def test_where_every_folder_is_of_a_study_none_is_named(finished):
+    said = finished.sweep.run("--studies", "Change_epochs", "--dry_run").err
     assert "also holds" not in said
 
 
-def test_a_second_call_only_does_what_is_missing_or_stale(sweep):
-    project, arguments = sweep
-    call = partial(run_sweep, project, *arguments)
-    shutil.rmtree(project / "result" / RATES[1])
-    (project / "result/Change_epochs/4/test.json").unlink()
-    times = {path: path.stat().st_mtime_ns for path in project.glob("weights/**/*.pth")}
-    with (project / "report" / "figures.py").open("a") as file:
-        file.write("# another colour\n")
-    said = call().out
-    assert "seeds: 0 trainings, 0 epochs, 1 test;" in said
-    assert "  epochs 4: 1 seed, 0 done, 1 to test\n" in said
-    assert (project / "result" / RATES[1] / "acc.txt").is_file()
-    assert read_record(project / "result/Change_epochs/4/test.json")
-    assert times == {path: path.stat().st_mtime_ns for path in times}
-    ended = call("--dry_run")
-    assert "seeds: 0 trainings, 0 epochs, 0 tests" in ended.err and ended.out.strip() == ""
-    assert "  epochs 4: 1 seed, 1 done\n" in ended.err
-    ended = call("--fresh", "--dry_run")
-    total = r"seeds: 3 trainings, 6 epochs, 3 tests; \d+ at once, about \d+ s left\n"
-    assert re.search(total, ended.err), "the time is known from the earlier trainings"
-    assert ended.out.count("--fresh") == 2, "one line for each chain"
-    with (project / "losses.py").open("a") as file:
-        file.write("CHANGED = True\n")
-    said = call("--dry_run").err
-    assert "  to be done again: 3 (losses.py changed since this run)\n" in said
-    assert said.count("to be done again") == 1
-    assert "seeds: 3 trainings, 6 epochs" in said
+@pytest.mark.parametrize(
+    ("program", "said", "status"),
+    [
+        ("train", "images: photos\nepoch 3 of 20  train_loss 0.5\n", "train epoch 3 of 20"),
+        ("train", "images: photos, 16 x 16 pixels\n", "train"),
+        ("train", "", "train"),
+        ("test", "epoch 20 of 20  train_loss 0.5\nimages: photos\n", "test"),
+    ],
+)
+def test_of_a_child_nothing_but_its_epoch_is_shown(program, said, status, tmp_path):
+    log = tmp_path / "log.txt"
+    log.write_text(said)
+    training = SimpleNamespace(main_run=SimpleNamespace(name="Change_seed/0"))
+    child = Child(training, program, iter(()), Mock(), log)
+    assert str(child) == f"Change_seed/0 {status}"
 
+
+# --- a second call ---------------------------------------------------------------------------
+
+
+class Mended(NamedTuple):
+    """A sweep that found a copy and a test missing, and when weights had been written before."""
+
+    sweep: Sweep
+    said: str
+    times: dict[Path, int]
+
+
+@pytest.fixture(scope="module")
+def mended(finished, tmp_path_factory) -> Mended:
+    sweep = copy_of(finished, tmp_path_factory.mktemp("mended"))
+    shutil.rmtree(sweep.project / "result" / RATES[1])
+    (sweep.project / "result/Change_epochs/4/test.json").unlink()
+    with (sweep.project / "report/figures.py").open("a") as file:
+        file.write("# another colour\n")
+    times = {}
+    for path in sweep.project.glob("weights/**/*.pth"):
+        times[path] = path.stat().st_mtime_ns
+    return Mended(sweep, sweep.run().out, times)
+
+
+def test_a_second_call_does_no_more_than_what_is_missing(mended):
+    assert "seeds: 0 trainings, 0 epochs, 1 test;" in mended.said
+
+
+def test_the_plan_says_which_test_is_missing(mended):
+    assert "  epochs 4: 1 seed, 0 done, 1 to test\n" in mended.said
+
+
+def test_a_missing_copy_of_a_shared_run_is_made_again(mended):
+    assert (mended.sweep.project / "result" / RATES[1] / "acc.txt").is_file()
+
+
+def test_a_missing_test_is_made_again(mended):
+    assert read_record(mended.sweep.project / "result/Change_epochs/4/test.json")
+
+
+def test_a_second_call_writes_no_weights(mended):
+    for path, time in mended.times.items():
+        assert path.stat().st_mtime_ns == time
+
+
+def test_where_all_is_done_nothing_is_planned(mended):
+    planned = mended.sweep.run("--dry_run")
+    assert "seeds: 0 trainings, 0 epochs, 0 tests" in planned.err
+    assert "  epochs 4: 1 seed, 1 done\n" in planned.err
+    assert planned.out.strip() == ""
+
+
+@pytest.fixture(scope="module")
+def fresh(finished) -> Ended:
+    """The plan of a finished sweep that is to be done again."""
+    return finished.sweep.run("--fresh", "--dry_run")
+
+
+def test_with_fresh_all_is_planned(fresh):
+    assert "seeds: 3 trainings, 6 epochs, 3 tests; " in fresh.err
+
+
+def test_the_time_of_a_plan_is_known_from_earlier_trainings(fresh):
+    assert re.search(r"; \d+ at once, about \d+ s left\n", fresh.err)
+
+
+def test_every_line_of_a_plan_has_fresh(fresh):
+    lines = fresh.out.splitlines()
+    assert ["--fresh" in line for line in lines] == [True, True]  # one for each chain
+
+
+@pytest.fixture(scope="module")
+def edited(finished, tmp_path_factory) -> str:
+    """What is said of the plan once code has changed that decides results."""
+    sweep = copy_of(finished, tmp_path_factory.mktemp("edited"))
+    with (sweep.project / "losses.py").open("a") as file:
+        file.write("CHANGED = True\n")
+    return sweep.run("--dry_run").err
+
+
+def test_once_code_has_changed_all_is_planned(edited):
+    assert "seeds: 3 trainings, 6 epochs" in edited
+
+
+def test_why_all_is_planned_is_said_once(edited):
+    assert "  to be done again: 3 (losses.py changed since this run)\n" in edited
+    assert edited.count("to be done again") == 1
+
+
+# --- STUDIES and BASE ------------------------------------------------------------------------
 
 LISTED = "for seeds there is --seeds"
 
@@ -141,8 +318,14 @@ LISTED = "for seeds there is --seeds"
 @pytest.mark.parametrize(
     ("study", "values", "message"),
     [
-        *((study, [0, 1], LISTED) for study in ("Change_seed", "Change_momentum", "epochs", "")),
-        *(("Change_epochs", values, LISTED) for values in (20, (20, 40), [], "20")),
+        ("Change_seed", [0, 1], LISTED),
+        ("Change_momentum", [0, 1], LISTED),
+        ("epochs", [0, 1], LISTED),
+        ("", [0, 1], LISTED),
+        ("Change_epochs", 20, LISTED),
+        ("Change_epochs", (20, 40), LISTED),
+        ("Change_epochs", [], LISTED),
+        ("Change_epochs", "20", LISTED),
         ("Change_epochs", ["20"], "'20' of Change_epochs in my_script.py cannot be epochs"),
         ("Change_epochs", [20, -1], "-1 of Change_epochs"),
         ("Change_epochs", [True], "True of Change_epochs"),
@@ -156,151 +339,332 @@ def test_settings_that_cannot_be_run_are_refused_before_any_is(study, values, me
         check_studies({study: values}, my_script.BASE)
 
 
-def test_the_scripts_studies_share_epochs_and_can_be_run_on_no_base_of_another_kind():
+def test_the_scripts_studies_ask_for_500_epochs():
     runs = my_script.all_runs(Path(), seeds=1)
-    chains = make_plan(runs, [])
     assert sum(run.settings["epochs"] for run in runs) == 380 + 6 * 20
-    assert sum(max(each.settings["epochs"] for each in chain) for chain in chains) == 360
+
+
+def test_the_scripts_studies_take_360_epochs():
+    runs = my_script.all_runs(Path(), seeds=1)
+    lengths = []
+    for chain in make_plan(runs, []):
+        epochs = [training.settings["epochs"] for training in chain]
+        lengths.append(max(epochs))
+    assert sum(lengths) == 360
+
+
+def test_the_scripts_studies_can_be_run():
     check_studies(my_script.STUDIES, my_script.BASE)
-    wrong = ({"epoch": 3}, {"epochs": 0}, {"loss_function": ""})
-    for base in ({"epochs": 20}, *({**my_script.BASE, **change} for change in wrong)):
-        with pytest.raises(InputError, match="BASE"):
-            check_studies(my_script.STUDIES, base)
+
+
+WRONG_BASES: list[dict[str, Any]] = [
+    {"epochs": 20},
+    {**my_script.BASE, "epoch": 3},
+    {**my_script.BASE, "epochs": 0},
+    {**my_script.BASE, "loss_function": ""},
+]
+
+
+@pytest.mark.parametrize("base", WRONG_BASES)
+def test_a_base_that_cannot_be_run_is_refused(base):
+    with pytest.raises(InputError, match="BASE"):
+        check_studies(my_script.STUDIES, base)
+
+
+def test_no_study_at_all_is_refused():
     with pytest.raises(InputError, match="must name a study"):
         check_studies({}, my_script.BASE)
 
 
-@pytest.mark.parametrize(
-    ("program", "said", "shown"),
-    [
-        (
-            "train",
-            "images: photos\nepoch 3 of 20  train_loss 0.5\n",
-            "Change_seed/0 train epoch 3 of 20",
-        ),
-        ("train", "images: photos, 16 x 16 pixels\n", "Change_seed/0 train"),
-        ("train", "", "Change_seed/0 train"),
-        ("test", "epoch 20 of 20  train_loss 0.5\nimages: photos\n", "Change_seed/0 test"),
-    ],
-)
-def test_of_a_child_its_epoch_is_shown_and_nothing_else(program, said, shown, tmp_path):
-    (tmp_path / "log.txt").write_text(said)
-    training = SimpleNamespace(main_run=SimpleNamespace(name="Change_seed/0"))
-    assert str(Child(training, program, iter(()), Mock(), tmp_path / "log.txt")) == shown
+# --- stopped and killed ----------------------------------------------------------------------
 
 
-def start(project: Path, arguments: list, out: Path) -> subprocess.Popen:
+def start(project: Path, options: list, out: Path) -> subprocess.Popen:
     """Start a sweep and do not wait for it."""
-    command = [sys.executable, project / "my_script.py", *map(str, arguments), "--out", str(out)]
+    command = [sys.executable, project / "my_script.py", *words_of(options), "--out", out]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_sweep_stopped_by_ctrl_c_leaves_no_training_behind_and_can_go_on(finished, tmp_path):
-    project, arguments, _ = finished
-    project = copy_project(tmp_path / "slow", my_script=[*SMALL, ("[2, 4]", "[100000]")])
-    arguments, out = [*arguments, "--studies", "Change_epochs"], tmp_path / "out"
-    process = start(project, arguments, out)
+class Stopped(NamedTuple):
+    """A sweep that was stopped by Ctrl-C, its folder, and how it ended."""
+
+    sweep: Sweep
+    out: Path
+    ended: Ended
+
+
+@pytest.fixture(scope="module")
+def stopped(photos, tmp_path_factory) -> Stopped:
+    root = tmp_path_factory.mktemp("stopped")
+    out = root / "out"
+    endless = ("[2, 4]", "[100000]")
+    project = copy_project(root / "project", my_script=[*SMALL, endless])
+    options = ["--data", photos, "--image_size", 16, "--studies", "Change_epochs"]
+    process = start(project, options, out)
     wait_for((out / "result/Change_epochs/100000/history.csv").is_file)
     process.send_signal(signal.SIGINT)
-    out_said, said = process.communicate(timeout=60)
+    said, told = process.communicate(timeout=60)
     wait_for(lambda: not trainings_of(out))
-    assert process.returncode == 130 and "Traceback" not in said
-    report = f"report: {out / 'result' / 'report.html'}"
-    assert out_said.startswith(report), "where it will be is said first"
-    assert re.search(rf"\n\d of 2 trainings done; {re.escape(report)}\n", out_said)
-    assert "reloads itself" not in (out / "result" / "report.html").read_text()
-    assert "the same command (without --fresh) goes on" in said
-    plan = run_sweep(project, arguments, "--out", out, "--dry_run").err
-    epochs = re.search(r"  epochs 100000: .* (\S+) epochs to do, 1 interrupted, to go on\n", plan)
-    assert int(epochs[1].replace(",", "")) < 100000
+    ended = Ended(process.returncode, said, told)
+    return Stopped(Sweep(project, [options, "--out", out]), out, ended)
 
 
-def test_a_killed_sweep_ends_with_the_bits_of_an_uninterrupted_one(finished, tmp_path):
-    project, arguments, _ = finished
-    arguments = [*arguments, "--studies", "Change_learning_rate"]
-    process = start(project, [*arguments, "--jobs", 1], tmp_path)
-    wait_for(lambda: list(tmp_path.glob("weights/**/weight.pth")))
+def test_ctrl_c_stops_a_sweep_with_130(stopped):
+    assert stopped.ended.status == 130
+    assert "Traceback" not in stopped.ended.err
+
+
+def test_a_stopped_sweep_leaves_no_training_behind(stopped):
+    assert trainings_of(stopped.out) == []
+
+
+def test_where_the_report_will_be_is_said_first(stopped):
+    report = stopped.out / "result/report.html"
+    assert stopped.ended.out.startswith(f"report: {report}")
+
+
+def test_a_stopped_sweep_says_what_is_done(stopped):
+    report = re.escape(str(stopped.out / "result/report.html"))
+    last = rf"\n\d of 2 trainings done; report: {report}\n"
+    assert re.search(last, stopped.ended.out)
+
+
+def test_the_page_of_a_stopped_sweep_does_not_reload_itself(stopped):
+    page = (stopped.out / "result/report.html").read_text()
+    assert "reloads itself" not in page
+
+
+def test_ctrl_c_in_a_sweep_is_answered_with_what_to_do(stopped):
+    assert "the same command (without --fresh) goes on" in stopped.ended.err
+
+
+def test_a_stopped_sweep_can_go_on(stopped):
+    plan = stopped.sweep.run("--dry_run").err
+    line = r"  epochs 100000: .* (\S+) epochs to do, 1 interrupted, to go on\n"
+    epochs = re.search(line, plan)[1]
+    assert int(epochs.replace(",", "")) < 100000
+
+
+@pytest.fixture(scope="module")
+def killed(finished, tmp_path_factory) -> Path:
+    """The folder of a sweep that was killed in the middle, and then ran to its end."""
+    out = tmp_path_factory.mktemp("killed")
+    project, options = finished.sweep
+    options = [*options, "--studies", "Change_learning_rate"]
+    process = start(project, [*options, "--jobs", 1], out)
+    wait_for(lambda: weights(out) != {})
     process.kill()
     process.communicate(timeout=60)
-    wait_for(lambda: not trainings_of(tmp_path))
-    assert len(weights(tmp_path)) == 1, "killed in the middle"
-    left = tmp_path / "result" / RATES[0] / f".acc.txt.{platform.node()}.1.unfinished"
-    left.parent.mkdir(parents=True, exist_ok=True)
-    left.write_text("of a killed writer")
-    ended = run_sweep(project, arguments, "--out", tmp_path)
-    assert ended.status == 0 and len(weights(tmp_path)) == 3, ended.out + ended.err
-    assert weights(tmp_path).items() <= weights(project).items()
-    assert not list(tmp_path.rglob(".*"))
-    for path in tmp_path.glob("result/*/*/*"):
-        if path.name in ("history.csv", "predictions.csv", "acc.txt"):
-            assert path.read_bytes() == (project / path.relative_to(tmp_path)).read_bytes()
+    wait_for(lambda: not trainings_of(out))
+    assert len(weights(out)) == 1, "killed in the middle"
+    unfinished = out / "result" / RATES[0] / f".acc.txt.{platform.node()}.1.unfinished"
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    unfinished.write_text("of a killed writer")
+    ended = Sweep(project, options).run("--out", out)
+    assert ended.status == 0, ended.out + ended.err
+    return out
 
 
-def test_several_seeds_train_seed_0_no_more_and_show_their_band(sweep):
-    project, arguments = sweep
-    before = weights(project)
-    arguments = [*arguments, "--studies", "Change_learning_rate", "--seeds", 2]
-    ended = run_sweep(project, arguments)
-    assert ended.status == 0 and "seeds: 2 trainings, 4 epochs" in ended.out
-    assert set(before.values()) <= set(weights(project).values()), "in their seed's folder now"
-    for record in project.glob("result/**/train.json"):
-        weight = project / "weights" / record.parent.relative_to(project / "result") / "weight.pth"
-        assert read_record(record)["weight_sha256"] == file_digest(weight)
-    for folder in (project / "result" / rate for rate in RATES):
-        assert all((folder / f"seed_{seed}" / "acc.txt").is_file() for seed in range(2))
-        assert (folder / "Loss_curve.png").is_file(), "the seeds' curves as a band"
-    assert [row["seed"] for row in read_csv(project / "result/results.csv")] == [*"01", *"0101"]
-    assert "mean ± standard deviation of 2 seeds" in (project / "result/report.html").read_text()
+def test_a_killed_sweep_ends_with_the_weights_of_an_uninterrupted_one(killed, finished):
+    whole = weights(finished.sweep.project)
+    assert weights(killed) == {run: whole[run] for run in ("Change_seed/0", *RATES)}
 
 
-def test_bad_images_a_failing_run_and_a_diverged_one_are_named_and_stop_no_other(tmp_path):
-    changes = [("[0.001, 0.01]", "[1e12, 0.001]"), ('"CrossEntropyLoss"', '"MSELoss"')]
-    project = copy_project(tmp_path / "project", my_script=[*SMALL, *changes])
-    photos = make_photos(tmp_path / "photos")
+@pytest.mark.parametrize("name", ["history.csv", "predictions.csv", "acc.txt"])
+def test_a_killed_sweep_ends_with_the_tables_of_an_uninterrupted_one(name, killed, finished):
+    paths = list(killed.glob(f"result/*/*/{name}"))
+    assert len(paths) == 3
+    for path in paths:
+        whole = finished.sweep.project / path.relative_to(killed)
+        assert path.read_bytes() == whole.read_bytes()
+
+
+def test_nothing_unfinished_is_left_of_a_killed_sweep(killed):
+    assert list(killed.rglob(".*")) == []
+
+
+# --- several seeds ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two_seeds(finished, tmp_path_factory) -> Finished:
+    """A sweep with two seeds after one with one."""
+    sweep = copy_of(finished, tmp_path_factory.mktemp("seeds"))
+    ended = sweep.run("--studies", "Change_learning_rate", "--seeds", 2)
+    assert ended.status == 0, ended.out + ended.err
+    return Finished(sweep, ended)
+
+
+def test_seed_0_is_not_trained_again_for_several_seeds(two_seeds):
+    assert "seeds: 2 trainings, 4 epochs" in two_seeds.ended.out
+
+
+def test_the_weights_of_one_seed_move_into_their_seeds_folder(two_seeds, finished):
+    before = set(weights(finished.sweep.project).values())
+    after = set(weights(two_seeds.sweep.project).values())
+    assert before <= after
+
+
+def test_records_name_the_weights_beside_which_they_lie(two_seeds):
+    digests = weights(two_seeds.sweep.project)
+    for path in two_seeds.results.glob("**/train.json"):
+        run = path.parent.relative_to(two_seeds.results)
+        assert read_record(path)["weight_sha256"] == digests[str(run)]
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_every_seed_has_a_folder(rate, two_seeds):
+    for seed in (0, 1):
+        assert (two_seeds.results / rate / f"seed_{seed}/acc.txt").is_file()
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_several_seeds_have_a_picture_of_their_band(rate, two_seeds):
+    assert (two_seeds.results / rate / "Loss_curve.png").is_file()
+
+
+def test_results_csv_has_a_row_for_each_seed(two_seeds):
+    rows = read_csv(two_seeds.results / "results.csv")
+    assert [row["seed"] for row in rows] == ["0", "1", "0", "1", "0", "1"]
+
+
+def test_the_page_says_that_a_setting_has_several_seeds(two_seeds):
+    page = (two_seeds.results / "report.html").read_text()
+    assert "mean ± standard deviation of 2 seeds" in page
+
+
+# --- failures --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory) -> Sweep:
+    """A sweep with a bad image, a setting that diverges and one that cannot write its weights."""
+    root = tmp_path_factory.mktemp("faulty")
+    photos = make_photos(root / "photos")
     (photos / "train" / "cat" / "broken.jpg").write_bytes(b"")
-    arguments = ["--data", photos, "--image_size", 16, "--studies", "Change_learning_rate"]
-    ended = run_sweep(project, arguments)
-    assert (ended.status, ended.err.count("\n")) == (2, 1) and "broken.jpg (empty" in ended.err
-    assert not (project / "result").exists(), "nothing half-written"
+    changes = [("[0.001, 0.01]", "[1e12, 0.001]"), ('"CrossEntropyLoss"', '"MSELoss"')]
+    project = copy_project(root / "project", my_script=[*SMALL, *changes])
     (project / "weights/Change_learning_rate/0_001/weight.pth").mkdir(parents=True)
-    ended = run_sweep(project, arguments, "--skip_bad_images")
-    assert ended.status == 1, ended.out + ended.err
-    assert "left out unreadable images (1): train/cat/broken.jpg (empty file)" in ended.out
-    results, page = project / "result/Change_learning_rate", project / "result/report.html"
-    assert read_record(results / "1000000000000_0/train.json")["diverged"]
-    assert ended.out.count("FAILED Change_learning_rate/0_001: train.py, exit status 2") == 2
-    assert ended.out.count(str(results / "0_001/log.txt")) == 2
-    assert "is a folder; --weight_path takes a file" in ended.out
-    assert "diverged at epoch" in page.read_text()
-    assert "failed: Change_learning_rate/0_001" in page.read_text()
-    assert (project / "result/Change_seed/0/acc.txt").is_file()
+    options = ["--data", photos, "--image_size", 16, "--studies", "Change_learning_rate"]
+    return Sweep(project, options)
 
 
-def test_damaged_records_take_no_other_run_with_them_and_are_made_again(sweep, finished):
-    project, arguments = sweep
-    for place, content in {
-        f"{RUNS[2]}/train.json": '{"identity": [], "epochs": "4", "command": 3}',
-        f"{RATES[0]}/history.csv": "epoch,train_loss,valid_loss\n1,0.",
-        f"{RUNS[1]}/test.json": "[1]",
-        f"{RATES[1]}/predictions.csv": "file,true_class\n",
-    }.items():
-        (project / "result" / place).write_text(content)
-    planned = run_sweep(project, arguments, "--dry_run")
-    assert planned.status == 0 and "damaged record: train.json is no record" in planned.err
-    collected = run_sweep(project, arguments, "--collect")
-    assert collected.status == 1 and f"MISSING {RUNS[2]}" in collected.out, collected.err
-    rows = read_csv(project / "result/results.csv")
-    assert [row["setting"] for row in rows] == ["0", "2", "0_01"]
-    ended = run_sweep(project, arguments)
-    assert ended.status == 0 and weights(project) == weights(finished[0]), ended.err
-    assert len(read_csv(project / "result/results.csv")) == len(RUNS)
+@pytest.fixture(scope="module")
+def failed(faulty) -> Finished:
+    """That sweep without its bad image, with all pictures drawn as for a user."""
+    return Finished(faulty, faulty.run("--skip_bad_images", draws=True))
+
+
+def test_bad_images_are_named(faulty):
+    assert "broken.jpg (empty" in refused(faulty.run("--out", faulty.project / "out"))
+
+
+def test_bad_images_leave_nothing_half_written(faulty):
+    out = faulty.project / "out"
+    faulty.run("--out", out)
+    assert not out.exists()
+
+
+def test_bad_images_that_are_left_out_are_named(failed):
+    told = "left out unreadable images (1): train/cat/broken.jpg (empty file)"
+    assert told in failed.ended.out
+
+
+def test_a_sweep_with_a_failing_run_ends_with_1(failed):
+    assert failed.ended.status == 1, failed.ended.out + failed.ended.err
+
+
+def test_a_failing_run_is_named_at_once_and_at_the_end(failed):
+    told = "FAILED Change_learning_rate/0_001: train.py, exit status 2"
+    assert failed.ended.out.count(told) == 2
+
+
+def test_a_failing_run_is_named_with_its_log(failed):
+    log = failed.results / "Change_learning_rate/0_001/log.txt"
+    assert failed.ended.out.count(str(log)) == 2
+
+
+def test_a_failing_run_is_named_with_its_reason(failed):
+    assert "is a folder; --weight_path takes a file" in failed.ended.out
+
+
+def test_a_failing_run_is_on_the_page(failed):
+    page = (failed.results / "report.html").read_text()
+    assert "failed: Change_learning_rate/0_001" in page
+
+
+def test_a_diverged_run_is_recorded(failed):
+    folder = failed.results / "Change_learning_rate/1000000000000_0"
+    assert read_record(folder / "train.json")["diverged"]
+
+
+def test_a_diverged_run_is_on_the_page(failed):
+    page = (failed.results / "report.html").read_text()
+    assert "diverged at epoch" in page
+
+
+def test_a_failing_run_stops_no_other(failed):
+    assert (failed.results / "Change_seed/0/acc.txt").is_file()
+
+
+DAMAGED = {
+    "Change_epochs/4/train.json": '{"identity": [], "epochs": "4", "command": 3}',
+    "Change_learning_rate/0_001/history.csv": "epoch,train_loss,valid_loss\n1,0.",
+    "Change_epochs/2/test.json": "[1]",
+    "Change_learning_rate/0_01/predictions.csv": "file,true_class\n",
+}
+
+
+class Damaged(NamedTuple):
+    """What was made of damaged records: by a plan, by collecting, by the next call."""
+
+    planned: Ended
+    collected: Ended
+    collected_rows: list[dict[str, str]]
+    project: Path
+    repaired: Ended
+
+
+@pytest.fixture(scope="module")
+def damaged(finished, tmp_path_factory) -> Damaged:
+    sweep = copy_of(finished, tmp_path_factory.mktemp("damaged"))
+    results = sweep.project / "result"
+    for name, text in DAMAGED.items():
+        (results / name).write_text(text)
+    planned = sweep.run("--dry_run")
+    collected = sweep.run("--collect")
+    rows = read_csv(results / "results.csv")
+    return Damaged(planned, collected, rows, sweep.project, sweep.run())
+
+
+def test_a_damaged_record_stops_no_plan(damaged):
+    assert damaged.planned.status == 0
+    assert "damaged record: train.json is no record" in damaged.planned.err
+
+
+def test_a_damaged_record_is_missing_where_runs_are_collected(damaged):
+    assert damaged.collected.status == 1
+    assert "MISSING Change_epochs/4" in damaged.collected.out
+
+
+def test_a_damaged_record_takes_no_other_run_with_it(damaged):
+    settings = [row["setting"] for row in damaged.collected_rows]
+    assert settings == ["0", "2", "0_01"]
+
+
+def test_damaged_records_are_made_again(damaged):
+    assert damaged.repaired.status == 0, damaged.repaired.err
+    assert len(read_csv(damaged.project / "result/results.csv")) == len(RUNS)
+
+
+def test_damaged_records_are_made_again_with_the_same_bits(damaged, finished):
+    assert weights(damaged.project) == weights(finished.sweep.project)
 
 
 def test_a_finished_run_of_a_version_without_digests_is_kept_aside(sweep):
-    project, arguments = sweep
-    path = project / "result" / RUNS[2] / "train.json"
+    path = sweep.project / "result/Change_epochs/4/train.json"
     record = read_record(path)
     record["identity"]["torch version"] = "1"
     path.write_text(json.dumps(record))
-    planned = run_sweep(project, arguments, "--dry_run").err
+    planned = sweep.run("--dry_run").err
     assert "1 finished run was made with other torch version" in planned
