@@ -3,15 +3,17 @@
 import re
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import copy_project, make_photos, refused, small, train_arguments
-from forks import run_fork, run_sweep
+from conftest import Ended, Sweep, copy_project, make_photos, refused, small, train_arguments
+from forks import run_fork
 
 from records.files import file_digest, read_csv
 
 START = "def main() -> int:\n    code ="
+NOTHING_LEFT = "0 trainings, 0 epochs, 0 tests"
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +21,24 @@ def photos(tmp_path_factory) -> Path:
     return make_photos(tmp_path_factory.mktemp("edits") / "photos")
 
 
-def make_project(folder: Path, **edits: list[tuple[str, str]]) -> Path:
+def make_sweep(project: Path, photos: Path, **edits: list[tuple[str, str]]) -> Sweep:
     """A project of two trainings of one epoch: the base, and another batch size."""
-    return copy_project(folder, my_script=small('{"Change_batch_size": [2, 4]}'), **edits)
+    studies = '{"Change_batch_size": [2, 4]}'
+    copy_project(project, my_script=small(studies), **edits)
+    return Sweep(project, ["--data", photos, "--image_size", 16, "--jobs", 1])
 
 
-def sweep(project: Path, photos: Path, *arguments: object):
-    return run_sweep(project, "--data", photos, "--image_size", 16, "--jobs", 1, arguments)
+class Ran(NamedTuple):
+    """A project whose sweep has run, and how that ended."""
+
+    sweep: Sweep
+    ended: Ended
+
+    def rows(self) -> list[dict[str, str]]:
+        return read_csv(self.sweep.project / "result/results.csv")
+
+
+# --- while a sweep runs ----------------------------------------------------------------------
 
 
 def edited_after_the_first_training(project: Path, line: str) -> list[tuple[str, str]]:
@@ -40,33 +53,67 @@ def edited_after_the_first_training(project: Path, line: str) -> list[tuple[str,
     return [(START, edit)]
 
 
-def test_a_comment_saved_while_a_sweep_runs_changes_nothing(photos, tmp_path):
-    project = tmp_path / "project"
-    make_project(project, train=edited_after_the_first_training(project, "# saved\n"))
-    ended = sweep(project, photos)
-    assert ended.status == 0 and "changed while this ran" not in ended.out, ended.out
-    assert "# saved" in (project / "losses.py").read_text()
-    assert len(read_csv(project / "result/results.csv")) == 3
-    assert "0 trainings, 0 epochs, 0 tests" in sweep(project, photos, "--dry_run").err
+def run_with_a_line_saved(project: Path, photos: Path, line: str) -> Ran:
+    """A sweep during which its user saves a line in losses.py."""
+    sweep = make_sweep(project, photos, train=edited_after_the_first_training(project, line))
+    return Ran(sweep, sweep.run())
 
 
-def test_code_saved_while_a_sweep_runs_is_told_and_finished_runs_stand(photos, tmp_path):
-    project = tmp_path / "project"
-    make_project(project, train=edited_after_the_first_training(project, "SAVED = True\n"))
-    ended = sweep(project, photos)
-    assert ended.status == 1, ended.out
-    assert "error: losses.py changed since the sweep began" in ended.out
-    assert "\nlosses.py changed while this ran; the same command does all runs anew" in ended.out
-    assert "of the version before (1): Change_seed/0" in ended.out
-    assert "not done (2): Change_batch_size/2, Change_batch_size/4" in ended.out
-    assert len(read_csv(project / "result/results.csv")) == 1
+@pytest.fixture(scope="module")
+def comment_saved(photos, tmp_path_factory) -> Ran:
+    project = tmp_path_factory.mktemp("comment") / "project"
+    return run_with_a_line_saved(project, photos, "# saved\n")
+
+
+def test_a_comment_saved_while_a_sweep_runs_stops_nothing(comment_saved):
+    assert comment_saved.ended.status == 0, comment_saved.ended.out
+    assert "# saved" in (comment_saved.sweep.project / "losses.py").read_text()
+    assert len(comment_saved.rows()) == 3
+
+
+def test_a_comment_saved_while_a_sweep_runs_is_not_told(comment_saved):
+    assert "changed while this ran" not in comment_saved.ended.out
+
+
+def test_a_comment_saved_while_a_sweep_runs_leaves_nothing_to_do(comment_saved):
+    assert NOTHING_LEFT in comment_saved.sweep.run("--dry_run").err
+
+
+@pytest.fixture(scope="module")
+def code_saved(photos, tmp_path_factory) -> Ran:
+    project = tmp_path_factory.mktemp("code") / "project"
+    return run_with_a_line_saved(project, photos, "SAVED = True\n")
+
+
+def test_code_saved_while_a_sweep_runs_stops_it_with_1(code_saved):
+    assert code_saved.ended.status == 1
+
+
+def test_code_saved_while_a_sweep_runs_is_told(code_saved):
+    assert "error: losses.py changed since the sweep began" in code_saved.ended.out
+
+
+def test_code_saved_while_a_sweep_runs_is_told_with_what_to_do(code_saved):
+    told = "\nlosses.py changed while this ran; the same command does all runs anew"
+    assert told in code_saved.ended.out
+
+
+def test_runs_of_before_code_was_saved_are_named(code_saved):
+    assert "of the version before (1): Change_seed/0" in code_saved.ended.out
+
+
+def test_runs_not_done_since_code_was_saved_are_named(code_saved):
+    assert "not done (2): Change_batch_size/2, Change_batch_size/4" in code_saved.ended.out
+
+
+def test_runs_of_before_code_was_saved_stand(code_saved):
+    assert len(code_saved.rows()) == 1
 
 
 def test_a_child_that_did_something_else_than_was_asked_for_has_failed(photos, tmp_path):
     line = "    processes.check_same(run_identity)\n"
     edits = [(line, line + '    run_identity["learning_rate"] = 5.0\n')]
-    project = make_project(tmp_path / "project", train=edits)
-    ended = sweep(project, photos)
+    ended = make_sweep(tmp_path / "project", photos, train=edits).run()
     assert ended.status == 1
     why = r"something else than was asked for \(learning_rate was 5.0, is 0.01\), log: "
     assert re.search(f"FAILED Change_batch_size/4: train.py did {why}", ended.out), ended.out
@@ -81,48 +128,56 @@ def test_results_that_are_removed_while_a_sweep_runs_are_named(photos, tmp_path)
     if pathlib.Path({str(removed)!r}, "test.json").exists():
         shutil.rmtree({str(removed)!r})
     code ="""
-    make_project(project, train=[(START, edit)])
-    ended = sweep(project, photos)
+    ended = make_sweep(project, photos, train=[(START, edit)]).run()
     assert ended.status == 1, ended.out
     assert "\nLOST Change_seed/0: it was finished, then something else" in ended.out
 
 
-def test_a_new_file_that_nothing_imports_leaves_all_runs_done(photos, tmp_path):
-    project = make_project(tmp_path / "project")
-    assert sweep(project, photos).status == 0
-    (project / "notes").mkdir()
-    (project / "notes" / "plot.py").write_text("import model\n")
-    (project / "my_script_2.py").write_text((project / "my_script.py").read_text())
-    assert "0 trainings, 0 epochs, 0 tests" in sweep(project, photos, "--dry_run").err
+SETTINGS = "SETTINGS: dict[str, Option] = {"
 
 
-@pytest.mark.parametrize("name", ["image_size", "seed", "fresh", "images", "help", "a b"])
-def test_a_setting_that_collides_with_an_option_is_refused_by_name(name, photos, tmp_path):
-    settings = "SETTINGS: dict[str, Option] = {"
-    edits = [(settings, f'{settings}\n    "{name}": Option(whole_number(1), 1, "a number"),')]
-    project = copy_project(tmp_path / "project", **{"console/options": edits})
+def project_with_a_setting(name: str, project: Path) -> Path:
+    setting = f'{SETTINGS}\n    "{name}": Option(whole_number(1), 1, "a number"),'
+    return copy_project(project, **{"console/options": [(SETTINGS, setting)]})
+
+
+COLLIDING = ["image_size", "seed", "fresh", "images", "help", "a b"]
+
+
+@pytest.mark.parametrize("name", COLLIDING)
+def test_a_setting_that_collides_with_an_option_is_refused_by_a_sweep(name, tmp_path):
+    project = project_with_a_setting(name, tmp_path / "project")
     said = refused(run_fork(project / "my_script.py", "--dry_run"))
     assert f"'{name}' in SETTINGS of console/options.py is" in said
-    assert f"'{name}'" in refused(run_fork(project / "train.py", train_arguments(photos, tmp_path)))
+
+
+@pytest.mark.parametrize("name", COLLIDING)
+def test_a_setting_that_collides_with_an_option_is_refused_by_a_training(name, photos, tmp_path):
+    project = project_with_a_setting(name, tmp_path / "project")
+    said = refused(run_fork(project / "train.py", train_arguments(photos, tmp_path)))
+    assert f"'{name}'" in said
 
 
 # --- what former calls left ------------------------------------------------------------------
 
-NOTES, BREAK = "    for note in trial.notes:\n", "    raise SystemExit(1)\n"  # in train()
-NOTHING_LEFT = "0 trainings, 0 epochs, 0 tests"
-
 
 @pytest.fixture(scope="module")
-def finished(photos, tmp_path_factory) -> Path:
-    project = make_project(tmp_path_factory.mktemp("finished") / "project")
-    assert sweep(project, photos).status == 0
-    return project
+def finished(photos, tmp_path_factory) -> Sweep:
+    """A finished sweep, which no test changes."""
+    sweep = make_sweep(tmp_path_factory.mktemp("finished") / "project", photos)
+    assert sweep.run().status == 0
+    return sweep
+
+
+def copy_of(finished: Sweep, folder: Path) -> Sweep:
+    project = shutil.copytree(finished.project, folder / "project")
+    return Sweep(project, finished.options)
 
 
 @pytest.fixture
-def project(finished, tmp_path) -> Path:
-    """A copy of a finished sweep."""
-    return shutil.copytree(finished, tmp_path / "project")
+def sweep(finished, tmp_path) -> Sweep:
+    """A copy of it, to be changed."""
+    return copy_of(finished, tmp_path)
 
 
 def replace(path: Path, old: str, new: str) -> None:
@@ -135,54 +190,141 @@ def weights(folder: Path) -> set[str]:
     return {file_digest(path) for path in folder.rglob("weight.pth")}
 
 
-def test_a_new_base_keeps_the_old_ones_results_and_finds_them_again(project, photos):
-    before, former = weights(project / "weights"), project / "result/former"
-    replace(project / "my_script.py", '"learning_rate": 0.01', '"learning_rate": 0.02')
-    ended = sweep(project, photos)
-    said = f"\n3 finished runs were made with other learning_rate: kept in {former}"
-    assert ended.status == 0 and said in ended.out, ended.out
-    assert weights(former) == before
+def test_a_new_file_that_nothing_imports_leaves_all_runs_done(sweep):
+    (sweep.project / "notes").mkdir()
+    (sweep.project / "notes" / "plot.py").write_text("import model\n")
+    shutil.copy(sweep.project / "my_script.py", sweep.project / "my_script_2.py")
+    assert NOTHING_LEFT in sweep.run("--dry_run").err
+
+
+SLOW, FAST = '"learning_rate": 0.01', '"learning_rate": 0.02'
+
+
+@pytest.fixture(scope="module")
+def new_base(finished, tmp_path_factory) -> Ran:
+    """A sweep with another base after the finished one."""
+    sweep = copy_of(finished, tmp_path_factory.mktemp("new_base"))
+    replace(sweep.project / "my_script.py", SLOW, FAST)
+    ended = sweep.run()
+    assert ended.status == 0, ended.out
+    return Ran(sweep, ended)
+
+
+def test_that_the_old_bases_results_are_kept_is_said_with_their_place(new_base):
+    former = new_base.sweep.project / "result/former"
+    told = f"\n3 finished runs were made with other learning_rate: kept in {former}"
+    assert told in new_base.ended.out
+
+
+def test_a_new_base_keeps_the_old_ones_weights(new_base, finished):
+    former = new_base.sweep.project / "result/former"
+    assert weights(former) == weights(finished.project / "weights")
+
+
+def test_a_new_base_keeps_the_old_ones_results(new_base):
+    former = new_base.sweep.project / "result/former"
     assert len(list(former.glob("Change_batch_size/4/*/acc.txt"))) == 1
-    assert not weights(project / "weights") & before
-    replace(project / "my_script.py", '"learning_rate": 0.02', '"learning_rate": 0.01')
-    ended = sweep(project, photos)
-    assert ended.status == 0 and NOTHING_LEFT in ended.out
-    assert weights(project / "weights") == before
-    assert len(read_csv(project / "result/results.csv")) == 3
 
 
-def test_a_longer_base_goes_on_from_what_the_shorter_one_left(project, photos, tmp_path):
-    replace(project / "my_script.py", '"epochs": 1', '"epochs": 2')
-    ended = sweep(project, photos)
-    assert ended.out.count(" 1 epoch to do\n") == 3 and "(epochs was 1, is 2)" in ended.out
-    log = (project / "result/Change_batch_size/4/log.txt").read_text()
-    assert "going on after epoch 1\n" in log, log
+def test_a_new_base_is_trained(new_base, finished):
+    new, old = (
+        weights(project / "weights") for project in (new_base.sweep.project, finished.project)
+    )
+    assert not new & old
+
+
+@pytest.fixture(scope="module")
+def old_base(new_base, tmp_path_factory) -> Ran:
+    """A sweep with the old base again."""
+    sweep = copy_of(new_base.sweep, tmp_path_factory.mktemp("old_base"))
+    replace(sweep.project / "my_script.py", FAST, SLOW)
+    return Ran(sweep, sweep.run())
+
+
+def test_an_old_base_has_nothing_to_do(old_base):
+    assert old_base.ended.status == 0
+    assert NOTHING_LEFT in old_base.ended.out
+
+
+def test_an_old_base_finds_its_weights_again(old_base, finished):
+    assert weights(old_base.sweep.project / "weights") == weights(finished.project / "weights")
+
+
+def test_an_old_base_finds_its_results_again(old_base):
+    assert len(old_base.rows()) == 3
+
+
+@pytest.fixture(scope="module")
+def longer_base(finished, tmp_path_factory) -> Ran:
+    """A sweep with a longer base after the finished one."""
+    sweep = copy_of(finished, tmp_path_factory.mktemp("longer"))
+    replace(sweep.project / "my_script.py", '"epochs": 1', '"epochs": 2')
+    return Ran(sweep, sweep.run())
+
+
+def test_a_longer_base_plans_the_epochs_that_the_shorter_one_left(longer_base):
+    said = longer_base.ended.out
+    assert said.count(" 1 epoch to do\n") == 3
+    assert "(epochs was 1, is 2)" in said
+
+
+def test_a_longer_base_goes_on_from_what_the_shorter_one_left(longer_base):
+    log = longer_base.sweep.project / "result/Change_batch_size/4/log.txt"
+    assert "going on after epoch 1\n" in log.read_text()
+
+
+def test_a_longer_base_has_the_bits_of_one_from_scratch(longer_base, photos, tmp_path):
     arguments = train_arguments(photos, tmp_path, epochs=2, learning_rate=0.01)
-    assert run_fork(project / "train.py", arguments, "--no_pictures").status == 0
-    weight = project / "weights/Change_batch_size/4/weight.pth"
-    assert file_digest(weight) == file_digest(tmp_path / "w.pth"), "the bits of one from scratch"
+    assert run_fork(longer_base.sweep.project / "train.py", arguments, "--no_pictures").status == 0
+    weight = longer_base.sweep.project / "weights/Change_batch_size/4/weight.pth"
+    assert file_digest(weight) == file_digest(tmp_path / "w.pth")
 
 
-def test_results_of_changed_code_are_kept_until_the_new_ones_are_there(project, photos):
-    before = weights(project / "weights")
-    replace(project / "train.py", NOTES, BREAK + NOTES)
-    ended = sweep(project, photos)
-    assert ended.status == 1
-    assert "3 finished runs were made with other train.py: kept in" in ended.out, ended.out
-    assert weights(project / "result/former") == before
-    replace(project / "train.py", BREAK, "    print()\n")
-    assert sweep(project, photos).status == 0
-    assert not list((project / "result/former").rglob("*.*"))
-    assert weights(project / "weights") == before, "trained again, with the same bits"
+NOTES, BREAK = "    for note in trial.notes:\n", "    raise SystemExit(1)\n"  # in train()
 
 
-def test_an_edit_that_is_taken_back_brings_the_results_back(project, photos):
-    replace(project / "train.py", NOTES, BREAK + NOTES)
-    assert sweep(project, photos).status == 1
-    replace(project / "train.py", BREAK, "")
-    ended = sweep(project, photos)
-    assert ended.status == 0 and NOTHING_LEFT in ended.out, ended.out
-    assert len(read_csv(project / "result/results.csv")) == 3
+@pytest.fixture(scope="module")
+def broken(finished, tmp_path_factory) -> Ran:
+    """A sweep with a fault in train.py after the finished one."""
+    sweep = copy_of(finished, tmp_path_factory.mktemp("broken"))
+    replace(sweep.project / "train.py", NOTES, BREAK + NOTES)
+    return Ran(sweep, sweep.run())
+
+
+def test_results_of_changed_code_are_kept_while_there_are_no_new_ones(broken, finished):
+    assert broken.ended.status == 1
+    former = broken.sweep.project / "result/former"
+    assert weights(former) == weights(finished.project / "weights")
+
+
+def test_that_results_of_changed_code_are_kept_is_said(broken):
+    assert "3 finished runs were made with other train.py: kept in" in broken.ended.out
+
+
+@pytest.fixture(scope="module")
+def mended(broken, tmp_path_factory) -> Sweep:
+    """That sweep once its fault is mended."""
+    sweep = copy_of(broken.sweep, tmp_path_factory.mktemp("mended"))
+    replace(sweep.project / "train.py", BREAK, "    print()\n")
+    assert sweep.run().status == 0
+    return sweep
+
+
+def test_results_of_changed_code_are_removed_once_the_new_ones_are_there(mended):
+    assert not list((mended.project / "result/former").rglob("*.*"))
+
+
+def test_changed_code_that_means_the_same_trains_with_the_same_bits(mended, finished):
+    assert weights(mended.project / "weights") == weights(finished.project / "weights")
+
+
+def test_an_edit_that_is_taken_back_brings_the_results_back(broken, tmp_path):
+    sweep = copy_of(broken.sweep, tmp_path)
+    replace(sweep.project / "train.py", BREAK, "")
+    ended = sweep.run()
+    assert ended.status == 0, ended.out
+    assert NOTHING_LEFT in ended.out
+    assert len(read_csv(sweep.project / "result/results.csv")) == 3
 
 
 MOVE = "        source.replace(target)\n"
@@ -195,43 +337,93 @@ DYING_MOVE = """        MOVES.append(source)
 
 
 @pytest.mark.parametrize("count", [2, 8])  # a run's second file, another run's second
-def test_a_sweep_killed_while_it_sets_results_aside_loses_none(count, project, photos):
-    before, path = weights(project / "weights"), project / "studies/former.py"
+def test_a_sweep_killed_while_it_sets_results_aside_loses_none(count, sweep, finished):
+    path = sweep.project / "studies/former.py"
     code = path.read_text()
     replace(path, MOVE, DYING_MOVE.format(count=count) + MOVE)
     replace(path, "SHOWN = 4", "MOVES = []\nSHOWN = 4")
-    replace(project / "my_script.py", '"learning_rate": 0.01', '"learning_rate": 0.02')
-    assert sweep(project, photos).status == -9
+    replace(sweep.project / "my_script.py", SLOW, FAST)
+    assert sweep.run().status == -9
     path.write_text(code)
-    assert sweep(project, photos).status == 0
-    assert weights(project / "result/former") == before
+    assert sweep.run().status == 0
+    former = sweep.project / "result/former"
+    assert weights(former) == weights(finished.project / "weights")
 
 
-def test_several_seeds_leave_their_mean_and_nothing_of_a_call_of_one(project, photos):
-    folder, weight = project / "result/Change_batch_size/4", project / "weights/Change_batch_size/4"
-    one = file_digest(weight / "weight.pth")
-    ended = sweep(project, photos, "--seeds", 3)
+# --- more seeds, fewer seeds -----------------------------------------------------------------
+
+SEEDS = ["seed_0", "seed_1", "seed_2"]
+
+
+class Seeds(NamedTuple):
+    """The folders of a setting after a call of one seed and one of three."""
+
+    results: Path
+    weights: Path
+
+
+@pytest.fixture(scope="module")
+def three_seeds(finished, tmp_path_factory) -> Seeds:
+    sweep = copy_of(finished, tmp_path_factory.mktemp("seeds"))
+    ended = sweep.run("--seeds", 3)
     assert ended.status == 0, ended.out
-    names = {path.name for path in folder.iterdir()}
-    seeds = {"seed_0", "seed_1", "seed_2"}
-    assert names == {*seeds, "acc.txt", "Training_accuracy.png", "Loss_curve.png"}
-    assert {path.name for path in weight.iterdir()} == seeds
-    assert file_digest(weight / "seed_0/weight.pth") == one, "that of the call of one seed"
-    lines = (folder / "acc.txt").read_text().splitlines()
-    shares = []
-    for seed in range(3):
-        accuracy = (folder / f"seed_{seed}/acc.txt").read_text().split()[2]
-        shares.append(float(accuracy.rstrip("%")))
+    setting = "Change_batch_size/4"
+    return Seeds(sweep.project / "result" / setting, sweep.project / "weights" / setting)
+
+
+def test_several_seeds_leave_nothing_of_a_call_of_one(three_seeds):
+    names = {path.name for path in three_seeds.results.iterdir()}
+    assert names == {"acc.txt", "Training_accuracy.png", "Loss_curve.png", *SEEDS}
+
+
+def test_several_seeds_leave_no_weights_of_a_call_of_one(three_seeds):
+    assert {path.name for path in three_seeds.weights.iterdir()} == set(SEEDS)
+
+
+def test_the_first_of_several_seeds_is_that_of_a_call_of_one(three_seeds, finished):
+    one = finished.project / "weights/Change_batch_size/4/weight.pth"
+    assert file_digest(three_seeds.weights / "seed_0/weight.pth") == file_digest(one)
+
+
+def accuracies_of(seeds: Seeds) -> list[str]:
+    """The test accuracy of each seed, as its acc.txt says it."""
+    texts = [(seeds.results / name / "acc.txt").read_text() for name in SEEDS]
+    return [text.split()[2] for text in texts]
+
+
+def test_several_seeds_leave_their_mean(three_seeds):
+    percents = [float(accuracy.rstrip("%")) for accuracy in accuracies_of(three_seeds)]
+    mean, deviation = np.mean(percents), np.std(percents, ddof=1)
+    first_line = (three_seeds.results / "acc.txt").read_text().splitlines()[0]
+    assert first_line == f"Test accuracy: {mean:.4f}% ± {deviation:.4f}%"
+
+
+def test_several_seeds_leave_a_line_for_each(three_seeds):
+    lines = (three_seeds.results / "acc.txt").read_text().splitlines()
+    for seed, accuracy in enumerate(accuracies_of(three_seeds)):
         assert lines[3 + seed].startswith(f"seed {seed}: {accuracy}, last epoch ")
-    expected = f"Test accuracy: {np.mean(shares):.4f}% ± {np.std(shares, ddof=1):.4f}%"
-    assert lines[0] == expected
 
 
-def test_one_seed_after_several_finds_its_training(project, photos):
-    before = weights(project / "weights")
-    assert sweep(project, photos, "--seeds", 2).status == 0
-    ended = sweep(project, photos)
-    assert ended.status == 0 and NOTHING_LEFT in ended.out
-    assert {file_digest(path) for path in project.glob("weights/*/*/weight.pth")} >= before
-    accuracy = (project / "result/Change_batch_size/4/acc.txt").read_text()
-    assert accuracy == (project / "result/Change_batch_size/4/seed_0/acc.txt").read_text()
+@pytest.fixture(scope="module")
+def one_seed_again(finished, tmp_path_factory) -> Ran:
+    """A sweep of one seed after one of two."""
+    sweep = copy_of(finished, tmp_path_factory.mktemp("again"))
+    assert sweep.run("--seeds", 2).status == 0
+    return Ran(sweep, sweep.run())
+
+
+def test_one_seed_after_several_has_nothing_to_do(one_seed_again):
+    assert one_seed_again.ended.status == 0
+    assert NOTHING_LEFT in one_seed_again.ended.out
+
+
+def test_one_seed_after_several_finds_its_weights(one_seed_again, finished):
+    paths = one_seed_again.sweep.project.glob("weights/*/*/weight.pth")
+    digests = {file_digest(path) for path in paths}
+    assert digests >= weights(finished.project / "weights")
+
+
+def test_one_seed_after_several_finds_its_accuracy(one_seed_again):
+    setting = one_seed_again.sweep.project / "result/Change_batch_size/4"
+    accuracy = (setting / "acc.txt").read_text()
+    assert accuracy == (setting / "seed_0/acc.txt").read_text()
