@@ -1,10 +1,12 @@
 """Files that a disk, a copy or an editor has changed: each is noticed, or harmless."""
 
 import json
+import math
 import os
 import random
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -43,10 +45,11 @@ def zero(content: bytearray, chance: random.Random) -> None:
 
 def swap(content: bytearray, chance: random.Random) -> None:
     size = min(512, len(content) // 3)
-    first = chance.randrange(len(content) - 2 * size)
-    second = chance.randrange(first + size, len(content) - size)
-    one, other = content[first : first + size], content[second : second + size]
-    content[first : first + size], content[second : second + size] = other, one
+    start = chance.randrange(len(content) - 2 * size)
+    first = slice(start, start + size)
+    start = chance.randrange(first.stop, len(content) - size)
+    second = slice(start, start + size)
+    content[first], content[second] = content[second], content[first]
 
 
 def cut(content: bytearray, chance: random.Random) -> None:
@@ -55,9 +58,10 @@ def cut(content: bytearray, chance: random.Random) -> None:
 
 def digit(content: bytearray, chance: random.Random) -> None:
     """As an editor would: another digit."""
-    places = [at for at, byte in enumerate(content) if byte in b"0123456789"]
-    if places:
-        content[chance.choice(places)] = chance.choice(b"0123456789")
+    digits = b"0123456789"
+    numbers = [number for number, byte in enumerate(content) if byte in digits]
+    if numbers:
+        content[chance.choice(numbers)] = chance.choice(digits)
 
 
 def value(content: bytearray, chance: random.Random) -> None:
@@ -91,9 +95,9 @@ def plain(values: object) -> object:
     if isinstance(values, (torch.Tensor, np.ndarray)):
         return str(values.dtype), values.shape, np.asarray(values).tobytes()
     if isinstance(values, dict):
-        return {key: plain(each) for key, each in values.items()}
+        return {key: plain(value) for key, value in values.items()}
     if isinstance(values, (list, tuple)):
-        return [plain(each) for each in values]
+        return [plain(value) for value in values]
     return values
 
 
@@ -159,27 +163,20 @@ def outcome(read: Callable[[], object], before: object) -> str:
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_damaged_file_is_noticed_or_harmless(name, files, original, capsys):
+def test_a_damaged_file_is_noticed_or_harmless(name, files, original):
     path, chance = files / name, random.Random(name)
     read = partial(READERS[name], path, original)
     content, before = path.read_bytes(), read()
-    outcomes = dict.fromkeys(("noticed", "harmless", "believed"), 0)
+    outcomes: Counter[str] = Counter()
     for number in range(ROUNDS):
         damaged = bytearray(content)
-        DAMAGES[number % len(DAMAGES)](damaged, chance)
+        damage = DAMAGES[number % len(DAMAGES)]
+        damage(damaged, chance)
         if damaged != content:
             path.write_bytes(damaged)
             outcomes[outcome(read, before)] += 1
-    with capsys.disabled():
-        print(f"\n{name}: {outcomes}", end=" ")
-    assert outcomes["noticed"] > ROUNDS / 2 and not outcomes["believed"]
-
-
-FORMS = {
-    "r/train.json": finished.TRAIN_FORM,
-    "r/test.json": finished.TEST_FORM,
-    "decoded/index.json": dataset.INDEX_FORM,
-}
+    assert outcomes["noticed"] > ROUNDS / 2, "else the check below could not fail"
+    assert outcomes["believed"] == 0
 
 
 # --- what programs make of it ----------------------------------------------------------------
@@ -190,22 +187,42 @@ def test_damaged_decoded_images_are_decoded_again_with_a_line(name, trained, cal
     photos = make_photos(trained / "others", train=11)
     folder = load_data(str(photos), image_size=16).folder
     whole = (folder / name).read_bytes()
-    middle = len(whole) // 2
-    (folder / name).write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    change_middle(folder / name)
     ended = call("train", train_arguments(photos, trained / "new", epochs=1), "--no_pictures")
-    assert ended.status == 0 and f"decoded images are damaged: {folder}" in ended.err
+    assert ended.status == 0
+    assert f"decoded images are damaged: {folder}" in ended.err
     assert (folder / name).read_bytes() == whole
 
 
-def test_a_record_of_other_types_is_noticed_even_with_its_digest(files, original):
-    for name in ("r/train.json", "r/test.json", "decoded/index.json"):
-        path, form = files / name, FORMS[name]
-        record = read_record(path, form)
-        for key, kind in form.items():
-            for other in OTHER_VALUES:
-                if type(other) is not kind and not (kind is float and type(other) is int):
-                    write_record(path, {**record, key: other})
-                    assert outcome(partial(READERS[name], path, original), None) == "noticed"
+def change_middle(path: Path) -> None:
+    """Change one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+FORMS = {
+    "r/train.json": finished.TRAIN_FORM,
+    "r/test.json": finished.TEST_FORM,
+    "decoded/index.json": dataset.INDEX_FORM,
+}
+
+
+def is_of(value: object, kind: type) -> bool:
+    """Whether a value may stand where one of this type is expected: an int for a float too."""
+    return type(value) is kind or (kind is float and type(value) is int)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_record_of_other_types_is_noticed_even_with_its_digest(name, files, original):
+    path, form = files / name, FORMS[name]
+    read = partial(READERS[name], path, original)
+    record = read_record(path, form)
+    for key, kind in form.items():
+        others = [value for value in OTHER_VALUES if not is_of(value, kind)]
+        for value in others:
+            write_record(path, {**record, key: value})
+            assert outcome(read, None) == "noticed"
 
 
 @pytest.mark.parametrize("name", ["a\0.py", "\ud800.py", "../x.py", "", "x" * 5000 + ".py"])
@@ -241,7 +258,8 @@ def test_an_index_without_its_values_is_made_again(index, trained):
     photos = str(make_photos(trained / "others", train=11))
     folder = load_data(photos, image_size=16).folder
     (folder / "index.json").write_text(index)
-    assert len(load_data(photos, image_size=16).names) == 32
+    again = load_data(photos, image_size=16)
+    assert len(again.names) == 32
 
 
 READ = """
@@ -267,42 +285,51 @@ def test_pages_that_are_gone_end_in_one_line(reader, tmp_path):
         sys.path.insert(0, str(PROJECT))
         os.dup2(err.fileno(), 2)
 
-    assert run_fork(program, tmp_path / "images", reader, before=before).status == 2
+    ended = run_fork(program, tmp_path / "images", reader, before=before)
     said = (tmp_path / "err").read_text()
-    assert said.startswith("error: decoded images were cut short") and said.count("\n") == 1
+    assert ended.status == 2
+    assert said.startswith("error: decoded images were cut short")
+    assert said.count("\n") == 1
 
 
-def test_a_training_starts_again_from_a_damaged_checkpoint_and_says_so(trained, original, call):
-    path = trained / "w_checkpoint.pth"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+@pytest.fixture
+def started_again(trained, original, call) -> str:
+    """What a training said whose checkpoint is damaged, and whose weights are gone."""
+    change_middle(trained / "w_checkpoint.pth")
     (trained / "w.pth").unlink()
     arguments = train_arguments(original / "photos", trained)
-    said = call("train", arguments, "--no_pictures").out
-    assert f"starting again: {path} is no CNN checkpoint file of this version, damaged" in said
+    return call("train", arguments, "--no_pictures").out
+
+
+def test_a_damaged_checkpoint_is_told(started_again, trained):
+    checkpoint = trained / "w_checkpoint.pth"
+    told = f"starting again: {checkpoint} is no CNN checkpoint file of this version, damaged"
+    assert told in started_again
+
+
+def test_a_training_whose_checkpoint_is_damaged_starts_again(started_again, trained, original):
     assert (trained / "w.pth").read_bytes() == (original / "w.pth").read_bytes()
 
 
-def test_damaged_weights_are_not_tested(trained, call):
+@pytest.mark.parametrize("predicted", [[], ["--predict", "photos/test/cat"]])
+def test_damaged_weights_are_not_used(predicted, trained, call, monkeypatch):
+    monkeypatch.chdir(trained)
     path = trained / "w.pth"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    for more in ([], ["--predict", trained / "photos/test/cat"]):
-        said = refused(call("test", arguments_for_test(trained), more))
-        assert f"{path} is no CNN weight file of this version, damaged" in said
+    change_middle(path)
+    said = refused(call("test", arguments_for_test(trained), predicted))
+    assert f"{path} is no CNN weight file of this version, damaged" in said
 
 
-NONSENSE = {"mean": [float("nan")] * 3, "std": [0.0, 0.2, 0.2], "kept": None}
+@pytest.mark.parametrize(("name", "value"), [("mean", [math.nan] * 3), ("std", [0.0, 0.2, 0.2])])
+def test_a_mean_or_deviation_that_no_training_gives_is_not_used(name, value, trained, call):
+    spoil(trained / "w.pth", {name: value})
+    assert "damaged or of another model" in refused(call("test", arguments_for_test(trained)))
 
 
-@pytest.mark.parametrize("name", NONSENSE)
-def test_numbers_that_no_training_gives_are_not_tested(name, trained, call):
-    values = torch.load(trained / "w.pth", weights_only=True)
-    next(iter(values["kept"].values())).fill_(float("nan"))
-    changes = {name: NONSENSE[name] or values["kept"]}
-    spoil(trained / "w.pth", changes)
+def test_weights_that_no_training_gives_are_not_used(trained, call):
+    kept = torch.load(trained / "w.pth", weights_only=True)["kept"]
+    kept["conv1.weight"].fill_(math.nan)
+    spoil(trained / "w.pth", {"kept": kept})
     assert "damaged or of another model" in refused(call("test", arguments_for_test(trained)))
 
 

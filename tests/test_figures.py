@@ -12,6 +12,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from records.files import write_csv
+from records.finished import PREDICTION_COLUMNS
 from records.runs import HISTORY_COLUMNS
 from report import differences, figures, heatmap, study
 from report.differences import answer_entries, draw_answer, entries_of
@@ -21,33 +22,38 @@ from report.heatmap import draw_heat_map, map_of
 from report.study import draw_study
 
 pytestmark = pytest.mark.filterwarnings("error")
+RATES = {"Change_learning_rate": [0.001, 0.01, 0.1]}
 GRID = {"Loss_by_rate": {"loss_function": ["L1Loss", "MSELoss"], "learning_rate": [0.001, 0.1]}}
 
 
 @pytest.fixture
 def drawn(monkeypatch) -> list[Figure]:
     """Every figure that is saved: without a warning, nothing cut off at an edge."""
-
-    def check(figure: Figure) -> None:
-        FigureCanvasAgg(figure).draw()
-        box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-        assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.01
-        saved.append(figure)
+    saved: list[Figure] = []
 
     def save_png(several: list[Figure], path: Path, digest: str) -> None:
         for figure in several:
-            check(figure)
-
-    saved: list[Figure] = []
+            check_edges(figure)
+            saved.append(figure)
 
     def save_pdf(figure: Figure, path: Path, digest: str) -> None:
-        check(figure)
+        check_edges(figure)
+        saved.append(figure)
 
     for module in (figures, differences, study, heatmap):
         monkeypatch.setattr(module, "save_png", save_png)
     for module in (differences, study):
         monkeypatch.setattr(module, "save_pdf", save_pdf)
     return saved
+
+
+def check_edges(figure: Figure) -> None:
+    FigureCanvasAgg(figure).draw()
+    box = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    assert min(box.x0, box.y0) > -0.01
+    assert box.x1 < width + 0.01
+    assert box.y1 < height + 0.01
 
 
 def texts(figure: Figure) -> list[str]:
@@ -71,24 +77,31 @@ def draw_all(tmp_path: Path, for_print: bool = False, **options) -> None:
     ("options", "label"),
     [
         ({"seeds": 3, "changes": {0.1: DIVERGED}}, "base\n75.1% ± 0.8"),
-        ({"changes": {"base": DIVERGED, 0.001: DIVERGED, 0.1: DIVERGED}}, "0.1"),
-        ({"changes": {0.1: {"losses": [1e9] * 20, "shift": -0.7}}}, "0.1"),
+        ({"changes": {"base": DIVERGED, 0.001: DIVERGED, 0.1: DIVERGED}, "studies": RATES}, "0.1"),
+        ({"changes": {0.1: {"losses": [1e9] * 20, "shift": -0.7}}, "studies": RATES}, "0.1"),
         ({"studies": {"Change_loss_function": ["W" * 40, "L1Loss"]}}, "W" * 19 + "…"),
         ({"studies": {"Change_batch_size": list(range(1, 71))}}, "1"),
         ({"studies": GRID}, "L1Loss"),
         ({"studies": GRID, "changes": {0.1: {"valid": 0.5}}}, "hatched: did not learn"),
-        ({"base": SIX[:1]}, "base\n74.1%"),
+        ({"base": SIX[:1], "studies": RATES}, "base\n74.1%"),
     ],
 )
-def test_every_study_and_the_answer_can_be_drawn(options, label, drawn, tmp_path):
+def test_pictures_of_odd_runs_can_be_drawn(options, label, drawn, tmp_path):
     draw_all(tmp_path, **options)
-    assert any(label in texts(figure) for figure in drawn)
+    labels = [text for figure in drawn for text in texts(figure)]
+    assert label in labels
 
 
-def test_figures_for_print_are_16_cm_wide_with_text_of_8_to_9_points(drawn, tmp_path):
+@pytest.fixture
+def printed(drawn, tmp_path) -> list[Figure]:
+    """The figures for print: 16 cm wide."""
     studies = {"Change_loss_function": ["W" * 40, "L1Loss"], "Change_epochs": [20, 80]}
     draw_all(tmp_path, for_print=True, studies=studies)
-    printed = [each for each in drawn if each.get_size_inches()[0] == pytest.approx(16 / 2.54)]
+    width = pytest.approx(16 / 2.54)
+    return [figure for figure in drawn if figure.get_size_inches()[0] == width]
+
+
+def test_figures_for_print_have_text_of_8_to_9_points(printed):
     assert len(printed) == 4  # the answer, the base's seeds and two studies
     for figure in printed:
         sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]
@@ -122,9 +135,8 @@ def test_where_differences_are_too_many_for_a_panel_the_answers_picture_alone_ha
 
 
 def markers(figure: Figure) -> list[str]:
-    return [
-        line.get_marker() for axes in figure.axes for line in axes.lines if len(line.get_xdata())
-    ]
+    lines = [line for axes in figure.axes for line in axes.lines]
+    return [line.get_marker() for line in lines if len(line.get_xdata())]
 
 
 def test_a_difference_beyond_the_axis_has_an_arrow(drawn, tmp_path):
@@ -136,9 +148,11 @@ def test_a_difference_beyond_the_axis_has_an_arrow(drawn, tmp_path):
 def test_an_interval_beyond_the_axis_has_an_arrow(drawn, tmp_path):
     studies, answer = make({0.1: {"shift": -0.12}, 0.001: {"shift": -0.2}})
     entries = answer_entries(studies, answer)
-    wide = [each._replace(row=each.row._replace(high=0.9)) if each.label == "0.1" else each
-            for each in entries]  # fmt: skip
-    draw_answer(tmp_path / "answer.png", wide, "")
+    labels = [entry.label for entry in entries]
+    number = labels.index("0.1")
+    wide = entries[number].row._replace(high=0.9)
+    entries[number] = entries[number]._replace(row=wide)
+    draw_answer(tmp_path / "answer.png", entries, "")
     assert ">" in markers(drawn[0])
 
 
@@ -153,9 +167,10 @@ def test_a_curve_above_the_axis_has_an_arrow(drawn, tmp_path):
 
 def contrast(colour: str) -> float:
     """Against white, by WCAG 2.1."""
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
-              for part in to_rgb(colour)]  # fmt: skip
-    return 1.05 / (0.05 + float(np.dot(linear, (0.2126, 0.7152, 0.0722))))
+    parts = np.array(to_rgb(colour))
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+    return 1.05 / (0.05 + luminance)
 
 
 @pytest.mark.parametrize("colour", [figures.BLUE, figures.ORANGE, figures.GREY])
@@ -170,10 +185,10 @@ def write_history(folder: Path, losses: list[float]) -> None:
 @pytest.fixture
 def seeds(tmp_path) -> list[Path]:
     """Folders of three seeds, of which one diverged and one is short."""
-    folders = [tmp_path / str(seed) for seed in range(3)]
-    for folder, losses in zip(folders, ([0.7, 0.5, 0.6], [0.7, np.nan], [0.7]), strict=True):
-        write_history(folder, losses)
-    return folders
+    write_history(tmp_path / "0", [0.7, 0.5, 0.6])
+    write_history(tmp_path / "1", [0.7, np.nan])
+    write_history(tmp_path / "2", [0.7])
+    return [tmp_path / "0", tmp_path / "1", tmp_path / "2"]
 
 
 def test_curves_have_whole_epochs(drawn, seeds):
@@ -226,27 +241,27 @@ def test_a_picture_that_was_cut_short_is_drawn_again(seeds):
 
 def test_the_same_run_gives_the_same_bytes(seeds):
     write_history(seeds[1], [0.7, 0.5, 0.6])
-    for folder in seeds[:2]:
-        draw_curves(folder)
-    first, second = ((folder / "Loss_curve.png").read_bytes() for folder in seeds[:2])
-    assert first == second
+    first, second, _ = seeds
+    draw_curves(first)
+    draw_curves(second)
+    picture = "Loss_curve.png"
+    assert (first / picture).read_bytes() == (second / picture).read_bytes()
 
 
-def test_paper_is_white_and_a_picture_small(seeds):
+def test_paper_is_white(seeds):
     draw_curves(seeds[0])
-    path = seeds[0] / "Loss_curve.png"
-    with Image.open(path) as image:
+    with Image.open(seeds[0] / "Loss_curve.png") as image:
         assert image.convert("RGB").getpixel((2, 2)) == (255, 255, 255)
-    assert path.stat().st_size < 20_000
 
 
-def test_a_confusion_matrix_has_counts_and_shares(drawn, tmp_path):
+def test_a_picture_is_a_small_file(seeds):
+    draw_curves(seeds[0])
+    assert (seeds[0] / "Loss_curve.png").stat().st_size < 20_000
+
+
+def test_a_cell_of_a_confusion_matrix_has_its_count_above_its_share(drawn, tmp_path):
     rows = [("a", "cat", "cat", 0.9)] * 3 + [("b", "cat", "dog", 0.6)]
-    write_csv(
-        tmp_path / "predictions.csv",
-        ("file", "true_class", "predicted_class", "probability"),
-        rows,
-    )
+    write_csv(tmp_path / "predictions.csv", PREDICTION_COLUMNS, rows)
     draw_confusion_matrix(tmp_path, ["cat", "dog"])
     assert "3\n75.0%" in texts(drawn[0])
 
