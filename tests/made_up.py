@@ -1,6 +1,5 @@
 """Made-up runs for tests of the report: results, settings, and the answer they give."""
 
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -13,34 +12,51 @@ from report.results import Result, Setting, settings_of, valid_accuracy_at
 from report.rules import Chance
 from studies.settings import BASE_STUDY, all_runs
 
+
+def curve(*first: float, then: float, epochs: int = 20) -> list[float]:
+    """Losses of so many epochs: the first ones, and then always the same."""
+    losses = list(first)
+    losses += [then] * (epochs - len(first))
+    return losses
+
+
+CURVE = curve(0.7, 0.6, then=0.5)
 CHANCE = Chance(0.5, 400, 0.5, 400)
 BASE = {"epochs": 20, "batch_size": 32, "learning_rate": 0.01, "loss_function": "CrossEntropyLoss"}
 SIZES, RATES = [16, 32, 64], [0.001, 0.01, 0.1]
 STUDIES = {"Change_epochs": [20, 80], "Change_batch_size": SIZES, "Change_learning_rate": RATES}
 SIX = [0.741, 0.752, 0.748, 0.763, 0.757, 0.744]  # test accuracies of six seeds
 DIVERGED = {"losses": [0.7, np.inf], "shift": -0.2}
-RECORD = {"train_images": 1000, "test_images": 10, "correct": 7, "finished": "today"}
-RECORD |= {"machine": "a machine", "command": ["python"], "seconds": 1.0, "weight_sha256": ""}
-RECORD |= {
+IDENTITY = {"threads": 1, "device": "cpu", "torch version": "2", "numpy version": "2"}
+RECORD = {
+    "train_images": 1000,
+    "test_images": 10,
+    "correct": 7,
+    "finished": "today",
+    "machine": "a machine",
+    "command": ["python"],
+    "seconds": 1.0,
+    "weight_sha256": "",
     "network": [["conv1", "3, 8", [8, 16, 16], 224]],
-    "identity": {"threads": 1, "device": "cpu"},
+    "identity": IDENTITY,
 }
-RECORD["identity"] |= {"torch version": "2", "numpy version": "2"}
 
 
-def made(
-    run, accuracy=0.75, losses=(0.7, 0.6, *[0.5] * 18), train=0.8, valid=0.75, last=None
-) -> Result:
+def made(run, accuracy=0.75, losses=CURVE, train=0.8, valid=0.75, last=None) -> Result:
     """A made-up result; its accuracies are the same in all epochs, or given for each."""
-    columns = np.arange(1, len(losses) + 1), losses, losses, train, valid
-    rows = zip(*(np.broadcast_to(column, len(losses)).tolist() for column in columns), strict=True)
-    history = [Epoch(*row) for row in rows]
+    epochs = len(losses)
+    trains = np.broadcast_to(train, epochs).tolist()
+    valids = np.broadcast_to(valid, epochs).tolist()
+    history = []
+    for number, loss in enumerate(losses):
+        history.append(Epoch(number + 1, loss, loss, trains[number], valids[number]))
     kept = kept_epoch(history)
     diverged = not np.isfinite(losses[-1])
-    train = RECORD | {"kept_epoch": kept, "diverged": diverged, "epochs": len(losses)}
+    record = RECORD | {"kept_epoch": kept, "diverged": diverged, "epochs": epochs}
     valid_accuracy = valid_accuracy_at(kept, history)
-    last = accuracy if last is None else last
-    return Result(run, train, RECORD, history, accuracy, last, valid_accuracy)
+    if last is None:
+        last = accuracy
+    return Result(run, record, RECORD, history, accuracy, last, valid_accuracy)
 
 
 def write_run(run, result: Result, identity: dict, tested: str = "w") -> None:
@@ -52,11 +68,12 @@ def write_run(run, result: Result, identity: dict, tested: str = "w") -> None:
     right, wrong = ("0.png", "cat", "cat", "0.9"), ("1.png", "cat", "dog", "0.9")
     rows = [right] * correct + [wrong] * (1000 - correct)
     counts = {"test_images": 1000, "correct": correct, "last_correct": correct}
+    predictions = run.result / "predictions.csv"
     digests = {
         "acc_sha256": write_text(run.result / "acc.txt", accuracies(counts)),
-        "predictions_sha256": write_csv(run.result / "predictions.csv", PREDICTION_COLUMNS, rows),
+        "predictions_sha256": write_csv(predictions, PREDICTION_COLUMNS, rows),
     }
-    test = {**RECORD, "identity": {"weight.pth": tested}, **counts, **digests}
+    test = RECORD | {"identity": {"weight.pth": tested}} | counts | digests
     write_record(run.result / "test.json", test)
 
 
@@ -73,11 +90,14 @@ def make(
     """
     results = []
     for run in all_runs(studies, BASE, range(len(base)), Path("out"), range(seeds)):
-        change = {"shift": 0.0, **change_of(run, changes)}
-        accuracy = base[run.settings["seed"]] + change.pop("shift")
+        change = dict(change_of(run, changes))
+        shift = change.pop("shift", 0.0)
+        accuracy = base[run.settings["seed"]] + shift
         results.append(made(run, accuracy, **change))
     settings = settings_of(results)
-    by_study = {study: list(group) for study, group in groupby(settings, lambda each: each.study)}
+    by_study: dict[str, list[Setting]] = {}
+    for setting in settings:
+        by_study.setdefault(setting.study, []).append(setting)
     return by_study, make_answer(settings, CHANCE)
 
 
@@ -87,5 +107,10 @@ def change_of(run, changes) -> dict:
     if run.study == BASE_STUDY:
         names = [f"seed {seed}", "base"]
     else:
-        names = [(value, seed) for value in run.changed.values()] + list(run.changed.values())
-    return next((changes[name] for name in names if name in changes), {})
+        values = list(run.changed.values())
+        names = [(value, seed) for value in values]
+        names += values
+    for name in names:
+        if name in changes:
+            return changes[name]
+    return {}

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from conftest import PROJECT, make_photos
-from made_up import BASE, CHANCE, SIX, made, make
+from made_up import BASE, CHANCE, SIX, curve, made, make
 from PIL import Image
 
 from dataset import load_data
@@ -22,7 +23,7 @@ from records.runs import HISTORY_COLUMNS
 from report import citation, contents, differences, examples, links, page, pictures
 from report.results import Result
 from report.rules import Chance
-from report.summary import area_under_roc, recognition, tex
+from report.summary import Recognition, area_under_roc, recognition, tex
 from studies.live import LiveReport
 from studies.settings import all_runs
 
@@ -52,8 +53,9 @@ class Report:
         """Write predictions of the test images: the class that `predicted` gives for each."""
         data, rows = self.data, []
         for index in data.splits["test"]:
-            classes = data.classes[data.targets[index]], data.classes[predicted(index)]
-            rows.append((data.names[index], *classes, 0.9))
+            true_class = data.classes[data.targets[index]]
+            predicted_class = data.classes[predicted(index)]
+            rows.append((data.names[index], true_class, predicted_class, 0.9))
         write_csv(result.run.result / "predictions.csv", COLUMNS, rows)
 
     def write(self, done: int | None = None, to_do: int = 0, failed: tuple = ()) -> str:
@@ -77,12 +79,17 @@ def written(tmp_path_factory) -> Report:
     return report
 
 
+def copy_of(written: Report, folder: Path) -> Report:
+    """The same report in another folder, with pictures that need not be drawn again."""
+    copy = Report(folder)
+    shutil.copytree(written.folder, copy.folder, dirs_exist_ok=True)
+    return copy
+
+
 @pytest.fixture
 def report(written, tmp_path) -> Report:
     """A report that a test may change."""
-    changed = Report(tmp_path)
-    shutil.copytree(written.folder, changed.folder, dirs_exist_ok=True)
-    return changed
+    return copy_of(written, tmp_path)
 
 
 def text_of(html: str) -> str:
@@ -133,11 +140,20 @@ def test_without_a_finished_run_the_page_says_so(report):
     assert "No training is finished yet." in report.write(done=0)
 
 
-def test_while_runs_are_open_the_page_reloads_itself(report):
-    html = report.write(done=3, to_do=1)
-    assert "1 training still to be done" in html
-    assert 'http-equiv="refresh"' in html
-    assert "location.reload()" in html
+@pytest.fixture(scope="module")
+def growing(written, tmp_path_factory) -> str:
+    """The page while a run is open."""
+    report = copy_of(written, tmp_path_factory.mktemp("growing"))
+    return report.write(done=3, to_do=1)
+
+
+def test_open_runs_are_counted(growing):
+    assert "1 training still to be done" in growing
+
+
+@pytest.mark.parametrize("way", ['http-equiv="refresh"', "location.reload()"])
+def test_while_runs_are_open_the_page_reloads_itself(way, growing):
+    assert way in growing
 
 
 def test_a_page_at_rest_does_not_reload(written):
@@ -155,7 +171,7 @@ def test_failed_runs_are_named(report):
     assert "failed: Change_batch_size/&lt;i&gt;" in report.write(failed=("Change_batch_size/<i>",))
 
 
-def test_a_validation_accuracy_of_0_is_shown_and_takes_no_page_down(report):
+def test_a_validation_accuracy_of_0_is_shown(report):
     report.results = [result._replace(valid_accuracy=0.0) for result in report.results]
     assert "validation accuracy 0.0%" in report.write()
 
@@ -181,10 +197,14 @@ def test_a_setting_that_predicts_both_classes_is_not_told(written):
 @pytest.mark.parametrize(
     ("predicted", "told"), [(0, "dog taken for <script>x 90%"), (1, "<script>x taken for dog 90%")]
 )
-def test_mistakes_show_the_true_class_and_the_one_taken_for(predicted, told, report):
+def test_a_mistake_shows_the_true_class_first(predicted, told, report):
     report.predict(report.results[0], lambda index: predicted)
+    assert told in text_of(report.write())
+
+
+def test_every_mistake_is_shown(report):
+    report.predict(report.results[0], lambda index: 0)
     text = text_of(report.write())
-    assert told in text
     assert text.count("taken for") == 5 + 1  # of the ten test images, and in a sentence
 
 
@@ -216,14 +236,27 @@ def test_a_page_of_many_settings_shows_those_furthest_from_the_base(monkeypatch)
     assert "7" in [setting.label for setting in shown]
 
 
-def test_a_grid_has_its_heat_map_and_its_sentences(tmp_path):
-    losses = ["CrossEntropyLoss", "L1Loss"]  # of which a cell is the base, with one seed of three
+@pytest.fixture(scope="module")
+def with_grid(tmp_path_factory) -> str:
+    """The page of a grid, of which a cell is the base, with one seed of three."""
+    losses = ["CrossEntropyLoss", "L1Loss"]
     grid = {"loss_function": losses, "learning_rate": [0.01, 0.1]}
-    html = Report(tmp_path, {"Loss_by_rate": grid}).write()
-    assert "each of 3 settings that differ from it in one or more values" in text_of(html)
-    assert 'id="Loss_by_rate-map"' in html
-    assert 'id="Loss_by_rate-validation-loss"' in html
-    assert "loss function L1Loss, learning rate 0.01" in text_of(html)
+    report = Report(tmp_path_factory.mktemp("grid"), {"Loss_by_rate": grid})
+    return report.write()
+
+
+@pytest.mark.parametrize("name", ["map", "validation-loss"])
+def test_a_grid_has_its_pictures(name, with_grid):
+    assert f'id="Loss_by_rate-{name}"' in with_grid
+
+
+def test_the_method_says_that_settings_of_a_grid_differ_in_several_values(with_grid):
+    told = "each of 3 settings that differ from it in one or more values"
+    assert told in text_of(with_grid)
+
+
+def test_a_setting_of_a_grid_is_named_by_its_values(with_grid):
+    assert "loss function L1Loss, learning rate 0.01" in text_of(with_grid)
 
 
 def test_with_nothing_new_no_picture_is_written_again(report):
@@ -235,25 +268,29 @@ def test_with_nothing_new_no_picture_is_written_again(report):
     assert [picture.stat().st_mtime_ns for picture in pictures] == before
 
 
+NAMED = "Worse: batch size 16 and 64, epochs 80. All epochs count."
+
+
 def test_sentences_link_the_settings_they_name():
     studies, _ = make()
-    patterns = links.links_of(studies)
-    text = "Worse: batch size 16 and 64, epochs 80. All epochs count."
-    parts = links.parts_of(text, patterns)
-    linked = [(part.text, part.anchor) for part in parts if part.anchor]
-    assert linked == [("batch size 16 and 64", "Change_batch_size"), ("epochs 80", "Change_epochs")]
-    assert "".join(part.text for part in parts).startswith("Worse: batch size 16 and 64, epochs")
+    parts = links.parts_of(NAMED, links.links_of(studies))
+    linked = {part.text: part.anchor for part in parts if part.anchor}
+    assert linked == {"batch size 16 and 64": "Change_batch_size", "epochs 80": "Change_epochs"}
+
+
+def test_links_leave_the_words_of_a_sentence():
+    studies, _ = make()
+    parts = links.parts_of(NAMED, links.links_of(studies))
+    assert "".join(part.text for part in parts) == NAMED
 
 
 def test_in_its_study_the_base_is_judged_by_all_its_seeds():
-    rising = {"losses": [0.7, 0.5, *[0.6] * 18], "train": 0.9}
+    rising = {"losses": curve(0.7, 0.5, then=0.6), "train": 0.9}
     studies, answer = make({"seed 1": rising, "seed 2": rising}, base=SIX[:3])
-    kinds = contents.findings_of(studies["Change_epochs"], answer)
-    told = [each.values for each in kinds if each.kind == "overfitting"]
-    assert [(each["label"], each["count"], each["seeds"]) for each in told] == [
-        ("20", 2, 3),
-        ("80", 0, 1),
-    ]
+    findings = contents.findings_of(studies["Change_epochs"], answer)
+    told = [finding.values for finding in findings if finding.kind == "overfitting"]
+    counts = [(values["label"], values["count"], values["seeds"]) for values in told]
+    assert counts == [("20", 2, 3), ("80", 0, 1)]
 
 
 def test_the_method_says_how_much_the_settings_differ_from_the_base(written, tmp_path):
@@ -275,9 +312,9 @@ def test_a_grid_of_more_curves_than_can_be_told_apart_shows_its_map_alone():
     assert contents.panels_in(Path("nowhere"), studies["Loss_by_rate"]) == []
 
 
-def test_a_page_at_rest_says_what_is_so(written):
-    text = text_of((written.folder / "report.html").read_text())
-    for sentence in (
+@pytest.mark.parametrize(
+    "sentence",
+    [
         "The mean is 74.7%, the standard deviation 0.6 points.",
         "an image of dog gets a higher score for dog than one of <script>x (0.5 is guessing)",
         "weights kept: those of epoch 3, validation accuracy 75.0%",
@@ -286,10 +323,17 @@ def test_a_page_at_rest_says_what_is_so(written):
         "lies within 2 points either way",
         "these are of the base. With seed 0 it got 3 of 10 test images wrong.",
         "16 × 16 pixels. part <script>x dog larger class train 8 8 50.0%",
-    ):
-        assert sentence in text
-    for sentence in ("in the table alone", "the initial ones", "diverged at", "commit ,"):
-        assert sentence not in text
+    ],
+)
+def test_a_page_at_rest_says_what_is_so(sentence, written):
+    assert sentence in text_of((written.folder / "report.html").read_text())
+
+
+@pytest.mark.parametrize(
+    "sentence", ["in the table alone", "the initial ones", "diverged at", "commit ,"]
+)
+def test_a_page_at_rest_says_nothing_that_is_not_so(sentence, written):
+    assert sentence not in text_of((written.folder / "report.html").read_text())
 
 
 def test_the_page_names_the_commit_if_there_is_one(written):
@@ -302,19 +346,43 @@ def test_images_that_the_program_draws_are_said_to_be(report):
     assert "They are drawn by the program" in report.write()
 
 
-def test_a_row_of_the_table_holds_all_of_a_setting_and_links_to_its_study(report):
-    setting = report.results[3]
-    report.results[3] = setting._replace(last_accuracy=0.61)
-    html = report.write()
-    assert '<th scope="row"><a href="#Change_batch_size">batch size 16</a>' in html
-    assert '<th scope="row"><a href="#noise">the base</a>' in html
+@pytest.mark.parametrize(
+    ("anchor", "name"), [("Change_batch_size", "batch size 16"), ("noise", "the base")]
+)
+def test_a_row_of_the_table_links_to_its_study(anchor, name, written):
+    html = (written.folder / "report.html").read_text()
+    assert f'<th scope="row"><a href="#{anchor}">{name}</a>' in html
+
+
+@pytest.fixture(scope="module")
+def with_last_epoch(written, tmp_path_factory) -> Report:
+    """A report in which the last epoch of batch size 16 has another accuracy than the kept one."""
+    report = copy_of(written, tmp_path_factory.mktemp("last"))
+    report.results[3] = report.results[3]._replace(last_accuracy=0.61)
+    report.write()
+    return report
+
+
+def test_a_row_of_the_table_holds_all_of_a_setting(with_last_epoch):
+    text = text_of((with_last_epoch.folder / "report.html").read_text())
     difference = r"\+1\.6 \(−\S+ to \+\S+\)"
     cells = rf"batch size 16 1 76\.3 {difference} too close to tell 61\.0 60\.0 60\.0 0\.600"
-    assert re.search(cells, text_of(html))
-    assert "last epoch: test 61.0%" in text_of(html)
-    assert read_csv(report.folder / "results.csv")[3]["last_test_accuracy"] == "0.610000"
-    summary = read_csv(report.folder / "summary.csv")[1]
-    assert float(summary["low"]) < float(summary["difference"]) < float(summary["high"])
+    assert re.search(cells, text)
+
+
+def test_the_accuracy_of_the_last_epoch_stands_beside_that_of_the_kept_one(with_last_epoch):
+    text = text_of((with_last_epoch.folder / "report.html").read_text())
+    assert "last epoch: test 61.0%" in text
+
+
+def test_results_csv_has_the_accuracy_of_the_last_epoch(with_last_epoch):
+    rows = read_csv(with_last_epoch.folder / "results.csv")
+    assert rows[3]["last_test_accuracy"] == "0.610000"
+
+
+def test_summary_csv_has_a_difference_within_its_ends(written):
+    row = read_csv(written.folder / "summary.csv")[1]
+    assert float(row["low"]) < float(row["difference"]) < float(row["high"])
 
 
 def test_a_setting_of_which_some_seeds_predict_one_class_is_told_with_their_number(report):
@@ -354,7 +422,7 @@ def test_of_mistakes_those_it_was_surest_of_come_first(report):
     assert probabilities == sorted(probabilities, reverse=True)
 
 
-def test_what_guessing_reaches_is_counted_on_the_validation_and_the_test_images(written):
+def test_what_guessing_reaches_is_counted_on_the_images_of_each_split(written):
     assert page.chance_of(written.data) == (0.5, 4, 0.5, 10)
 
 
@@ -367,46 +435,66 @@ def test_pictures_that_leave_settings_out_say_how_many():
 # --- tables ----------------------------------------------------------------------------------
 
 
-def test_results_csv_has_a_row_for_each_run_and_tells_copies(written):
+def test_results_csv_has_a_row_for_each_run(written):
+    assert len(read_csv(written.folder / "results.csv")) == len(written.runs)
+
+
+def test_results_csv_tells_which_runs_are_copies(written):
     rows = read_csv(written.folder / "results.csv")
     assert [row["copy_of"] for row in rows] == ["", "", "", "", "Change_seed/0"]
 
 
 def test_summary_csv_has_a_row_for_each_setting_the_base_once(written):
     rows = read_csv(written.folder / "summary.csv")
-    assert [(row["setting"], row["seeds"]) for row in rows] == [
-        ("the base", "3"),
-        ("batch size 16", "1"),
-    ]
+    seeds = {row["setting"]: row["seeds"] for row in rows}
+    assert seeds == {"the base": "3", "batch size 16": "1"}
+    assert len(rows) == 2
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_holds_the_difference_from_the_base(name, written):
     difference = SIX[3] - np.mean(SIX[:3])
     text = (written.folder / name).read_text().replace("$-$", "−")
-    shown = f"{difference:.6f}" if name == "summary.csv" else f"{100 * difference:+.1f}"
+    shown = f"{100 * difference:+.1f}"
+    if name == "summary.csv":
+        shown = f"{difference:.6f}"
     assert shown.replace("-", "−") in text.replace("-", "−")
 
 
-def test_recalls_and_the_area_are_those_of_the_predictions(tmp_path):
-    rows = [("a", "cat", "cat", 0.9), ("b", "cat", "dog", 0.6), ("c", "dog", "dog", 0.8)]
-    rows.append(("d", "cat", "cat", 0.7))
+@pytest.fixture
+def recognised(tmp_path) -> Recognition:
+    """Of predictions of three cats, of which one is taken for a dog, and one dog."""
+    rows = [
+        ("a", "cat", "cat", 0.9),
+        ("b", "cat", "dog", 0.6),
+        ("c", "dog", "dog", 0.8),
+        ("d", "cat", "cat", 0.7),
+    ]
     write_csv(tmp_path / "predictions.csv", COLUMNS, rows)
-    recognised = recognition(tmp_path / "predictions.csv", ["cat", "dog"])
+    return recognition(tmp_path / "predictions.csv", ["cat", "dog"])
+
+
+def test_recalls_are_those_of_the_predictions(recognised):
     assert recognised.recalls == [pytest.approx(2 / 3), 1.0]
+
+
+def test_the_area_is_that_of_the_predictions(recognised):
     assert recognised.auc == 1.0
+
+
+def test_predictions_of_both_classes_are_not_those_of_one(recognised):
     assert not recognised.predicts_one_class
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex is installed")
-def test_summary_tex_compiles_alone_and_within_a_text(written, tmp_path):
+@pytest.mark.parametrize("name", ["summary", "thesis"])
+def test_summary_tex_compiles_alone_or_within_a_text(name, written, tmp_path):
     shutil.copy(written.folder / "summary.tex", tmp_path)
     thesis = "\\documentclass{article}\n\\begin{document}\n\\input{summary}\n\\end{document}\n"
     (tmp_path / "thesis.tex").write_text(thesis)
-    for name in ("summary", "thesis"):
-        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", name]
-        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-        assert ended.returncode == 0, ended.stdout[-2000:]
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", name]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout[-2000:]
 
 
 def test_letters_that_latex_reads_otherwise_are_escaped():
@@ -430,20 +518,36 @@ def test_area_under_roc(scores, positive, area):
 # --- while runs go on ------------------------------------------------------------------------
 
 
-def test_a_live_report_lets_no_one_wait_and_is_written_one_at_a_time():
-    held, written = threading.Event(), []
+class HeldReport:
+    """A report that is being written until it is let go."""
 
-    def write(number: int) -> None:
-        held.wait(10)
-        written.append(number)
+    def __init__(self) -> None:
+        self.is_let_go = threading.Event()
+        self.written: list[int] = []
 
-    with LiveReport(write, seconds=0) as live:
+    def write(self, number: int) -> None:
+        self.is_let_go.wait(10)
+        self.written.append(number)
+
+
+def test_a_live_report_lets_no_one_wait():
+    held = HeldReport()
+    with LiveReport(held.write, seconds=0) as live:
         started = time.monotonic()
         live.update(1)
         live.update(2)
-        assert time.monotonic() - started < 5
-        held.set()
-    assert written == [1]
+        waited = time.monotonic() - started
+        held.is_let_go.set()
+    assert waited < 5
+
+
+def test_a_live_report_is_written_one_at_a_time():
+    held = HeldReport()
+    with LiveReport(held.write, seconds=0) as live:
+        live.update(1)
+        live.update(2)
+        held.is_let_go.set()
+    assert held.written == [1]
 
 
 def test_a_live_report_is_written_no_more_often_than_said():
@@ -458,9 +562,19 @@ def test_a_live_report_is_written_no_more_often_than_said():
 # --- in a browser ----------------------------------------------------------------------------
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--enable-logging=stderr"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-FLAGS += ["--allow-file-access-from-files", "--virtual-time-budget=5000", "--dump-dom"]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--enable-logging=stderr",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--allow-file-access-from-files",
+    "--virtual-time-budget=5000",
+    "--dump-dom",
+]
 # A window is at least 500 pixels wide; a frame may be as narrow as a phone.
 FRAME = """<iframe id="frame" src="page.html" style="width: {width}px; height: 900px"></iframe>
 <script>onload = () => {{ const page = frame.contentDocument, root = page.documentElement;
@@ -472,18 +586,38 @@ def browse(written: Report, folder: Path, width: int, values: str) -> list[str]:
     """Open the page in a frame, and give what JavaScript expressions on `page`, `root` say."""
     shutil.copy(written.folder / "report.html", folder / "page.html")
     write_text(folder / "frame.html", FRAME.format(width=width, values=values))
-    place = [f"--user-data-dir={folder}/profile", (folder / "frame.html").as_uri()]
-    ended = subprocess.run([CHROMIUM, *FLAGS, *place], capture_output=True, text=True, timeout=100)
+    profile = f"--user-data-dir={folder}/profile"
+    command = [CHROMIUM, *FLAGS, profile, (folder / "frame.html").as_uri()]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert "CONSOLE" not in ended.stderr, ended.stderr
-    return re.search("<title>(.*?)</title>", ended.stdout)[1].split(",")
+    title = re.search("<title>(.*?)</title>", ended.stdout)[1]
+    return title.split(",")
+
+
+class Browsed(NamedTuple):
+    """Pictures of the page that did not load, and pixels by which it is too wide."""
+
+    broken: str
+    too_wide: str
+
+
+@pytest.fixture(scope="module", params=[1200, 390])
+def browsed(request, written, tmp_path_factory) -> Browsed:
+    """The page in a window of this width."""
+    broken = "[...page.images].filter(image => !image.naturalWidth).length"
+    values = f"{broken}, root.scrollWidth - root.clientWidth"
+    folder = tmp_path_factory.mktemp("browsed")
+    return Browsed(*browse(written, folder, request.param, values))
 
 
 @needs_browser
-@pytest.mark.parametrize("width", [1200, 390])
-def test_in_a_browser_pictures_load_and_nothing_runs_off(width, written, tmp_path):
-    broken = "[...page.images].filter(image => !image.naturalWidth).length"
-    values = f"{broken}, root.scrollWidth - root.clientWidth"
-    assert browse(written, tmp_path, width, values) == ["0", "0"]
+def test_in_a_browser_pictures_load(browsed):
+    assert browsed.broken == "0"
+
+
+@needs_browser
+def test_in_a_browser_nothing_runs_off(browsed):
+    assert browsed.too_wide == "0"
 
 
 @needs_browser
@@ -497,10 +631,9 @@ def test_in_a_wide_window_the_table_of_all_settings_needs_no_scrolling(written, 
 
 @needs_browser
 def test_on_a_phone_single_curves_are_folded(written, tmp_path):
-    values = (
-        "page.querySelectorAll('.curves').length, page.querySelectorAll('.curves[open]').length"
-    )
-    assert browse(written, tmp_path, 390, values) == ["1", "0"]
+    curves = "page.querySelectorAll('.curves').length"
+    unfolded = "page.querySelectorAll('.curves[open]').length"
+    assert browse(written, tmp_path, 390, f"{curves}, {unfolded}") == ["1", "0"]
 
 
 @needs_browser
@@ -512,7 +645,7 @@ def test_a_picture_opens_over_the_whole_page(written, tmp_path):
 
 
 @needs_browser
-def test_a_picture_that_is_opened_and_closed_keeps_the_place(written, tmp_path):
+def test_a_picture_opened_for_a_while_keeps_the_place(written, tmp_path):
     figure = "page.querySelectorAll('.panels figure')[1]"
     clicks = f"{figure}.querySelector('.open').click(), {figure}.querySelector('.close').click()"
     values = f"(root.scrollTop = 900, {clicks}, root.scrollTop)"
