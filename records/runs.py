@@ -10,7 +10,7 @@ import functools
 import importlib.metadata
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,6 +94,8 @@ def kept_epoch(history: Sequence[Epoch]) -> int:
 
 
 # --- what decides a result -------------------------------------------------------------------
+
+IdentityOf = Callable[[dict], dict]  # all that decides a training's result, from its settings
 
 
 def identity(

@@ -12,6 +12,7 @@ import numpy as np
 
 from dataset import Data
 from records.files import write_text
+from records.runs import IdentityOf
 from report.answer import make_answer
 from report.comparison import SMALL
 from report.contents import Found, Status, by_study, contents
@@ -21,7 +22,6 @@ from report.findings import answer_findings
 from report.grids import is_grid
 from report.heatmap import draw_heat_map, map_of
 from report.results import (
-    IdentityOf,
     Result,
     Setting,
     read_results,

@@ -5,7 +5,6 @@ settings = settings_of(read_results(runs, identity_of, data.digest))
 
 import contextlib
 import math
-from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean, stdev
@@ -16,11 +15,9 @@ import numpy as np
 from console.options import SETTINGS, as_key, value_text
 from records.files import Damaged, write_csv, write_text
 from records.finished import read_tested, read_trained, test_status, training_status
-from records.runs import DONE, Epoch
+from records.runs import DONE, Epoch, IdentityOf
 from report.comparison import wilson
 from studies.settings import BASE_STUDY, Run, folder_of, key_of
-
-IdentityOf = Callable[[dict], dict]  # what a finished training must have, from its settings
 
 
 class Result(NamedTuple):

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from console.cores import usable_cores
 from console.errors import STDIN_IS_PARENT, InputError
@@ -35,18 +36,26 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 NEVER_FAIL = ("epochs", "seed", "learning_rate", "batch_size")  # but for the smallest batch
 POLL_SECONDS = 0.05
 
-Steps = Iterator[tuple[Training, str]]
+
+class Step(NamedTuple):
+    """A program to be started for a training: "train" or "test"."""
+
+    training: Training
+    program: str
+
+
+Steps = Iterator[Step]
 
 
 def steps_of(chain: list[Training]) -> Steps:
-    """What is left to do in a chain, "train" or "test"; a failed training is not tested."""
+    """What is left to do in a chain; a failed training is not tested."""
     for training in chain:
         if not training.runs:
             continue
         if not training.is_trained:
-            yield training, "train"
+            yield Step(training, "train")
         if training.is_trained and not training.is_finished:
-            yield training, "test"
+            yield Step(training, "test")
 
 
 @dataclass
@@ -65,11 +74,14 @@ class Child:
         return self.process.returncode != 0 or self.status != DONE
 
     def __str__(self) -> str:
-        said = ""
-        if self.program == "train":  # a test says only what came of it, after what training said
-            epoch = re.match(r"epoch \d+ of \d+", "".join(self.last_lines()[-1:]))
-            said = f" {epoch.group()}" if epoch else ""
-        return f"{self.training.main_run.name} {self.program}{said}"
+        words = f"{self.training.main_run.name} {self.program}"
+        if self.program != "train":  # a test says only what came of it, after what training said
+            return words
+        for line in self.last_lines()[-1:]:
+            epoch = re.match(r"epoch \d+ of \d+", line)
+            if epoch:
+                words += f" {epoch.group()}"
+        return words
 
     def failure(self) -> str:
         """Say how it failed."""
@@ -89,18 +101,27 @@ class Children:
     def __init__(
         self,
         chains: list[list[Training]],
-        command_for: Callable,
+        command_for: Callable[[Training, str], list[str]],
         jobs: int,
         environment: dict[str, str],
     ) -> None:
-        self.chains, self.command_for, self.jobs = chains, command_for, jobs
-        self.environment = {**environment, **ONE_THREAD, STDIN_IS_PARENT: "1"}
+        self.chains = chains
+        self.command_for = command_for
+        self.jobs = jobs
+        self.environment = environment | ONE_THREAD | {STDIN_IS_PARENT: "1"}
         self.running: list[Child] = []
         self.started = time.monotonic()
         # Of an epoch, with so many trainings at once; None where nothing was trained before.
-        trainings = [training for chain in chains for training in chain]
-        before = seconds_per_epoch(trainings)
-        self.seconds_before = before and before / jobs
+        self.seconds_before = seconds_per_epoch(self.trainings())
+        if self.seconds_before:
+            self.seconds_before /= jobs
+
+    def trainings(self) -> list[Training]:
+        """The trainings of all chains."""
+        trainings = []
+        for chain in self.chains:
+            trainings += chain
+        return trainings
 
     def run(self, progress: Progress) -> Generator[Child, None, None]:
         """Run every step, and give each child that ends; its chain's next one runs by then.
@@ -112,9 +133,10 @@ class Children:
             while waiting or self.running:
                 self.fill(waiting)
                 if progress.in_place:
-                    progress.show(" | ".join(map(str, self.running)) + self.time_left())
+                    running = " | ".join(map(str, self.running))
+                    progress.show(f"{running}{self.time_left()}")
                 time.sleep(POLL_SECONDS)
-                for child in [child for child in self.running if child.process.poll() is not None]:
+                for child in self.ended():
                     self.running.remove(child)
                     self.note_end(child)
                     self.start_next(child.later)
@@ -125,6 +147,10 @@ class Children:
                 child.process.terminate()
                 child.process.wait()
             progress.clear()
+
+    def ended(self) -> list[Child]:
+        """Those of the children that have ended by now."""
+        return [child for child in self.running if child.process.poll() is not None]
 
     def note_end(self, child: Child) -> None:
         """Find out what a child that has ended left."""
@@ -139,34 +165,39 @@ class Children:
 
     def start_next(self, steps: Steps) -> None:
         """Start the next step of a chain, if there is one."""
-        training, program = next(steps, (None, ""))
-        if training is None:
+        step = next(steps, None)
+        if step is None:
             return
-        log = training.main_run.result / "log.txt"
+        log = step.training.main_run.result / "log.txt"
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb" if program == "train" else "ab") as output:
+        mode = "wb"
+        if step.program == "test":  # after what the training said
+            mode = "ab"
+        with log.open(mode) as output:
             process = subprocess.Popen(
-                self.command_for(training, program),
+                self.command_for(step.training, step.program),
                 stdin=subprocess.PIPE,  # closes with this program, however that ends
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self.environment},
+                env=os.environ | self.environment,
                 start_new_session=True,  # Ctrl-C comes here alone, which then ends the children
             )
-        self.running.append(Child(training, program, steps, process, log))
+        self.running.append(Child(step.training, step.program, steps, process, log))
 
     def time_left(self) -> str:
         """A guess from the time that epochs have taken, now or before; empty where there is none.
 
         Of trainings that are under way, all epochs count as left.
         """
-        trainings = [training for chain in self.chains for training in chain]
+        trainings = self.trainings()
         done = epochs_of([training for training in trainings if training.is_trained])
-        left = epochs_of(trainings) - done
+        to_do = epochs_of(trainings) - done
         seconds = self.seconds_before
         if done:
             seconds = (time.monotonic() - self.started) / done
-        return f", about {duration(seconds * left)} left" if seconds and left else ""
+        if not seconds or not to_do:
+            return ""
+        return f", about {duration(seconds * to_do)} left"
 
 
 # --- what is started -------------------------------------------------------------------------
@@ -210,7 +241,11 @@ def train_options(training: Training, options: Namespace) -> list[str]:
 
 def plain_device(name: str) -> str:
     """The device that a name means where no GPU is in question; empty where torch must say."""
-    return "cpu" if name == "cpu" or (name == "auto" and not shutil.which("nvidia-smi")) else ""
+    if name == "cpu":
+        return "cpu"
+    if name == "auto" and not shutil.which("nvidia-smi"):
+        return "cpu"
+    return ""
 
 
 def try_out(device: str, image_size: int, runs: list[Run]) -> str:
@@ -218,17 +253,26 @@ def try_out(device: str, image_size: int, runs: list[Run]) -> str:
 
     InputError with its error line if something will not do, or with Python's last one.
     """
-    settings = [json.dumps(each) for each in settings_to_try(runs)]
     program = [sys.executable, str(PROJECT / "train.py"), "--device", device]
-    program += ["--image_size", str(image_size), "--try_out", *settings]
-    environment = {**os.environ, STDIN_IS_PARENT: "1"}
+    program += ["--image_size", str(image_size), "--try_out"]
+    for settings in settings_to_try(runs):
+        program.append(json.dumps(settings))
+    environment = os.environ | {STDIN_IS_PARENT: "1"}
     with open_pipe() as pipe:
         ended = subprocess.run(program, stdin=pipe, env=environment, capture_output=True, text=True)
     if ended.returncode:
-        *before, last = ended.stderr.splitlines() or [f"train.py ended: {ended.returncode}"]
-        place = [line.strip() for line in before if line.startswith('  File "')][-1:]
-        raise InputError(" in ".join([last.removeprefix("error: "), *place]))
+        lines = ended.stderr.splitlines() or [f"train.py ended: {ended.returncode}"]
+        raise InputError(error_in(lines))
     return ended.stdout.split()[-1]
+
+
+def error_in(lines: list[str]) -> str:
+    """The last line of what a program said; of a traceback also where it was."""
+    error = lines[-1].removeprefix("error: ")
+    places = [line.strip() for line in lines[:-1] if line.startswith('  File "')]
+    if not places:
+        return error
+    return f"{error} in {places[-1]}"
 
 
 @contextlib.contextmanager
@@ -244,13 +288,17 @@ def open_pipe() -> Iterator[int]:
 
 def settings_to_try(runs: list[Run]) -> list[dict]:
     """The settings that may fail each in its own way; of those alike that of the smallest batch."""
-    kinds: dict[str, dict] = {}
+    to_try: dict[str, dict] = {}
     for run in sorted(runs, key=lambda run: run.settings["batch_size"]):
-        kind = {name: run.settings[name] for name in run.settings if name not in NEVER_FAIL}
-        kinds.setdefault(json.dumps(kind), run.settings)
-    return list(kinds.values())
+        may_fail = dict(run.settings)
+        for name in NEVER_FAIL:
+            del may_fail[name]
+        to_try.setdefault(json.dumps(may_fail), run.settings)
+    return list(to_try.values())
 
 
 def default_jobs(device: str) -> int:
     """One training per core that this program may use; one at a time on a GPU."""
-    return usable_cores() if device == "cpu" else 1
+    if device == "cpu":
+        return usable_cores()
+    return 1

@@ -22,7 +22,7 @@ from studies.settings import FORMER, Run
 DIGITS = 8  # of the digest that names what made a run
 RECORD = "train.json"
 SUMMARIES = ("acc.txt", "Training_accuracy.png", "Loss_curve.png")  # of a setting's seeds
-SHOWN = 4  # names of what changed
+MOST_NAMES = 4  # of what changed, in a line
 
 
 # --- what is there ---------------------------------------------------------------------------
@@ -31,27 +31,30 @@ SHOWN = 4  # names of what changed
 def former_runs(out: Path, runs: list[Run]) -> list[Run]:
     """Finished runs of other settings than their folder is for now, and those set aside."""
     names = list(runs[0].settings)
-    found = []
+    former = []
     for run in runs:
         settings = recorded_settings(run.result, names)
         if settings and settings != run.settings:
-            found.append(replace(run, settings=settings))
+            former.append(replace(run, settings=settings))
     for path in sorted((out / "result" / FORMER).rglob(RECORD)):
         settings = recorded_settings(path.parent, names)
         if settings:
-            found.append(run_in(path.parent, out, settings))
-    return found
+            former.append(run_set_aside(path.parent, out, settings))
+    return former
 
 
 def recorded_settings(result: Path, names: list[str]) -> dict:
     """The settings and the seed of the training in a folder; empty if there is none of such."""
     identity = recorded(result).get("identity", {})
-    if not all(name in identity for name in names):
-        return {}
-    return {name: identity[name] for name in names}
+    settings = {}
+    for name in names:
+        if name not in identity:
+            return {}
+        settings[name] = identity[name]
+    return settings
 
 
-def run_in(folder: Path, out: Path, settings: dict) -> Run:
+def run_set_aside(folder: Path, out: Path, settings: dict) -> Run:
     """A run that was set aside: all its files are in one folder."""
     name = folder.relative_to(out / "result").as_posix()
     weight = folder / "weight.pth"
@@ -82,8 +85,10 @@ def stale_runs(trainings: list[Training], out: Path) -> list[Stale]:
             if status.stage is not Stage.CHANGED:
                 continue
             made = made_in(run.result)
-            if made and is_whole(run, made, out):
-                aside = place_of(run, made, out)
+            if made is None:
+                continue
+            aside = folder_aside(run, made, out)
+            if is_whole(run, made, aside):
                 stale.append(Stale(run, training, status.changes, aside))
     return stale
 
@@ -92,27 +97,34 @@ def in_the_way(training: Training) -> list[Run]:
     """The runs whose files a training, or copies of it, are going to replace."""
     if not training.runs:
         return []
-    replaced = dict.fromkeys(training.runs)
+    replaced = list(training.runs)
     for run in training.elsewhere:
-        if run == training.main_run or one_seed_of(run, training):
-            replaced[run] = None
-    return list(replaced)
+        is_replaced = run == training.main_run or run_with_seed(run, training) is not None
+        if is_replaced and run not in replaced:
+            replaced.append(run)
+    return replaced
 
 
-def one_seed_of(run: Run, training: Training) -> bool:
-    """Whether a run lies where a call of one seed put it, and this call has several."""
-    return any(asked.result.parent == run.result for asked in training.runs)
+def run_with_seed(run: Run, training: Training) -> Run | None:
+    """For a run where a call of one seed put it: that of this call, which has several.
+
+    None if a run does not lie so.
+    """
+    for requested in training.runs:
+        if requested.result.parent == run.result:
+            return requested
+    return None
 
 
-def is_whole(run: Run, made: Made, out: Path) -> bool:
+def is_whole(run: Run, made: Made, aside: Path) -> bool:
     """Whether a run's weights are those of its record, where they were or already aside."""
-    for weight in (run.weight, place_of(run, made, out) / run.weight.name):
+    for weight in (run.weight, aside / run.weight.name):
         if file_digest(weight) == made.weight_digest:
             return True
     return False
 
 
-def place_of(run: Run, made: Made, out: Path) -> Path:
+def folder_aside(run: Run, made: Made, out: Path) -> Path:
     """Where a run's files are set aside."""
     return out / "result" / FORMER / run.name / digest_of(made.identity)[:DIGITS]
 
@@ -122,13 +134,19 @@ def describe_stale(trainings: list[Training], out: Path) -> list[str]:
     stale = stale_runs(trainings, out)
     if not stale:
         return []
-    names = list(dict.fromkeys(change.name for each in stale for change in each.changes))
-    if len(names) > SHOWN:
-        names[SHOWN:] = ["…"]
-    were = "1 finished run was" if len(stale) == 1 else f"{len(stale)} finished runs were"
-    place = out / "result" / FORMER
+    names: list[str] = []
+    for run in stale:
+        for change in run.changes:
+            if change.name not in names:
+                names.append(change.name)
+    if len(names) > MOST_NAMES:
+        names[MOST_NAMES:] = ["…"]
+    were = "1 finished run was"
+    if len(stale) > 1:
+        were = f"{len(stale)} finished runs were"
+    folder = out / "result" / FORMER
     kept = "until the new ones are there; those of other settings, images or devices stay"
-    return [f"{were} made with other {', '.join(names)}: kept in {place} {kept}"]
+    return [f"{were} made with other {', '.join(names)}: kept in {folder} {kept}"]
 
 
 def describe_left_out(trainings: list[Training], out: Path) -> list[str]:
@@ -137,54 +155,57 @@ def describe_left_out(trainings: list[Training], out: Path) -> list[str]:
     for training in trainings:
         for run in training.runs + training.elsewhere:
             known.add(run.study)
-    place = out / "result"
+    results = out / "result"
     names = []
-    for folder in sorted(place.glob("*/")):
+    for folder in sorted(results.glob("*/")):
         if folder.name not in known and any(folder.rglob(RECORD)):
             names.append(folder.name)
     if not names:
         return []
-    return [f"{place} also holds {', '.join(names)}, not in STUDIES: not in the report"]
+    return [f"{results} also holds {', '.join(names)}, not in STUDIES: not in the report"]
 
 
 def set_aside(trainings: list[Training], out: Path) -> None:
     """Move what is in the way of trainings to where it is kept, or to its seed's folder."""
-    moved: dict[Run, Run] = {}
-    for run, training, _, folder in stale_runs(trainings, out):
+    moved: dict[Run, Run] = {}  # by the run as it was
+    for stale in stale_runs(trainings, out):
+        run = stale.run
         settings = recorded_settings(run.result, list(run.settings))
-        move_files(run, folder, folder)
+        move_files(run, stale.aside, stale.aside)
+        aside = run_set_aside(stale.aside, out, settings)
         if settings == run.settings:
-            training.former.append(run_in(folder, out, settings))
+            stale.training.former.append(aside)
         elif settings:
-            moved[replace(run, settings=settings)] = run_in(folder, out, settings)
+            moved[replace(run, settings=settings)] = aside
     for training in trainings:
         for run in training.elsewhere:
-            if one_seed_of(run, training):
-                moved |= move_to_seed(run, training, out)
+            with_seed = run_with_seed(run, training)
+            if with_seed is not None:
+                move_to_seed(run, training, out)
+                moved[run] = with_seed
     for training in trainings:
         training.main_run = moved.get(training.main_run, training.main_run)
         training.former = [moved.get(run, run) for run in training.former]
 
 
-def move_to_seed(run: Run, training: Training, out: Path) -> dict[Run, Run]:
-    """Bring what a call of one seed left to its seed's folder; what was moved to where."""
+def move_to_seed(run: Run, training: Training, out: Path) -> None:
+    """Bring what a call of one seed left to its seed's folder."""
     made = made_in(run.result)
     settings = recorded_settings(run.result, ["seed"])
     if made and settings:
-        seed = settings["seed"]
-        folder, weights = run.result / f"seed_{seed}", run.weight.parent / f"seed_{seed}"
+        name = f"seed_{settings['seed']}"
+        folder = run.result / name
+        weights = run.weight.parent / name
         if not (folder / RECORD).is_file():
             move_files(run, folder, weights)
         elif file_digest(run.weight) == file_digest(weights / run.weight.name):
             remove_files(run)
         else:
-            aside = place_of(run, made, out)
+            aside = folder_aside(run, made, out)
             move_files(run, aside, aside)
     if not training.is_finished:
         for name in SUMMARIES:  # of another call; the report makes them again
             (run.result / name).unlink(missing_ok=True)
-    targets = [asked for asked in training.runs if asked.result.parent == run.result]
-    return {run: targets[0]}
 
 
 def move_files(run: Run, result: Path, weights: Path) -> None:
@@ -205,8 +226,9 @@ def files_of(run: Run, result: Path, weights: Path) -> Iterator[tuple[Path, Path
     for path in (run.weight, run.checkpoint):
         if path.is_file():
             yield path, weights / path.name
-    pictures = [path.name for path in sorted(run.result.glob("*.png"))]
-    for name in (*pictures, *RUN_FILES):
+    names = [path.name for path in sorted(run.result.glob("*.png"))]
+    names += RUN_FILES
+    for name in names:
         if (run.result / name).is_file():
             yield run.result / name, result / name
 

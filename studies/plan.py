@@ -8,17 +8,17 @@ epochs form a chain, in which each goes on from the checkpoint of the one before
 
 import ast
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from console.errors import InputError
 from console.options import as_key, value_text
-from records import runs as records
 from records.files import file_digest, replacing
 from records.finished import read_begun, recorded, test_status, training_status
-from records.runs import DONE, MISSING, Stage, Status, in_words, what_changed
-from studies.settings import BASE_STUDY, Run, key_of
+from records.runs import DONE, MISSING, RUN_FILES, Stage, Status, in_words, what_changed
+from studies.settings import BASE_STUDY, Run
 
 # Stages of what was there before and is done again.
 REPEATED = (
@@ -90,28 +90,46 @@ class Training:
 
 
 def make_plan(
-    asked_for: list[Run], others: list[Run], former: Sequence[Run] = (), goes_on: bool = True
+    requested: list[Run], others: list[Run], former: Sequence[Run] = (), goes_on: bool = True
 ) -> list[list[Training]]:
     """Chains of trainings: same settings but for the epochs, the shortest first.
 
     Each `goes_on` from the one before; if none does, every training is a chain of its own. Of
     `others` that are not asked for, and of `former` runs, the files can be reused.
     """
+    trainings = trainings_of(requested, others, former)
+    trainings.sort(key=lambda training: training.settings["epochs"])
+    if goes_on:
+        return chains_of(trainings)
+    for training in trainings:
+        training.goes_on = False
+    return [[training] for training in trainings]
+
+
+def trainings_of(
+    requested: list[Run], others: Sequence[Run], former: Sequence[Run]
+) -> list[Training]:
+    """A training for all runs of the same settings."""
     trainings: dict[tuple, Training] = {}
-    asked = {run.result for run in asked_for}
-    for run in asked_for:
+    requested_folders = {run.result for run in requested}
+    for run in requested:
         training_for(run, trainings).runs.append(run)
     for run in others:
-        if run.result not in asked:
+        if run.result not in requested_folders:
             training_for(run, trainings).elsewhere.append(run)
     for run in former:
         training_for(run, trainings).former.append(run)
+    return list(trainings.values())
+
+
+def chains_of(trainings: list[Training]) -> list[list[Training]]:
+    """Trainings, the shortest first, by what they have in common beside their epochs."""
     chains: dict[tuple, list[Training]] = {}
-    for training in sorted(trainings.values(), key=lambda each: each.settings["epochs"]):
-        alike = {**training.settings, "epochs": 0} if goes_on else training.settings
-        chain = chains.setdefault(training_key(alike), [])
-        training.goes_on = goes_on
-        training.shorter = chain[-1] if chain else None
+    for training in trainings:
+        common = training.settings | {"epochs": 0}
+        chain = chains.setdefault(training_key(common), [])
+        if chain:
+            training.shorter = chain[-1]
         chain.append(training)
     return list(chains.values())
 
@@ -152,17 +170,23 @@ def look_up(training: Training, identity: dict, images: str, fresh: bool) -> Non
     `identity` is what a finished training must have, `images` the digest that a finished test
     must have.
     """
-    training.identity, training.images = identity, images
-    places = training.runs + training.elsewhere
-    for run in places + training.former:
-        training.statuses[run] = training_status(run.result, run.weight, identity)
-    finished = [run for run, status in training.statuses.items() if status == DONE]
+    training.identity = identity
+    training.images = images
+    finished = []
+    for run in training.runs + training.elsewhere + training.former:
+        status = training_status(run.result, run.weight, identity)
+        training.statuses[run] = status
+        if status == DONE:
+            finished.append(run)
     if finished and not fresh:
         choose_tested(training, finished, images)
         return
-    choose_begun(training, places or training.former, fresh)
-    reason = first_reason(list(training.statuses.values()))
-    training.trained = Status(Stage.TO_REPEAT) if fresh else reason
+    if fresh:
+        training.main_run = writable_runs(training)[0]
+        training.trained = Status(Stage.TO_REPEAT)
+    else:
+        training.main_run = begun_or_first(writable_runs(training))
+        training.trained = first_reason(list(training.statuses.values()))
     if training.runs:  # else its checkpoint may serve a longer one, no more
         note_epochs(training)
 
@@ -171,28 +195,39 @@ def lost_runs(trainings: list[Training]) -> list[str]:
     """Say which finished runs are no longer there, as when somebody has removed a folder."""
     lost = []
     for training in trainings:
-        if training.is_finished:
-            for run in training.runs:
-                trained = training_status(run.result, run.weight, training.identity)
-                tested = test_status(run.result, run.weight, training.images)
-                if trained != DONE or tested != DONE:
-                    remedy = "something else changed or removed its files; run it again"
-                    lost.append(f"LOST {run.name}: it was finished, then {remedy}")
+        if not training.is_finished:
+            continue
+        for run in training.runs:
+            trained = training_status(run.result, run.weight, training.identity)
+            tested = test_status(run.result, run.weight, training.images)
+            if trained != DONE or tested != DONE:
+                remedy = "something else changed or removed its files; run it again"
+                lost.append(f"LOST {run.name}: it was finished, then {remedy}")
     return lost
 
 
 def choose_tested(training: Training, finished: list[Run], images: str) -> None:
     """Of runs whose training is finished, use one whose test is finished too, if there is one."""
     training.trained = DONE
-    tests = [test_status(run.result, run.weight, images) for run in finished]
-    best = tests.index(DONE) if DONE in tests else 0
-    training.main_run, training.tested = finished[best], tests[best]
+    statuses = [test_status(run.result, run.weight, images) for run in finished]
+    best = 0
+    if DONE in statuses:
+        best = statuses.index(DONE)
+    training.main_run = finished[best]
+    training.tested = statuses[best]
 
 
-def choose_begun(training: Training, places: list[Run], fresh: bool) -> None:
-    """Train where a checkpoint is, if there is one, else for the first run that asks for it."""
-    begun = [run for run in places if not fresh and run.checkpoint.is_file()]
-    training.main_run = begun[0] if begun else places[0]
+def writable_runs(training: Training) -> list[Run]:
+    """The runs where a training may be done; former ones only where there is no other."""
+    return training.runs + training.elsewhere or training.former
+
+
+def begun_or_first(runs: list[Run]) -> Run:
+    """The run where a checkpoint is, if there is one, else the first that asks for the training."""
+    for run in runs:
+        if run.checkpoint.is_file():
+            return run
+    return runs[0]
 
 
 def first_reason(statuses: list[Status]) -> Status:
@@ -207,11 +242,11 @@ def note_epochs(training: Training) -> None:
     """Work out how many epochs are to be done: those that no checkpoint holds."""
     reached = 0
     stage = training.statuses[training.main_run].stage
-    if stage in (*BEGUN, *SPOILED) and training.trained.stage is not Stage.TO_REPEAT:
-        interrupted = status_of_begun(training)
-        reached = interrupted.epochs
-        if stage in BEGUN and interrupted != MISSING:
-            training.trained = interrupted
+    if stage in BEGUN + SPOILED and training.trained.stage is not Stage.TO_REPEAT:
+        begun = status_of_begun(training)
+        reached = begun.epochs
+        if stage in BEGUN and begun != MISSING:
+            training.trained = begun
     if training.shorter and can_go_on_from(training.shorter):
         reached = max(reached, training.shorter.settings["epochs"])
     epochs = training.settings["epochs"]
@@ -242,48 +277,56 @@ def can_go_on_from(shorter: Training) -> bool:
 
 def describe_plan(trainings: list[Training], runs: list[Run], jobs: int) -> str:
     """Say of every setting how many of its trainings are done and to do, the total last."""
-    asked = [training for training in trainings if training.runs]
-    lines = describe_settings(by_setting(asked, runs))
-    lines += describe_repeats(asked)
-    trainings_left = sum(not training.is_trained for training in asked)
-    tests = sum(not training.is_finished for training in asked)
-    left = f"{counted(trainings_left, 'training')}, {counted(epochs_of(asked), 'epoch')}, "
-    left += f"{counted(tests, 'test')}; {jobs} at once"
-    total = f"{count_done(asked)} done; to be done, with the base's seeds: {left}"
-    return "\n".join(["settings:", *(f"  {line}" for line in lines), total])
+    requested = [training for training in trainings if training.runs]
+    lines = ["settings:"]
+    for line in describe_settings(by_setting(requested, runs)) + describe_repeats(requested):
+        lines.append(f"  {line}")
+    untrained = sum(not training.is_trained for training in requested)
+    untested = sum(not training.is_finished for training in requested)
+    epochs = counted(epochs_of(requested), "epoch")
+    to_do = f"{counted(untrained, 'training')}, {epochs}, {counted(untested, 'test')}"
+    done = count_done(requested)
+    lines.append(f"{done} done; to be done, with the base's seeds: {to_do}; {jobs} at once")
+    return "\n".join(lines)
 
 
 def describe_price(runs: list[Run]) -> str:
     """Say what many runs come to, before it is looked up what of them is done."""
-    epochs = {(key_of(run.settings), run.settings["seed"]): run.settings["epochs"] for run in runs}
-    price = f"{counted(len(epochs), 'training')}, {counted(sum(epochs.values()), 'epoch')} at most"
-    return f"asked for: {price}; looking up what is done"
+    epochs: dict[tuple, int] = {}  # of each training: runs may share one
+    for run in runs:
+        epochs[training_key(run.settings)] = run.settings["epochs"]
+    trainings = counted(len(epochs), "training")
+    all_epochs = counted(sum(epochs.values()), "epoch")
+    return f"asked for: {trainings}, {all_epochs} at most; looking up what is done"
 
 
-def describe_settings(settings: dict[str, list[Training]]) -> list[str]:
+def describe_settings(trainings_of_settings: dict[str, list[Training]]) -> list[str]:
     """A line for each setting; one for all beyond MOST_LINES, so that the total is seen."""
     lines: list[str] = []
     others: list[Training] = []
-    for name, trainings in settings.items():
+    for name, trainings in trainings_of_settings.items():
         if len(lines) < MOST_LINES:
             lines.append(describe_setting(name, trainings))
         else:
             others += trainings
     if others:
-        count = counted(len(settings) - MOST_LINES, "more setting")
+        count = counted(len(trainings_of_settings) - MOST_LINES, "more setting")
         lines.append(describe_setting(count, others))
     return lines
 
 
 def by_setting(trainings: list[Training], runs: list[Run]) -> dict[str, list[Training]]:
     """The trainings of every setting, by its name, in the order of the runs."""
-    of_run = {run.result: training for training in trainings for run in training.runs}
-    settings: dict[str, list[Training]] = {}
+    training_of_run: dict[Path, Training] = {}
+    for training in trainings:
+        for run in training.runs:
+            training_of_run[run.result] = training
+    of_settings: dict[str, list[Training]] = {}
     for run in runs:
-        training = of_run[run.result]
+        training = training_of_run[run.result]
         if run is training.runs[0]:  # the setting of another study is there already
-            settings.setdefault(name_of_setting(run), []).append(training)
-    return settings
+            of_settings.setdefault(name_of_setting(run), []).append(training)
+    return of_settings
 
 
 def name_of_setting(run: Run) -> str:
@@ -296,13 +339,17 @@ def name_of_setting(run: Run) -> str:
 def describe_setting(name: str, trainings: list[Training]) -> str:
     """Say in one line how far a setting has come."""
     epochs = epochs_of(trainings)
-    tests = sum(training.is_trained and not training.is_finished for training in trainings)
-    interrupted = sum(training.trained.stage is Stage.INTERRUPTED for training in trainings)
+    untested = interrupted = 0
+    for training in trainings:
+        if training.is_trained and not training.is_finished:
+            untested += 1
+        if training.trained.stage is Stage.INTERRUPTED:
+            interrupted += 1
     parts = [f"{name}: {counted(len(trainings), 'seed')}", f"{count_finished(trainings)} done"]
     if epochs:
         parts.append(f"{counted(epochs, 'epoch')} to do")
-    if tests:
-        parts.append(f"{tests} to test")
+    if untested:
+        parts.append(f"{untested} to test")
     if interrupted:
         parts.append(f"{interrupted} interrupted, to go on")
     return ", ".join(parts)
@@ -310,15 +357,13 @@ def describe_setting(name: str, trainings: list[Training]) -> str:
 
 def describe_repeats(trainings: list[Training]) -> list[str]:
     """Say what is done again, and why: a line for each reason, with its number of trainings."""
-    counts: dict[str, int] = {}
+    reasons: Counter[str] = Counter()
     for training in trainings:
         if training.trained.stage in REPEATED:
-            why = in_words(training.trained, "trained")
-            counts[why] = counts.get(why, 0) + 1
+            reasons[in_words(training.trained, "trained")] += 1
         elif training.is_trained and training.tested.stage in REPEATED:
-            why = in_words(training.tested, "tested")
-            counts[why] = counts.get(why, 0) + 1
-    return [f"to be done again: {count} ({why})" for why, count in counts.items()]
+            reasons[in_words(training.tested, "tested")] += 1
+    return [f"to be done again: {count} ({reason})" for reason, count in reasons.items()]
 
 
 def count_finished(trainings: list[Training]) -> int:
@@ -333,7 +378,9 @@ def count_done(trainings: list[Training]) -> str:
 
 def counted(count: int, name: str) -> str:
     """A number of things: 1 seed, 8 seeds."""
-    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
+    if count == 1:
+        return f"1 {name}"
+    return f"{count:,} {name}s"
 
 
 def seconds_per_epoch(trainings: list[Training]) -> float | None:
@@ -353,24 +400,26 @@ def describe_training(training: Training) -> str:
         return "done"
     if training.is_trained:
         return f"to test: {in_words(training.tested, 'tested')}"
-    before = training.settings["epochs"] - training.epochs_to_do
-    goes_on = f", goes on after epoch {before}" if before else ""
-    why = in_words(training.trained, "trained")
-    return f"to train {training.epochs_to_do} epochs{goes_on}: {why}"
+    to_do = f"to train {training.epochs_to_do} epochs"
+    epochs_before = training.settings["epochs"] - training.epochs_to_do
+    if epochs_before:
+        to_do += f", goes on after epoch {epochs_before}"
+    return f"{to_do}: {in_words(training.trained, 'trained')}"
 
 
 def describe_versions(trainings: list[Training], changed: list[str]) -> str:
     """Say which runs are of the code as it was at the start, and which were not done."""
-    finished, left = [], []
+    finished: list[str] = []
+    unfinished: list[str] = []
     for training in trainings:
         names = [run.name for run in training.runs]
         if training.is_finished:
             finished += names
         else:
-            left += names
+            unfinished += names
     lines = [f"{', '.join(changed)} changed while this ran; the same command does all runs anew"]
     lines.append(f"  of the version before ({len(finished)}): {', '.join(finished) or 'none'}")
-    lines.append(f"  not done ({len(left)}): {', '.join(left) or 'none'}")
+    lines.append(f"  not done ({len(unfinished)}): {', '.join(unfinished) or 'none'}")
     return "\n".join(lines)
 
 
@@ -378,10 +427,15 @@ def deliver(training: Training) -> None:
     """Copy a finished training's files to the other runs that share it, the records last."""
     if not training.is_finished:
         return
+    main_run = training.main_run
     for run in training.runs:
-        copies = {training.main_run.weight: run.weight}
-        copies |= {training.main_run.result / name: run.result / name for name in records.RUN_FILES}
-        for source, target in copies.items():
-            if source.is_file() and file_digest(source) != file_digest(target):
-                with replacing(target) as temporary:
-                    shutil.copyfile(source, temporary)
+        copy_if_changed(main_run.weight, run.weight)
+        for name in RUN_FILES:
+            copy_if_changed(main_run.result / name, run.result / name)
+
+
+def copy_if_changed(source: Path, target: Path) -> None:
+    """Copy a file that is there, whole or not at all, where the target is not the same."""
+    if source.is_file() and file_digest(source) != file_digest(target):
+        with replacing(target) as temporary:
+            shutil.copyfile(source, temporary)

@@ -24,9 +24,8 @@ BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is 
 MOST_SEEDS = 1000  # more take minutes to plan, and would be a mistake in typing
 PREFIX = "Change_"  # of a study of one setting, before the setting's name
 
-Studies = Mapping[
-    str, Any
-]  # by name a list of values, or a grid: lists by setting; see check_studies
+# By name a list of values, or a grid: lists by setting; see check_studies.
+Studies = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,8 @@ def is_grid(values: list | dict[str, list]) -> bool:
 
 def check_studies(studies: Studies, base: dict) -> None:
     """Refuse studies that cannot be run, before any is; InputError that says what is wrong."""
-    known = ", ".join(SETTINGS)
     if base.keys() != SETTINGS.keys() or not studies:
+        known = ", ".join(SETTINGS)
         raise InputError(f"my_script.py must name a study, and in BASE only {known}")
     for name, value in base.items():
         check_value("BASE", name, value)
@@ -72,34 +71,35 @@ def check_studies(studies: Studies, base: dict) -> None:
         if is_grid(values):
             check_grid(study, values)
         elif not study.startswith(PREFIX) or not is_filled_list(values):
-            raise InputError(f"{study!r} in my_script.py must be {needed(known)}")
-        for name, of_setting in changes_of(study, values).items():
+            raise InputError(what_a_study_is(study))
+        for name, values_of_setting in changes_of(study, values).items():
             if name not in SETTINGS:
                 meant = did_you_mean(name, SETTINGS)
-                raise InputError(f"{study!r} in my_script.py must be {needed(known)}{meant}")
-            check_values(study, name, of_setting)
+                raise InputError(f"{what_a_study_is(study)}{meant}")
+            check_values(study, name, values_of_setting)
 
 
-def needed(known: str) -> str:
-    """What a study has to be."""
-    single = f"Change_ with one of {known} and a list of values"
-    return f"{single}, or a name and a dict of such lists; for seeds there is --seeds"
+def what_a_study_is(study: str) -> str:
+    """Say what one that is none has to be."""
+    single = f"Change_ with one of {', '.join(SETTINGS)} and a list of values"
+    several = "a name and a dict of such lists"
+    return f"{study!r} in my_script.py must be {single}, or {several}; for seeds there is --seeds"
 
 
 def check_grid(study: str, changes: dict[str, list]) -> None:
     """Refuse a study of several settings whose name or lists will not do."""
-    place = f"{study!r} in my_script.py"
-    taken = study.startswith(PREFIX) or study == FORMER
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", study) or taken:
+    what = f"{study!r} in my_script.py"
+    is_taken = study.startswith(PREFIX) or study == FORMER
+    if is_taken or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", study):
         remedy = "name it with letters, digits and _, not Change_ or former: it becomes a folder"
-        raise InputError(f"{place} changes several settings; {remedy}")
+        raise InputError(f"{what} changes several settings; {remedy}")
     if len(changes) < 2:
         remedy = 'write "Change_epochs": [20, 40] for a study of one setting'
-        raise InputError(f"{place} needs at least two settings; {remedy}")
+        raise InputError(f"{what} needs at least two settings; {remedy}")
     for name, values in changes.items():
         if not isinstance(values, list) or len(values) < 2:
             remedy = f"give {name} a list of at least two values, or leave it to BASE"
-            raise InputError(f"{place} does not vary {name}; {remedy}")
+            raise InputError(f"{what} does not vary {name}; {remedy}")
 
 
 def is_filled_list(values: object) -> bool:
@@ -123,13 +123,13 @@ def check_values(study: str, name: str, values: list) -> None:
 
 def check_value(study: str, name: str, value: object) -> None:
     """Refuse a value that train.py would not read, or that cannot name a folder."""
-    place = f"{value!r} of {study} in my_script.py"
+    what = f"{value!r} of {study} in my_script.py"
     if not is_value(name, value):
         meant = what_was_meant(SETTINGS[name].read, value)
-        raise InputError(f"{place} cannot be {name}{meant}; see --help")
+        raise InputError(f"{what} cannot be {name}{meant}; see --help")
     if not re.fullmatch(r"[\w+-]+", folder_name(value)):
         remedy = "name it with letters, digits, dots, _, + and -: it names a folder"
-        raise InputError(f"{place} will not do; {remedy}")
+        raise InputError(f"{what} will not do; {remedy}")
 
 
 def what_was_meant(read: Callable[[str], Any], value: object) -> str:
@@ -143,14 +143,15 @@ def what_was_meant(read: Callable[[str], Any], value: object) -> str:
 
 def check_seeds(first: object, count: object) -> None:
     """Refuse FIRST_SEED and BASE_SEEDS that are no numbers of seeds."""
-    limits = {
-        "FIRST_SEED": (first, 0, 2**31 - 2 * MOST_SEEDS),  # the last of its seeds is one too
-        "BASE_SEEDS": (count, 1, MOST_SEEDS),
-    }
-    for name, (value, least, most) in limits.items():
-        if type(value) is not int or not least <= value <= most:
-            needed = f"give a whole number from {least} to {most}"
-            raise InputError(f"{name} in my_script.py is {value!r}; {needed}")
+    check_number("FIRST_SEED", first, 0, 2**31 - 2 * MOST_SEEDS)  # the last of its seeds is one too
+    check_number("BASE_SEEDS", count, 1, MOST_SEEDS)
+
+
+def check_number(name: str, value: object, least: int, most: int) -> None:
+    """Refuse a constant of my_script.py that is no whole number from `least` to `most`."""
+    if type(value) is not int or not least <= value <= most:
+        remedy = f"give a whole number from {least} to {most}"
+        raise InputError(f"{name} in my_script.py is {value!r}; {remedy}")
 
 
 def check_written_once(script: Path) -> None:
@@ -171,22 +172,26 @@ def all_runs(studies: Studies, base: dict, base_seeds: range, out: Path, seeds: 
     """Every run that the studies ask for, those of the base setting first."""
     runs = []
     for seed in base_seeds:
-        settings = {**base, "seed": seed}
-        runs.append(run_of(out, BASE_STUDY, str(seed), {"seed": seed}, settings))
+        seed_alone = {"seed": seed}
+        runs.append(run_of(out, BASE_STUDY, str(seed), seed_alone, base | seed_alone))
     for study, values in studies.items():
         for changed in combinations(changes_of(study, values)):
             for seed in seeds:
                 folder = folder_of(changed)
                 if len(seeds) > 1:
                     folder = f"{folder}/seed_{seed}"
-                settings = {**base, **changed, "seed": seed}
+                settings = base | changed | {"seed": seed}
                 runs.append(run_of(out, study, folder, changed, settings))
     return runs
 
 
 def key_of(settings: dict) -> tuple:
     """What names a setting whatever its seed: (name, value) of each; lists and switches as text."""
-    return tuple((name, as_key(value)) for name, value in settings.items() if name != "seed")
+    pairs = []
+    for name, value in settings.items():
+        if name != "seed":
+            pairs.append((name, as_key(value)))
+    return tuple(pairs)
 
 
 def combinations(changes: dict[str, list]) -> list[dict]:
@@ -217,6 +222,6 @@ def folders_of(out: Path, runs: list[Run]) -> list[Path]:
     """Every folder that a sweep writes to."""
     folders = {out / "result", out / "weights"}
     for run in runs:
-        for place in (run.result, run.weight.parent):
-            folders |= {place, place.parent}
+        weights = run.weight.parent
+        folders |= {run.result, run.result.parent, weights, weights.parent}
     return sorted(folders)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from console.progress import Progress, duration
 from records.files import remove_abandoned
@@ -76,10 +76,11 @@ def run_sweep(sweep: Sweep, runs: list[Run]) -> int:
     options = sweep.options
     requested = [run for run in runs if run.study in sweep.studies]
     if len(requested) > plan.MANY:
-        screen = sys.stderr if options.dry_run else sys.stdout
-        print(plan.describe_price(requested), file=screen, flush=True)
+        print(plan.describe_price(requested), file=screen_of(options), flush=True)
     chains = plan_chains(sweep, requested, runs + sweep.reusable)
-    trainings = [training for chain in chains for training in chain]
+    trainings = []
+    for chain in chains:
+        trainings += chain
     report = partial(sweep.report, runs)
     if options.line:
         return run_line(sweep, chains)
@@ -108,8 +109,8 @@ def plan_chains(sweep: Sweep, requested: list[Run], reusable: list[Run]) -> list
         chains = [lines.find(options.line, chains, sweep.identity_of)]
     for chain in chains:
         for training in chain:
-            wanted_identity = sweep.identity_of(training.settings)
-            plan.look_up(training, wanted_identity, sweep.data.digest, options.fresh)
+            identity_now = sweep.identity_of(training.settings)
+            plan.look_up(training, identity_now, sweep.data.digest, options.fresh)
     return chains
 
 
@@ -134,20 +135,25 @@ def show_plan(
     from dataset import describe
 
     out = sweep.options.out
-    screen = sys.stderr if sweep.options.dry_run else sys.stdout
     planned = plan.describe_plan(trainings, requested, children.jobs)
-    print(describe(sweep.data), f"results: {out / 'result'}", sep="\n", file=screen)
-    print(planned + children.time_left(), file=screen)
-    notes = former.describe_stale(trainings, out) + former.describe_left_out(trainings, out)
-    for note in notes:
-        print(note, file=screen)
-    screen.flush()
+    lines_to_show = [describe(sweep.data), f"results: {out / 'result'}"]
+    lines_to_show.append(f"{planned}{children.time_left()}")
+    lines_to_show += former.describe_stale(trainings, out)
+    lines_to_show += former.describe_left_out(trainings, out)
+    print("\n".join(lines_to_show), file=screen_of(sweep.options), flush=True)
+
+
+def screen_of(options: Namespace) -> TextIO:
+    """Where the plan is shown: standard output of a dry run holds lines for a scheduler alone."""
+    if options.dry_run:
+        return sys.stderr
+    return sys.stdout
 
 
 def print_lines(sweep: Sweep, chains: list[list[Training]]) -> None:
     """Print a line for a scheduler for each chain in which something is left."""
     for chain in chains:
-        if lines.is_left(chain):
+        if lines.is_to_do(chain):
             print(lines.line_of(chain, sweep.identity_of, sweep.options, sweep.device))
 
 
@@ -161,12 +167,12 @@ def train_and_test(
     from dataset import has_changed
 
     out = sweep.options.out
-    was_anything_left = any(lines.is_left(chain) for chain in children.chains)
+    was_anything_to_do = any(lines.is_to_do(chain) for chain in children.chains)
     with locked(out / "result" / LOCK):
         remove_leftovers(sweep, trainings)
         former.set_aside(trainings, out)
         status = run_all(children, trainings, report)
-    if was_anything_left and has_changed(sweep.data, *sweep.options.images):
+    if was_anything_to_do and has_changed(sweep.data, *sweep.options.images):
         kept = "the results are of those that were there when it started"
         print(f"the images changed while this ran: {kept}; run it again for the new ones")
         return 1
@@ -185,11 +191,11 @@ def remove_leftovers(sweep: Sweep, trainings: list[Training]) -> None:
 
 def run_line(sweep: Sweep, chains: list[list[Training]]) -> int:
     """Do one line of a dry run: a chain of trainings and their tests, one after the other."""
-    [chain] = chains
+    chain = chains[0]  # the only one
     for training in chain:
         if training.runs:
             print(f"{training.names}: {plan.describe_training(training)}")
-    if not lines.is_left(chain):
+    if not lines.is_to_do(chain):
         return 0
     folder = sweep.options.out / "result"
     lock_of_line = folder / f"{LOCK}-{sweep.options.line}"
@@ -212,8 +218,10 @@ def collect(sweep: Sweep, trainings: list[Training], report: WriteReport) -> int
         plan.deliver(training)
         if training.runs and not training.is_finished:
             missing.append(f"MISSING {training.names}: {plan.describe_training(training)}")
-    print(*report(0, []), *missing, sep="\n")
-    return 1 if missing else 0
+    print("\n".join(report(0, []) + missing))
+    if missing:
+        return 1
+    return 0
 
 
 def run_all(children: Children, trainings: list[Training], report: WriteReport) -> int:
@@ -235,16 +243,26 @@ def run_all(children: Children, trainings: list[Training], report: WriteReport) 
                     progress.say(describe_finished(child, requested, children))
                 live.update(count_open(requested), list(failures))
     except BaseException:  # Ctrl-C, a full disk: nothing is under way any more
-        where = report(0, list(failures))[-1:]  # none of a single line of a dry run
-        progress.say("; ".join([f"{plan.count_done(requested)} done", *where]))
+        parts = [f"{plan.count_done(requested)} done"]
+        parts += report(0, list(failures))[-1:]  # where it is; none of a single line of a dry run
+        progress.say("; ".join(parts))
         raise
-    print(*report(0, list(failures)), sep="\n")
+    print("\n".join(report(0, list(failures))))
+    print(f"done in {duration(time.monotonic() - started)}")
+    return show_faults(requested, failures)
+
+
+def show_faults(requested: list[Training], failures: dict[str, str]) -> int:
+    """Say what failed, and what is not as it was when it was done; the exit status."""
     lost = plan.lost_runs(requested)
-    print(f"done in {duration(time.monotonic() - started)}", *failures.values(), *lost, sep="\n")
+    for fault in [*failures.values(), *lost]:
+        print(fault)
     changed = changed_since_read()
     if changed:
         print(plan.describe_versions(requested, changed))
-    return 1 if failures or lost else 0
+    if failures or lost:
+        return 1
+    return 0
 
 
 def count_open(trainings: list[Training]) -> int:
@@ -263,12 +281,14 @@ def note_end(child: Child, failures: dict[str, str], progress: Progress) -> None
     if child.has_failed:
         names = child.training.names
         failures[names] = f"FAILED {names}: {child.failure()}, log: {child.log}"
-        progress.say("\n    ".join([failures[names], *child.last_lines()]))
+        lines_to_say = [failures[names]]
+        lines_to_say += child.last_lines()
+        progress.say("\n    ".join(lines_to_say))
 
 
 def describe_finished(child: Child, requested: list[Training], children: Children) -> str:
     """Say what a finished training came to, and how far the sweep has come."""
     training = child.training
-    accuracy, *_ = (training.main_run.result / "acc.txt").read_text().splitlines()
+    accuracies = (training.main_run.result / "acc.txt").read_text().splitlines()
     so_far = f"{plan.count_done(requested)} done{children.time_left()}"
-    return f"{training.names}  {accuracy}  ({so_far})"
+    return f"{training.names}  {accuracies[0]}  ({so_far})"
