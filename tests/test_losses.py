@@ -1,6 +1,7 @@
 """The losses against their formulas in float64 numpy."""
 
 import re
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -8,47 +9,114 @@ import torch
 
 from losses import LOSSES, one_hot
 
-NAMES = ("CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss")
-every_loss = pytest.mark.parametrize("name", NAMES)
 
-
-def formula(name: str, scores: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
-    """The loss and its gradient, written out by hand in float64."""
+def softmax(scores: np.ndarray) -> np.ndarray:
     powers = np.exp(scores - scores.max(1, keepdims=True))
-    p = powers / powers.sum(1, keepdims=True)
-    true = (p * y).sum(1, keepdims=True)
+    return powers / powers.sum(1, keepdims=True)
+
+
+# The losses and their gradients by hand, in float64: means over the images, or over all entries.
+
+
+def cross_entropy(scores: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+    p = softmax(scores)
+    true = (p * y).sum(1)
+    return -np.log(true).mean(), (p - y) / len(y)
+
+
+def focal(scores: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+    p = softmax(scores)
+    true = (p * y).sum(1)
+    values = -((1 - true) ** 2) * np.log(true)
     outer = (1 - true) ** 2 - 2 * (1 - true) * true * np.log(true)
-    error, size = scores - y, np.abs(scores - y)
-    values, slopes = {
-        "CrossEntropyLoss": (-np.log(true), p - y),
-        "FocalLoss": (-((1 - true) ** 2) * np.log(true), outer * (p - y)),
-        "L1Loss": (size, np.sign(error)),
-        "MSELoss": (error**2, 2 * error),
-        "SmoothL1Loss": (np.where(size < 1, error**2 / 2, size - 0.5), error.clip(-1, 1)),
-    }[name]
-    return values.mean(), slopes / values.size
+    return values.mean(), outer[:, None] * (p - y) / len(y)
 
 
-@every_loss
-def test_loss_and_gradient_agree_with_the_formula(name):
-    assert tuple(LOSSES) == NAMES
+def l1(scores: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+    errors = scores - y
+    return np.abs(errors).mean(), np.sign(errors) / y.size
+
+
+def mse(scores: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+    errors = scores - y
+    return (errors**2).mean(), 2 * errors / y.size
+
+
+def smooth_l1(scores: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+    errors = scores - y
+    sizes = np.abs(errors)
+    values = np.where(sizes < 1, errors**2 / 2, sizes - 0.5)
+    return values.mean(), errors.clip(-1, 1) / y.size
+
+
+FORMULAS = {
+    "CrossEntropyLoss": cross_entropy,
+    "FocalLoss": focal,
+    "L1Loss": l1,
+    "MSELoss": mse,
+    "SmoothL1Loss": smooth_l1,
+}
+every_loss = pytest.mark.parametrize("name", FORMULAS)
+
+
+def test_these_are_the_losses():
+    assert tuple(LOSSES) == tuple(FORMULAS)
+
+
+class Computed(NamedTuple):
+    """A loss of 50 images and its gradient, and what they are by the formula."""
+
+    loss: torch.Tensor
+    gradient: np.ndarray
+    expected_loss: float
+    expected_gradient: np.ndarray
+
+
+@pytest.fixture(params=FORMULAS)
+def computed(request) -> Computed:
     random = np.random.default_rng(0)
     scores = torch.tensor(random.normal(0, 2, (50, 2)), requires_grad=True)
     targets = one_hot(torch.tensor(random.integers(0, 2, 50))).double()
-    loss = LOSSES[name](scores, targets)
+    loss = LOSSES[request.param](scores, targets)
     loss.backward()
-    value, gradient = formula(name, scores.detach().numpy(), targets.numpy())
-    assert loss.shape == () and loss.item() == pytest.approx(value, rel=1e-6)
-    np.testing.assert_allclose(scores.grad.numpy(), gradient, rtol=1e-6, atol=1e-12)
+    formula = FORMULAS[request.param]
+    expected_loss, expected_gradient = formula(scores.detach().numpy(), targets.numpy())
+    return Computed(loss, scores.grad.numpy(), expected_loss, expected_gradient)
+
+
+def test_a_loss_is_one_number(computed):
+    assert computed.loss.shape == ()
+
+
+def test_a_loss_is_that_of_its_formula(computed):
+    assert computed.loss.item() == pytest.approx(computed.expected_loss, rel=1e-6)
+
+
+def test_a_gradient_is_that_of_its_formula(computed):
+    expected = computed.expected_gradient
+    np.testing.assert_allclose(computed.gradient, expected, rtol=1e-6, atol=1e-12)
+
+
+EXTREME = pytest.mark.parametrize("row", [[1e4, -1e4], [-1e4, 1e4], [1e4, 1e4], [0.0, 0.0]])
+
+
+def extreme_scores(row: list[float]) -> torch.Tensor:
+    return torch.tensor([row, row[::-1]], dtype=torch.float32, requires_grad=True)
 
 
 @every_loss
-@pytest.mark.parametrize("scores", [[1e4, -1e4], [-1e4, 1e4], [1e4, 1e4], [0.0, 0.0]])
-def test_extreme_scores_give_finite_losses_and_gradients(name, scores):
-    scores = torch.tensor([scores, scores[::-1]], dtype=torch.float32, requires_grad=True)
-    loss = LOSSES[name](scores, one_hot(torch.tensor([0, 0])))
-    loss.backward()
-    assert torch.isfinite(loss) and torch.isfinite(scores.grad).all()
+@EXTREME
+def test_extreme_scores_give_finite_losses(name, row):
+    loss = LOSSES[name](extreme_scores(row), one_hot(torch.tensor([0, 0])))
+    assert torch.isfinite(loss)
+
+
+@every_loss
+@EXTREME
+def test_extreme_scores_give_finite_gradients(name, row):
+    scores = extreme_scores(row)
+    LOSSES[name](scores, one_hot(torch.tensor([0, 0]))).backward()
+    assert torch.isfinite(scores.grad).all()
 
 
 SHAPES = [(4,), (4, 1), (1, 2), (5, 2), (2, 4), (4, 3)]
@@ -67,9 +135,13 @@ def test_scores_of_three_classes_are_an_error_that_says_their_shape(name):
         LOSSES[name](torch.zeros(4, 3), torch.zeros(4, 3))
 
 
-def test_targets_are_float32_rows():
+def test_targets_are_a_row_for_each_image():
     rows = one_hot(torch.tensor([0, 1, 1]))
-    assert rows.dtype == torch.float32 and rows.tolist() == [[1, 0], [0, 1], [0, 1]]
+    assert rows.tolist() == [[1, 0], [0, 1], [0, 1]]
+
+
+def test_targets_are_float32():
+    assert one_hot(torch.tensor([0, 1, 1])).dtype == torch.float32
 
 
 def test_class_numbers_of_another_shape_are_an_error_that_says_it():
