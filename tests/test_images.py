@@ -30,44 +30,66 @@ def load(folder: Path, size: int = 16, **options: Any) -> Data:
 
 
 def folders_of(data: Data) -> dict[str, dict[str, int]]:  # split: folder at the top: images
-    folders = [name.split("/")[0] for name in data.names]
     counts = {}
     for part, numbers in data.splits.items():
-        counts[part] = Counter(folders[number] for number in numbers)
+        names = [data.names[number] for number in numbers]
+        counts[part] = Counter(name.split("/")[0] for name in names)
     return counts
 
 
-def test_a_folder_of_two_classes_is_split_by_class(tmp_path):
+@pytest.fixture
+def two_classes(tmp_path) -> Data:
+    """Images of a folder of two classes of different size."""
     fill(tmp_path / "cat", 50)
     fill(tmp_path / "dog", 30, first=1000)
-    data = load(tmp_path)
-    fifth = {"cat": 10, "dog": 6}
-    assert folders_of(data) == {"train": {"cat": 30, "dog": 18}, "valid": fifth, "test": fifth}
-    assert [data.classes[target] for target in data.targets] == [name[:3] for name in data.names]
+    return load(tmp_path)
 
 
-def test_every_image_is_in_one_split(tmp_path):
-    fill(tmp_path / "cat", 50)
-    fill(tmp_path / "dog", 30, first=1000)
-    numbers = np.concatenate(list(load(tmp_path).splits.values()))
+def test_a_folder_of_two_classes_is_split_by_class(two_classes):
+    train, fifth = {"cat": 30, "dog": 18}, {"cat": 10, "dog": 6}
+    assert folders_of(two_classes) == {"train": train, "valid": fifth, "test": fifth}
+
+
+def test_an_image_belongs_to_the_class_of_its_folder(two_classes):
+    for name, target in zip(two_classes.names, two_classes.targets, strict=True):
+        assert name.split("/")[0] == two_classes.classes[target]
+
+
+def test_every_image_is_in_one_split(two_classes):
+    numbers = np.concatenate(list(two_classes.splits.values()))
     assert sorted(numbers) == list(range(80))
 
 
-def test_splits_are_the_same_every_time(photos):
-    data = load(photos)
+@pytest.fixture
+def decoded_twice(photos) -> tuple[Data, Data]:
+    """The same images, each time decoded."""
+    first = load(photos)
     shutil.rmtree(cache.cache_folder())
-    again = load(photos)
-    assert all(np.array_equal(data.splits[part], again.splits[part]) for part in data.splits)
-    assert data.digest == again.digest
+    return first, load(photos)
+
+
+def test_splits_are_the_same_every_time(decoded_twice):
+    first, again = decoded_twice
+    for part in first.splits:
+        assert np.array_equal(first.splits[part], again.splits[part])
+
+
+def test_the_digest_is_the_same_every_time(decoded_twice):
+    first, again = decoded_twice
+    assert first.digest == again.digest
 
 
 WITHOUT_VALID = {"train": {"train": 16}, "valid": {"train": 4}, "test": {"test": 10}}
 
 
-def test_train_lends_a_fifth_of_each_class_to_valid(photos):
+def test_train_lends_a_fifth_to_valid(photos):
+    assert folders_of(load(photos)) == WITHOUT_VALID
+
+
+def test_train_lends_as_much_of_each_class_to_valid(photos):
     data = load(photos)
-    assert folders_of(data) == WITHOUT_VALID
-    assert np.bincount(data.targets[data.splits["valid"]]).tolist() == [2, 2]
+    lent = data.targets[data.splits["valid"]]
+    assert np.bincount(lent).tolist() == [2, 2]
 
 
 def test_train_lends_nothing_where_there_is_a_folder_valid(photos):
@@ -77,13 +99,17 @@ def test_train_lends_nothing_where_there_is_a_folder_valid(photos):
     assert folders_of(load(photos)) == with_valid
 
 
-def test_a_picture_in_two_splits_is_a_warning(photos):
+def test_pictures_of_one_split_each_are_no_ground_for_a_warning(photos):
     assert load(photos).warnings == []
+
+
+def test_a_picture_in_two_splits_is_a_warning_that_names_it(photos):
     with Image.open(photos / "train" / "cat" / "3.png") as image:
         image.save(photos / "test" / "dog" / "encoded_otherwise.bmp")
     warning = load(photos).warnings[0]
     assert "same pixels in several splits (1 picture, 2 files)" in warning
-    assert "train/cat/3.png" in warning and "test/dog/encoded_otherwise.bmp" in warning
+    assert "train/cat/3.png" in warning
+    assert "test/dog/encoded_otherwise.bmp" in warning
 
 
 def pixels_of(root: Path, save: Callable[[Path], None]) -> dict[str, np.ndarray]:
@@ -123,9 +149,10 @@ def test_transparent_pixels_become_white(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
-def test_16_bits_are_scaled_and_not_cut(name, tmp_path):
+def test_16_bits_are_scaled_to_8(name, tmp_path):
     def save(folder: Path) -> None:
-        Image.fromarray(np.full((40, 40), 51400, dtype=np.uint16)).save(folder / name)
+        values = np.full((40, 40), 200 * 257, dtype=np.uint16)
+        Image.fromarray(values).save(folder / name)
 
     pixels = pixels_of(tmp_path, save)[f"cat/{name}"].astype(int)
     assert np.abs(pixels - 200).max() <= 1
@@ -133,7 +160,8 @@ def test_16_bits_are_scaled_and_not_cut(name, tmp_path):
 
 def test_of_several_frames_the_first_counts(tmp_path):
     def save(folder: Path) -> None:
-        green, red = (Image.new("RGB", (40, 40), name) for name in ("lime", "red"))
+        green = Image.new("RGB", (40, 40), "lime")
+        red = Image.new("RGB", (40, 40), "red")
         green.save(folder / "moving.gif", save_all=True, append_images=[red])
 
     assert pixels_of(tmp_path, save)["cat/moving.gif"][8, 8].tolist() == [0, 255, 0]
@@ -152,24 +180,31 @@ def test_a_loop_of_links_is_read_once(tmp_path):
 
 def test_a_turned_jpeg_read_at_a_reduced_scale_is_close_to_the_upright_picture(tmp_path):
     y, x = np.mgrid[:400, :500]
-    smooth = Image.fromarray(np.stack([x / 2, y / 2, (x + y) / 4], 2).astype(np.uint8))
+    values = np.stack([x / 2, y / 2, (x + y) / 4], 2)
+    smooth = Image.fromarray(values.astype(np.uint8))
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
-    smooth.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.jpg", exif=exif)
-    full = np.asarray(smooth.resize((64, 64), Image.Resampling.BILINEAR)).astype(int)
-    assert np.abs(decode_or_reason(str(tmp_path / "turned.jpg"), 64) - full).mean() < 3
+    path = tmp_path / "turned.jpg"
+    smooth.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    upright = np.asarray(smooth.resize((64, 64), Image.Resampling.BILINEAR)).astype(int)
+    differences = decode_or_reason(str(path), 64) - upright
+    assert np.abs(differences).mean() < 3
 
 
 def test_a_second_program_decodes_nothing(photos, monkeypatch):
     first = load(photos)
     monkeypatch.setattr(cache, "decode_or_reason", lambda *_, **__: pytest.fail("decoded twice"))
     again = load(photos)
-    assert np.array_equal(first.images, again.images) and again.digest == first.digest
+    assert np.array_equal(first.images, again.images)
+    assert again.digest == first.digest
 
 
-def test_decoded_images_are_mapped_for_reading(photos):
-    images = load(photos).images
-    assert isinstance(images.base, mmap.mmap) and not images.flags.writeable
+def test_decoded_images_are_mapped(photos):
+    assert isinstance(load(photos).images.base, mmap.mmap)
+
+
+def test_decoded_images_cannot_be_changed(photos):
+    assert not load(photos).images.flags.writeable
 
 
 def test_the_folder_of_images_stays_as_it_is(photos):
@@ -212,27 +247,29 @@ def test_another_picture_gives_another_digest(photos):
     assert load(photos).digest != before
 
 
-def test_a_picture_replaced_by_one_of_the_same_size_and_time_is_noticed(photos):
+def test_a_picture_replaced_by_one_that_looks_unchanged_from_outside_is_noticed(photos):
     picture, other = photos / "train" / "cat" / "0.bmp", photos / "other.bmp"
     for seed, path in enumerate((picture, other)):
         Image.fromarray(noise(seed)).save(path)
         os.utime(path, (1, 1))
-    before = load(photos).digest
-    assert picture.stat().st_size == other.stat().st_size
+    before, size = load(photos).digest, picture.stat().st_size
     shutil.copy2(other, picture)  # as tar and rsync -t leave it
-    assert picture.stat().st_mtime == 1 and load(photos).digest != before
+    assert (picture.stat().st_size, picture.stat().st_mtime) == (size, 1)
+    assert load(photos).digest != before
 
 
 def test_two_processes_build_the_cache_at_once(photos, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     code = f"from dataset import load_data\nprint(load_data({str(photos)!r}, 16).digest)"
-    options = {"cwd": PROJECT, "stdout": subprocess.PIPE, "text": True}
-    both = [subprocess.Popen([sys.executable, "-c", code], **options) for _ in range(2)]
+    command = [sys.executable, "-c", code]
+    both = []
+    for _ in range(2):
+        both.append(subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True))
     digests = [process.communicate(timeout=60)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert digests == [load(photos).digest + "\n"] * 2
+    digest = load(photos).digest
+    assert digests == [f"{digest}\n", f"{digest}\n"]
     [folder] = cache.cache_folder().iterdir()
-    assert not folder.name.startswith(".")
+    assert not folder.name.startswith("."), "unfinished"
 
 
 @pytest.mark.parametrize("name", ["images", "index.json"])
@@ -265,9 +302,12 @@ def test_bad_files_are_named_with_their_reasons(bad):
 
 
 def test_bad_files_are_left_out_where_they_may(bad):
-    data = load(bad, skip_bad_images=True)
-    assert len(data.names) == 30
-    assert data.warnings[0].startswith("left out unreadable images (5): train/cat/")
+    assert len(load(bad, skip_bad_images=True).names) == 30
+
+
+def test_bad_files_that_are_left_out_are_told(bad):
+    warning = load(bad, skip_bad_images=True).warnings[0]
+    assert warning.startswith("left out unreadable images (5): train/cat/")
 
 
 def test_of_many_bad_files_the_first_are_named(bad):
@@ -283,18 +323,19 @@ def test_a_fault_of_our_own_code_is_not_blamed_on_the_pictures(photos, monkeypat
         load(photos)
 
 
-@pytest.mark.parametrize(("cats", "few", "left"), [(0, "cat", 0), (2, "cat", 2), (5, "dog", 0)])
-def test_a_class_of_too_few_readable_images_is_named(tmp_path, cats, few, left):
-    for name, count in (("cat", cats), ("dog", 0)):
-        fill(tmp_path / name, count)
+@pytest.mark.parametrize(("cats", "few", "count"), [(0, "cat", 0), (2, "cat", 2), (5, "dog", 0)])
+def test_a_class_of_too_few_readable_images_is_named(tmp_path, cats, few, count):
+    fill(tmp_path / "cat", cats)
+    fill(tmp_path / "dog", 0)
+    for name in ("cat", "dog"):
         (tmp_path / name / "bad.jpg").write_bytes(b"")
         (tmp_path / name / "notes.txt").write_text("no image")
-    message = rf"class {few} .* no readable image for train, and {left} in all; add .*\.jpg \.jpeg "
-    with pytest.raises(InputError, match=message):
+    told = f"class {few} .* no readable image for train, and {count} in all; add "
+    with pytest.raises(InputError, match=rf"{told}.*\.jpg \.jpeg "):
         load(tmp_path, skip_bad_images=True)
 
 
-def test_names_that_are_no_text_are_read_and_shown(tmp_path, call):
+def test_names_that_are_no_text_go_through_all_programs(tmp_path, call):
     folder = tmp_path / b"caf\xe9".decode(errors="surrogateescape")
     make_photos(folder)
     out = folder.with_name(f"{folder.name}_out")
@@ -302,11 +343,12 @@ def test_names_that_are_no_text_are_read_and_shown(tmp_path, call):
     for part in ("train", "test"):
         (folder / part / "dog").rename(folder / part / name)
     (folder / "test" / name / "1500.png").rename(folder / "test" / name / f"{name}.png")
-    trained = call("train", train_arguments(folder, out, epochs=1))
+    trained = call("train", train_arguments(folder, out, epochs=1), "--no_pictures")
     tested = call("test", arguments_for_test(out))
     assert (trained.status, tested.status) == (0, 0), trained.err + tested.err
     predictions = (out / "r" / "predictions.csv").read_text(encoding="utf-8")
-    assert predictions.count(r"test/\xe9/") == 5 and r"test/\xe9/\xe9.png,\xe9," in predictions
+    assert predictions.count(r"test/\xe9/") == 5
+    assert r"test/\xe9/\xe9.png,\xe9," in predictions
 
 
 def test_shapes_are_the_same_pixels_on_every_platform():
@@ -316,11 +358,25 @@ def test_shapes_are_the_same_pixels_on_every_platform():
     assert digest.hexdigest() == "39d4787b64a739e24968511fe3411e99f5e63ea512ab50feb46dcf2b4f311ec9"
 
 
-def test_the_stripes_of_shapes_go_from_none_to_strong_without_a_gap():
-    contrasts = np.array([shapes.contrast(rank / 1000) for rank in range(1001)])
+@pytest.fixture
+def contrasts() -> np.ndarray:
+    """The contrasts of the stripes of shapes, in their order."""
+    return np.array([shapes.contrast(rank / 1000) for rank in range(1001)])
+
+
+def test_the_stripes_of_shapes_go_from_none_to_strong(contrasts):
     assert (contrasts[0], contrasts[-1]) == (0, shapes.STRONGEST)
-    assert np.diff(contrasts).min() > 0 and np.diff(contrasts).max() < shapes.NOISE / 50
-    assert 0.3 < (contrasts < shapes.NOISE / 8).mean() < 0.5, "many too faint, many strong"
+
+
+def test_the_stripes_of_shapes_grow_without_a_gap(contrasts):
+    steps = np.diff(contrasts)
+    assert steps.min() > 0
+    assert steps.max() < shapes.NOISE / 50
+
+
+def test_of_the_stripes_of_shapes_many_are_too_faint(contrasts):
+    share = (contrasts < shapes.NOISE / 8).mean()
+    assert 0.3 < share < 0.5
 
 
 def test_drawn_images_are_not_looked_at_for_copies(monkeypatch):
@@ -365,19 +421,30 @@ def pets(tmp_path, monkeypatch) -> Path:
     return root
 
 
-def test_pets_are_read_in_their_own_layout(pets):
+def test_pets_are_cats_against_dogs(pets):
+    assert load_data("pets", 16).classes == ["cat", "dog"]
+
+
+def test_pets_are_split_as_their_lists_say(pets):
     data = load_data("pets", 16)
-    assert data.classes == ["cat", "dog"]
     assert [len(numbers) for numbers in data.splits.values()] == [8, 2, 10]
-    tested = {data.names[i].split("_")[0]: data.targets[i] for i in data.splits["test"]}
-    assert tested == {"Korat": 0, "pug": 1}
+
+
+def test_pets_have_the_species_that_their_lists_say(pets):
+    data = load_data("pets", 16)
+    species = {}
+    for number in data.splits["test"]:
+        breed = data.names[number].split("_")[0]
+        species[breed] = data.classes[data.targets[number]]
+    assert species == {"Korat": "cat", "pug": "dog"}
 
 
 @pytest.mark.parametrize("name", ["images/pug_0.jpg", "annotations/test.txt"])
 def test_a_file_of_pets_that_lacks_is_said(name, pets, call):
     (pets / name).unlink()
     said = refused(call("train", "--data", "pets"))
-    assert "no such file" in said and f"oxford-iiit-pet/{name}" in said
+    assert "no such file" in said
+    assert f"oxford-iiit-pet/{name}" in said
 
 
 @pytest.mark.parametrize("name", ["pets", "cifar10"])
@@ -389,21 +456,46 @@ def test_a_missing_network_is_said(name, tmp_path, monkeypatch):
         load_data(name, 16)
 
 
-def test_cifar10_is_read_in_its_own_layout(tmp_path, monkeypatch):
+BATCHES = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"]
+
+
+def cifar_pixels(seed: int) -> np.ndarray:
+    """Four images as a batch of CIFAR-10 holds them: channel by channel."""
+    return np.random.default_rng(seed).integers(0, 256, (4, 3072), dtype=np.uint8)
+
+
+@pytest.fixture
+def cifar10(tmp_path, monkeypatch) -> Data:
+    """CIFAR-10 of four images a batch, of noise: a bee, a cat, a dog, a cow."""
     monkeypatch.setattr(sources, "DOWNLOADS", tmp_path)
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
     root = tmp_path / "cifar-10-batches-py"
     root.mkdir()
-    (root / "batches.meta").write_bytes(pickle.dumps({"label_names": ["bee", "cat", "cow", "dog"]}))
-    for seed, name in enumerate([*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]):
-        pixels = np.random.default_rng(seed).integers(0, 256, (4, 3072), dtype=np.uint8)
-        (root / name).write_bytes(pickle.dumps({"data": pixels, "labels": [0, 1, 3, 2]}))
-    data = load_data("cifar10", 32)
-    assert data.classes == ["cat", "dog"]
-    assert [len(numbers) for numbers in data.splits.values()] == [8, 2, 2]
-    assert data.targets[data.names.index("test/00002")] == 1
-    tested_cat = pixels[1].reshape(3, 32, 32).transpose(1, 2, 0)
-    assert np.array_equal(data.images[data.names.index("test/00001")], tested_cat)
+    names = {"label_names": ["bee", "cat", "cow", "dog"]}
+    (root / "batches.meta").write_bytes(pickle.dumps(names))
+    for seed, name in enumerate([*BATCHES, "test_batch"]):
+        batch = {"data": cifar_pixels(seed), "labels": [0, 1, 3, 2]}
+        (root / name).write_bytes(pickle.dumps(batch))
+    return load_data("cifar10", 32)
+
+
+def test_cifar10_is_cats_against_dogs(cifar10):
+    assert cifar10.classes == ["cat", "dog"]
+
+
+def test_cifar10_is_split_as_its_batches_are(cifar10):
+    assert [len(numbers) for numbers in cifar10.splits.values()] == [8, 2, 2]
+
+
+def test_images_of_cifar10_have_their_labels(cifar10):
+    number = cifar10.names.index("test/00002")
+    assert cifar10.classes[cifar10.targets[number]] == "dog"
+
+
+def test_images_of_cifar10_have_their_pixels(cifar10):
+    cat = cifar_pixels(seed=5)[1].reshape(3, 32, 32).transpose(1, 2, 0)
+    number = cifar10.names.index("test/00001")
+    assert np.array_equal(cifar10.images[number], cat)
 
 
 def test_a_cache_that_can_neither_be_read_nor_removed_is_one_line(photos, tmp_path, monkeypatch):
@@ -424,17 +516,28 @@ def test_a_cache_is_readable_for_all_whom_the_user_lets_read(photos, tmp_path, m
     finally:
         os.umask(before)
     [folder] = (tmp_path / "cache" / "cnn_experiments").iterdir()
-    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (folder, *folder.iterdir())}
-    assert modes == {folder.name: "0o750", "images": "0o640", "index.json": "0o640"}
+    modes = {"folder": mode_of(folder)}
+    for path in folder.iterdir():
+        modes[path.name] = mode_of(path)
+    assert modes == {"folder": "0o750", "images": "0o640", "index.json": "0o640"}
+
+
+def mode_of(path: Path) -> str:
+    return oct(path.stat().st_mode & 0o777)
 
 
 def test_a_program_by_itself_asks_the_system_once_for_each_file(photos, monkeypatch):
     load(photos)
-    asked, stat = [], os.stat
-    monkeypatch.setattr(os, "stat", lambda path, **more: asked.append(path) or stat(path, **more))
+    names, stat = [], os.stat
+
+    def counted_stat(path: Any, **options: Any) -> os.stat_result:
+        names.append(str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", counted_stat)
     load(photos)
-    files = sorted(str(path) for path in asked if str(path).endswith(".png"))
-    assert files == sorted(map(str, photos.rglob("*.png")))
+    pictures = sorted(name for name in names if name.endswith(".png"))
+    assert pictures == sorted(str(path) for path in photos.rglob("*.png"))
 
 
 @pytest.fixture
@@ -449,7 +552,8 @@ def handed(photos, monkeypatch) -> Data:
 
 def test_what_a_program_is_handed_spares_it_the_scan(handed, photos):
     data = load(photos)
-    assert data.digest == handed.digest and np.array_equal(data.images, handed.images)
+    assert data.digest == handed.digest
+    assert np.array_equal(data.images, handed.images)
 
 
 @pytest.mark.parametrize("options", [{"size": 20}, {"skip_bad_images": True}])
