@@ -40,7 +40,7 @@ def test_a_sweep_that_is_the_same_is_not(tmp_path):
     assert verdicts <= {"open", "alike"}
 
 
-def test_table_picture_and_page_are_written(tmp_path):
+def test_a_comparison_leaves_these_files(tmp_path):
     compare(tmp_path, shift=-0.2)
     names = {path.name for path in (tmp_path / "here/result").glob("against.*")}
     assert names == {"against.csv", "against.html", "against.pdf", "against.png"}

@@ -228,7 +228,7 @@ def test_the_bases_values_of_new_settings_are_trained_once(three):
     assert base == same_widths == not_flipped == not_decayed
 
 
-def test_other_values_of_a_list_and_of_a_number_give_other_weights(three):
+def test_other_values_of_new_settings_give_other_weights(three):
     base, narrow, _, _, _, _, decayed = three.digests()
     assert len({base, narrow, decayed}) == 3
 

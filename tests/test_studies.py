@@ -574,7 +574,7 @@ def test_a_sweep_with_a_failing_run_ends_with_1(failed):
     assert failed.ended.status == 1, failed.ended.out + failed.ended.err
 
 
-def test_a_failing_run_is_named_at_once_and_at_the_end(failed):
+def test_a_failing_run_is_named_at_once_then_at_the_end(failed):
     told = "FAILED Change_learning_rate/0_001: train.py, exit status 2"
     assert failed.ended.out.count(told) == 2
 

@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import conftest
 import numpy as np
@@ -21,7 +23,9 @@ from conftest import (
     arguments_for_test,
     fill,
     fork,
+    fork_children,
     refused,
+    run_fork,
     run_process,
     train_arguments,
 )
@@ -43,7 +47,7 @@ PICTURES = {"Training_accuracy.png", "Loss_curve.png", "confusion_matrix.png"}
 TABLES = {"history.csv", "train.json", "acc.txt", "predictions.csv", "test.json"}
 
 
-def test_a_training_and_its_test_leave_these_files(original):
+def test_these_files_are_left(original):
     assert {path.name for path in (original / "r").iterdir()} == PICTURES | TABLES
 
 
@@ -56,9 +60,12 @@ def test_the_history_has_a_row_for_each_epoch(original):
     assert [row.epoch for row in read_history(original / "r")] == [1, 2, 3, 4]
 
 
-def test_records_tell_settings_and_counts(original):
+def test_the_record_of_a_training_tells_its_settings(original):
     identity = read_record(original / "r/train.json")["identity"]
     assert (identity["epochs"], identity["learning_rate"]) == (4, 0.01)
+
+
+def test_the_record_of_a_test_tells_its_images(original):
     assert read_record(original / "r/test.json")["test_images"] == 10
 
 
@@ -67,10 +74,20 @@ def test_a_weight_file_holds_plain_values_that_rebuild_the_model(original):
     assert (weight["classes"], weight["image_size"]) == (["cat", "dog"], 16)
 
 
-def test_predictions_tell_file_classes_and_probability(original):
+def test_predictions_have_these_columns(original):
+    columns = ["file", "true_class", "predicted_class", "probability"]
     for row in read_csv(original / "r/predictions.csv"):
-        assert list(row) == ["file", "true_class", "predicted_class", "probability"]
-        assert row["file"].split("/")[:2] == ["test", row["true_class"]]
+        assert list(row) == columns
+
+
+def test_predictions_tell_the_true_class_of_each_file(original):
+    for row in read_csv(original / "r/predictions.csv"):
+        part, name, _ = row["file"].split("/")
+        assert (part, name) == ("test", row["true_class"])
+
+
+def test_the_probability_of_the_class_that_is_predicted_is_at_least_a_half(original):
+    for row in read_csv(original / "r/predictions.csv"):
         assert 0.5 <= float(row["probability"]) <= 1
 
 
@@ -81,91 +98,154 @@ def test_the_accuracy_is_that_of_the_predictions(original):
     assert re.fullmatch(accuracies, (original / "r/acc.txt").read_text())
 
 
-def test_kept_weights_are_those_of_the_lowest_validation_loss(photos, tmp_path, call):
-    call("train", train_arguments(photos, tmp_path, epochs=8, learning_rate=0.05))
-    weight = load_weight(tmp_path / "w.pth")
-    kept = 1 + int(np.argmin([row.valid_loss for row in read_history(tmp_path / "r")]))
-    assert weight["kept_epoch"] == kept
-    call("train", train_arguments(photos, tmp_path / "b", epochs=kept, learning_rate=0.05))
-    last = load_weight(tmp_path / "b" / "w.pth")["last"]
-    assert all(torch.equal(value, weight["kept"][name]) for name, value in last.items())
+@pytest.fixture(scope="module")
+def climbing(call, original, tmp_path_factory) -> Path:
+    """A training whose validation loss is lowest before its last epoch."""
+    out = tmp_path_factory.mktemp("climbing")
+    arguments = train_arguments(original / "photos", out, epochs=8, learning_rate=0.05)
+    assert call("train", arguments, "--no_pictures").status == 0
+    return out
 
 
-def test_training_images_are_normalised_channel_by_channel(photos):
-    images = Images(load_data(str(photos), 16), torch.device("cpu"))
+def test_the_kept_epoch_is_that_of_the_lowest_validation_loss(climbing):
+    losses = [row.valid_loss for row in read_history(climbing / "r")]
+    kept_epoch = 1 + int(np.argmin(losses))
+    assert load_weight(climbing / "w.pth")["kept_epoch"] == kept_epoch
+
+
+def test_kept_weights_are_those_of_the_kept_epoch(climbing, original, tmp_path, call):
+    weight = load_weight(climbing / "w.pth")
+    settings = {"epochs": weight["kept_epoch"], "learning_rate": 0.05}
+    call("train", train_arguments(original / "photos", tmp_path, **settings), "--no_pictures")
+    last = load_weight(tmp_path / "w.pth")["last"]
+    for name, value in last.items():
+        assert torch.equal(value, weight["kept"][name])
+
+
+@pytest.fixture
+def images(photos) -> Images:
+    return Images(load_data(str(photos), 16), torch.device("cpu"))
+
+
+def test_training_images_are_normalised_channel_by_channel(images):
     inputs = images.inputs(images.splits["train"])
     assert inputs.shape == (16, 3, 16, 16)
     assert inputs.mean((0, 2, 3)).abs().max() < 1e-5
     assert (inputs.std((0, 2, 3)) - 1).abs().max() < 1e-2
 
 
-def test_epoch_numbers_are_means_over_images_not_over_batches(photos):
-    images = Images(load_data(str(photos), 16), torch.device("cpu"))
+class Epoch(NamedTuple):
+    """What training says of an epoch, and what it is over all images at once."""
+
+    loss: float
+    accuracy: float
+    expected_loss: float
+    expected_accuracy: float
+
+
+@pytest.fixture
+def uneven_epoch(images) -> Epoch:
+    """An epoch of batches of 7, 7 and 2, in which nothing is learned or dropped."""
     torch.manual_seed(0)
-    model, indices = CNN(dropout=0.0), images.splits["train"]  # and with a step that does nothing
-    step, uneven = SGD(model.parameters(), learning_rate=0.0), indices.split(7)  # 7, 7 and 2
+    model = CNN(dropout=0.0)
+    state = State(model, SGD(model.parameters(), learning_rate=0.0), LOSSES["CrossEntropyLoss"])
+    indices = images.splits["train"]
     train_one_epoch = runpy.run_path(str(TRAIN))["train_one_epoch"]
-    state = State(model, step, LOSSES["CrossEntropyLoss"])
-    loss, accuracy = train_one_epoch(state, images, uneven)
-    scores, targets = model(images.inputs(indices)).detach(), images.targets[indices].numpy()
-    log_p = scores.double().log_softmax(1).numpy()
-    assert loss == pytest.approx(-log_p[np.arange(len(indices)), targets].mean(), rel=1e-5)
-    assert accuracy == pytest.approx((scores.argmax(1).numpy() == targets).mean())
+    loss, accuracy = train_one_epoch(state, images, indices.split(7))
+    scores = model(images.inputs(indices)).detach().double()
+    targets = images.targets[indices]
+    losses = -scores.log_softmax(1)[range(len(indices)), targets]
+    hits = scores.argmax(1) == targets
+    return Epoch(loss, accuracy, losses.mean().item(), hits.double().mean().item())
+
+
+def test_the_loss_of_an_epoch_is_a_mean_over_images_not_over_batches(uneven_epoch):
+    assert uneven_epoch.loss == pytest.approx(uneven_epoch.expected_loss, rel=1e-5)
+
+
+def test_the_accuracy_of_an_epoch_is_a_mean_over_images_not_over_batches(uneven_epoch):
+    assert uneven_epoch.accuracy == pytest.approx(uneven_epoch.expected_accuracy)
 
 
 def test_the_step_is_that_of_torchs_sgd():
-    ours, theirs = torch.ones(5, requires_grad=True), torch.ones(5, requires_grad=True)
-    optimizers = SGD([ours], 0.1), torch.optim.SGD([theirs], 0.1, momentum=0.9)
+    ours = torch.ones(5, requires_grad=True)
+    theirs = torch.ones(5, requires_grad=True)
+    our_sgd = SGD([ours], 0.1)
+    torchs_sgd = torch.optim.SGD([theirs], 0.1, momentum=0.9)
     for gradient in torch.randn(4, 5):
-        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
-        for optimizer in optimizers:
-            optimizer.step()
+        ours.grad = gradient.clone()
+        theirs.grad = gradient.clone()
+        our_sgd.step()
+        torchs_sgd.step()
     torch.testing.assert_close(ours, theirs)
 
 
-def test_a_remainder_of_one_image_joins_the_batch_before_it():
-    for size, sizes in ((4, [4, 5]), (4, [4, 4]), (4, [4, 4, 2]), (8, [3]), (4, [1]), (1, [1, 1])):
-        batches = shuffled_batches(torch.arange(sum(sizes)), size, seed=0)
-        assert [len(batch) for batch in batches] == sizes
-        assert sorted(torch.cat(list(batches)).tolist()) == list(range(sum(sizes)))
+BATCHES = pytest.mark.parametrize(
+    ("size", "sizes"),
+    [(4, [4, 5]), (4, [4, 4]), (4, [4, 4, 2]), (8, [3]), (4, [1]), (1, [1, 1])],
+)
 
 
-DIVERGING = {"epochs": 30, "learning_rate": 1e6, "loss_function": "MSELoss"}
+@BATCHES
+def test_a_remainder_of_one_image_joins_the_batch_before_it(size, sizes):
+    batches = shuffled_batches(torch.arange(sum(sizes)), size, seed=0)
+    assert [len(batch) for batch in batches] == sizes
+
+
+@BATCHES
+def test_every_image_is_in_one_batch(size, sizes):
+    batches = shuffled_batches(torch.arange(sum(sizes)), size, seed=0)
+    indices = torch.cat(list(batches)).tolist()
+    assert sorted(indices) == list(range(sum(sizes)))
+
+
+class Diverged(NamedTuple):
+    """The folder of a training whose loss is no longer finite, and its arguments."""
+
+    out: Path
+    arguments: list
 
 
 @pytest.fixture(scope="module")
-def diverged(call, original, tmp_path_factory):  # its folder, and the arguments of the training
+def diverged(call, original, tmp_path_factory) -> Diverged:
     out = tmp_path_factory.mktemp("diverged")
-    arguments = [train_arguments(original / "photos", out, **DIVERGING), "--no_pictures"]
+    settings = {"epochs": 30, "learning_rate": 1e6, "loss_function": "MSELoss"}
+    arguments = [train_arguments(original / "photos", out, **settings), "--no_pictures"]
     ended = call("train", arguments)
-    assert ended.status == 0 and "diverged at epoch" in ended.out, ended.err
-    return out, arguments
+    assert ended.status == 0, ended.err
+    assert "diverged at epoch" in ended.out
+    return Diverged(out, arguments)
 
 
 def test_a_loss_that_is_no_longer_finite_ends_the_run(diverged):
-    results = diverged[0] / "r"
-    record, history = read_record(results / "train.json"), read_history(results)
-    assert record["diverged"] and record["epochs"] == len(history) < 30
+    history = read_history(diverged.out / "r")
+    assert len(history) < 30
     assert not is_finite(history[-1])
 
 
+def test_a_training_that_diverged_is_recorded_with_its_epochs(diverged):
+    record = read_record(diverged.out / "r/train.json")
+    assert record["diverged"]
+    assert record["epochs"] == len(read_history(diverged.out / "r"))
+
+
 def test_a_training_that_diverged_keeps_its_best_weights(diverged):
-    kept = load_weight(diverged[0] / "w.pth")["kept"]
+    kept = load_weight(diverged.out / "w.pth")["kept"]
     assert all(torch.isfinite(value).all() for value in kept.values())
 
 
 def test_a_training_that_diverged_is_tested(diverged, call):
-    ended = call("test", arguments_for_test(diverged[0]), "--no_pictures")
+    ended = call("test", arguments_for_test(diverged.out), "--no_pictures")
     assert "Test accuracy" in ended.out
 
 
 def test_a_training_that_diverged_is_finished(diverged, call):
-    assert "already trained" in call("train", *diverged[1]).out
+    assert "already trained" in call("train", diverged.arguments).out
 
 
 def test_predict_says_where_a_loss_gives_no_probability(diverged, original, call):
     pictures = original / "photos/test"
-    ended = call("test", "--weight_path", diverged[0] / "w.pth", "--predict", pictures)
+    ended = call("test", "--weight_path", diverged.out / "w.pth", "--predict", pictures)
     assert "MSELoss gives no calibrated probability" in ended.err
 
 
@@ -202,13 +282,18 @@ def test_in_a_file_every_epoch_is_a_line(elsewhere):
 @pytest.mark.parametrize("program", ["trained", "tested"])
 def test_what_is_said_into_a_file_is_plain_text(program, elsewhere):
     ended = getattr(elsewhere, program)
-    assert ended.out and not re.search("\x1b|\r", ended.out + ended.err)
+    assert ended.out
+    assert not re.search("\x1b|\r", ended.out + ended.err)
 
 
 @pytest.mark.parametrize("program", ["trained", "tested"])
 def test_no_pictures_spares_the_import_of_matplotlib(program, elsewhere):
     imported = getattr(elsewhere, program).err
-    assert "| torch\n" in imported and not re.search(r"\| +matplotlib\n", imported)
+    assert "| torch\n" in imported, "else the check below could not fail"
+    assert not re.search(r"\| +matplotlib\n", imported)
+
+
+def test_no_pictures_leaves_no_pictures(elsewhere):
     assert not list(elsewhere.root.glob("r/*.png"))
 
 
@@ -254,64 +339,103 @@ def test_ctrl_c_while_packages_load_ends_without_a_traceback(program):
     process.send_signal(signal.SIGINT)
     said = process.stderr.read()
     assert process.wait(20) in (-signal.SIGINT, 130)
-    assert "Traceback" not in said and "KeyboardInterrupt" not in said
+    assert "Traceback" not in said
+    assert "KeyboardInterrupt" not in said
 
 
-@pytest.mark.skipif(not shutil.which("nvidia-smi"), reason="no CUDA GPU here")
-def test_a_gpu_gives_the_same_bits_again_and_the_cpu_its_accuracy(photos, tmp_path):
-    env = {**conftest.WITH_GPU, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    weights, correct = set(), []
-    arguments = [train_arguments(photos, tmp_path), "--device", "cuda", "--fresh"]
+class OnGpu(NamedTuple):
+    """A training on a GPU and a test: the weights' digest, and how many images were right."""
+
+    weights: str
+    correct: int
+
+
+needs_gpu = pytest.mark.skipif(not shutil.which("nvidia-smi"), reason="no CUDA GPU here")
+
+
+@pytest.fixture(scope="module")
+def on_gpu(original, tmp_path_factory) -> list[OnGpu]:
+    """Two trainings on a GPU, of which one is tested there and one on the CPU."""
+    ended = []
     for device in ("cuda", "cpu"):
-        ended = run_process(TRAIN, arguments, env=env)
-        tested = run_process(TEST, arguments_for_test(tmp_path), "--device", device, env=env)
-        assert ended.status == tested.status == 0, ended.err + tested.err
-        weights.add(file_digest(tmp_path / "w.pth"))
-        correct.append(read_record(tmp_path / "r" / "test.json")["correct"])
-    assert len(weights) == 1 and abs(correct[0] - correct[1]) <= 1
+        out = tmp_path_factory.mktemp("gpu")
+        env = {**conftest.WITH_GPU, "XDG_CACHE_HOME": str(out / "cache")}
+        arguments = train_arguments(original / "photos", out, device="cuda")
+        trained = run_process(TRAIN, arguments, env=env)
+        tested = run_process(TEST, arguments_for_test(out), "--device", device, env=env)
+        assert trained.status == tested.status == 0, trained.err + tested.err
+        correct = read_record(out / "r/test.json")["correct"]
+        ended.append(OnGpu(file_digest(out / "w.pth"), correct))
+    return ended
+
+
+@needs_gpu
+def test_a_gpu_gives_the_same_bits_again(on_gpu):
+    first, second = on_gpu
+    assert first.weights == second.weights
+
+
+@needs_gpu
+def test_the_cpu_gives_the_accuracy_of_a_gpu(on_gpu):
+    gpu, cpu = on_gpu
+    assert abs(gpu.correct - cpu.correct) <= 1
 
 
 @pytest.mark.parametrize("program", ["train", "test", "my_script"])
 def test_help_explains_every_option_with_its_default(program, call):
     ended = call(program, "--help")
-    explained = re.split(r"\n  (?=-)", ended.out)[1:]
-    assert ended.status == 0 and len(explained) >= 9
-    for text in explained:
-        words = " ".join(text.split())
+    assert ended.status == 0
+    options = re.split(r"\n  (?=-)", ended.out)[1:]
+    assert len(options) >= 9
+    for option in options:
+        words = " ".join(option.split())
         assert words.startswith("-h") or re.search(r"^--\w+ .*\w+ \w+.*default: ", words), words
 
 
+README = PROJECT / "README.md"
 REFUSED = [
-    ("train", "--epochs", ["0", "ten", "2.5"], "--epochs: '{}' is not a whole number from 1"),
-    ("train", "--batch_size", [2**40], "--batch_size: '{}' is not a whole number from 1"),
-    ("train", "--learning_rate", [-1, 0, "nan", "inf", "1e300", "fast"], "a finite number above 0"),
-    ("train", "--image_size", [8, 100000], "'{}' is not a whole number from 16 to 2048"),
-    ("train", "--device", ["meta", "toaster", "cuda"], "--device {} cannot be used"),
-    ("train", "--seed", [-1], "--seed: '{}' is not a whole number from 0"),
-    ("train", "--loss_function", ["Hinge"], "invalid choice: '{}' (losses.py has CrossEnt"),
-    ("train", "--frobnicate", ["1"], "unrecognized arguments: --frobnicate"),
-    ("train", "--data", ["/nowhere/at/all"], "{} is not a folder"),
-    ("train", "--data", [""], "--data: '' is not a name: it is empty"),
-    ("train", "--weight_path", [""], "--weight_path: '' is not a path: it is empty"),
-    ("train", "--weight_path", [f"{PROJECT}/README.md/w.pth"], "README.md"),
-    ("train", "--weight_path", [PROJECT / "docs"], "is a folder; --weight_path takes a file"),
-    ("train", "--img_path", [f"{PROJECT}/README.md/r"], "README.md"),
-    ("test", "--weight_path", ["/nowhere.pth"], "{} is no file; train first"),
-    ("test", "--predict", [""], "--predict: '' is not a path: it is empty"),
-    ("my_script", "--studies", ["Change_weather"], "'{}' is not one of Change_epochs"),
-    *(("my_script", option, [0], option + ": '{}'") for option in ("--seeds", "--jobs")),
-    ("my_script", "--out", [""], "--out: '' is not a path: it is empty"),
-    ("my_script", "--out", [f"{PROJECT}/README.md/out"], "README.md"),
+    ("train", "--epochs", "0", "--epochs: '0' is not a whole number from 1"),
+    ("train", "--epochs", "ten", "--epochs: 'ten' is not a whole number from 1"),
+    ("train", "--epochs", "2.5", "--epochs: '2.5' is not a whole number from 1"),
+    ("train", "--batch_size", 2**40, "--batch_size: '1099511627776' is not a whole number from 1"),
+    ("train", "--learning_rate", -1, "a finite number above 0"),
+    ("train", "--learning_rate", 0, "a finite number above 0"),
+    ("train", "--learning_rate", "nan", "a finite number above 0"),
+    ("train", "--learning_rate", "inf", "a finite number above 0"),
+    ("train", "--learning_rate", "1e300", "a finite number above 0"),
+    ("train", "--learning_rate", "fast", "a finite number above 0"),
+    ("train", "--image_size", 8, "'8' is not a whole number from 16 to 2048"),
+    ("train", "--image_size", 100000, "'100000' is not a whole number from 16 to 2048"),
+    ("train", "--device", "meta", "--device meta cannot be used"),
+    ("train", "--device", "toaster", "--device toaster cannot be used"),
+    ("train", "--device", "cuda", "--device cuda cannot be used"),
+    ("train", "--seed", -1, "--seed: '-1' is not a whole number from 0"),
+    ("train", "--loss_function", "Hinge", "invalid choice: 'Hinge' (losses.py has CrossEnt"),
+    ("train", "--frobnicate", "1", "unrecognized arguments: --frobnicate"),
+    ("train", "--data", "/nowhere/at/all", "/nowhere/at/all is not a folder"),
+    ("train", "--data", "", "--data: '' is not a name: it is empty"),
+    ("train", "--weight_path", "", "--weight_path: '' is not a path: it is empty"),
+    ("train", "--weight_path", README / "w.pth", "README.md"),
+    ("train", "--weight_path", PROJECT / "docs", "is a folder; --weight_path takes a file"),
+    ("train", "--img_path", README / "r", "README.md"),
+    ("test", "--weight_path", "/nowhere.pth", "/nowhere.pth is no file; train first"),
+    ("test", "--predict", "", "--predict: '' is not a path: it is empty"),
+    ("my_script", "--studies", "Change_weather", "'Change_weather' is not one of Change_epochs"),
+    ("my_script", "--seeds", 0, "--seeds: '0'"),
+    ("my_script", "--jobs", 0, "--jobs: '0'"),
+    ("my_script", "--out", "", "--out: '' is not a path: it is empty"),
+    ("my_script", "--out", README / "out", "README.md"),
 ]
 
 
-@pytest.mark.parametrize("case", REFUSED, ids=lambda case: " ".join(case[:2]))
-def test_bad_arguments_give_one_line(case, call, original, tmp_path, monkeypatch):
-    program, option, values, message = case
+@pytest.mark.parametrize(("program", "option", "value", "message"), REFUSED)
+def test_bad_arguments_give_one_line(
+    program, option, value, message, original, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
-    for value in values:
-        said = refused(call(program, "--data", original / "photos", option, value))
-        assert message.format(value) in said
+    arguments = ["--data", original / "photos", option, value]
+    ended = run_fork(PROJECT / f"{program}.py", arguments, before=fork_children)
+    assert message in refused(ended)
     assert not any(path.is_file() for path in tmp_path.rglob("*")), "nothing half-written"
 
 
@@ -334,13 +458,20 @@ BAD_WEIGHTS = {
 }
 
 
-@pytest.mark.parametrize("kind", BAD_WEIGHTS)
-def test_a_weight_file_that_is_none_is_refused_in_one_line(kind, trained, call, monkeypatch):
+@pytest.mark.parametrize("name", BAD_WEIGHTS)
+def test_a_weight_file_that_is_none_is_refused_in_one_line(name, trained, call, monkeypatch):
     monkeypatch.chdir(trained)
-    conftest.spoil(trained / "w.pth", BAD_WEIGHTS[kind])
+    conftest.spoil(trained / "w.pth", BAD_WEIGHTS[name])
     said = refused(call("test", "--weight_path", trained / "w.pth", "--img_path", "new"))
     assert said.startswith(f"error: {trained / 'w.pth'} is ")
-    assert not (trained / "new").exists() and not (trained / "exploded").exists()
+    assert not (trained / "new").exists()
+
+
+def test_a_pickle_is_refused_without_running_it(trained, call, monkeypatch):
+    monkeypatch.chdir(trained)
+    conftest.spoil(trained / "w.pth", {"kept": Bomb()})
+    refused(call("test", "--weight_path", trained / "w.pth", "--img_path", "new"))
+    assert not (trained / "exploded").exists()
 
 
 @pytest.fixture(scope="module")
@@ -349,12 +480,13 @@ def predict(call, original):
     return partial(call, "test", "--weight_path", original / "w.pth", "--predict")
 
 
-def test_a_picture_is_predicted_with_class_probability_and_path(predict, tmp_path):
-    Image.new("L", (50, 30), 200).save(tmp_path / "one.png")
-    ended = predict(tmp_path / "one.png")
-    name, probability, path = ended.out.split(maxsplit=2)
-    assert name in ("cat", "dog") and 0.5 <= float(probability) <= 1
-    assert path == f"{tmp_path / 'one.png'}\n"
+def test_a_prediction_is_a_class_beside_its_probability(predict, tmp_path):
+    picture = tmp_path / "one.png"
+    Image.new("L", (50, 30), 200).save(picture)
+    name, probability, path = predict(picture).out.split(maxsplit=2)
+    assert name in ("cat", "dog")
+    assert 0.5 <= float(probability) <= 1
+    assert path == f"{picture}\n"
 
 
 def test_predict_agrees_with_the_test(predict, original):
@@ -377,8 +509,10 @@ def test_predict_names_bad_pictures(predict, photos):
 def test_predict_leaves_bad_pictures_out_where_it_may(predict, photos):
     (photos / "test/broken.jpg").write_bytes(b"")
     ended = predict(photos / "test", "--skip_bad_images")
-    assert ended.status == 0 and len(ended.out.splitlines()) == 10
-    assert "left out unreadable images (1)" in ended.err and "broken.jpg" in ended.err
+    assert ended.status == 0
+    assert len(ended.out.splitlines()) == 10
+    assert "left out unreadable images (1)" in ended.err
+    assert "broken.jpg" in ended.err
 
 
 def test_predict_names_a_picture_that_is_not_there(predict, tmp_path):
@@ -389,4 +523,5 @@ def test_images_of_other_classes_are_not_tested(trained, photos, call):
     for part in ("train", "test"):
         (photos / part / "dog").rename(photos / part / "horse")
     said = refused(call("test", arguments_for_test(trained), "--data", photos))
-    assert "holds the classes cat, horse" in said and "knows cat, dog" in said
+    assert "holds the classes cat, horse" in said
+    assert "knows cat, dog" in said
