@@ -28,16 +28,19 @@ def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(users, the
 @pytest.mark.parametrize("program", ["train", "test", "my_script"])
 def test_a_program_says_how_threads_wait_before_it_imports_a_package(program):
     text = (PROJECT / f"{program}.py").read_text()
-    first = re.search(
-        r"^ *(before_imports\(\)|import (?!errors).*|from (?!console.errors).*)", text, re.M
-    )
+    line = r"^ *(before_imports\(\)|import (?!errors).*|from (?!console.errors).*)"
+    first = re.search(line, text, re.M)
     assert first.group().strip() == "before_imports()"
 
 
 @pytest.mark.parametrize(("image_size", "threads"), [(16, 1), (32, 1), (63, 1), (64, 2), (128, 8)])
-def test_small_images_have_one_thread_and_large_ones_more(image_size, threads, monkeypatch):
+def test_large_images_have_more_threads_than_small_ones(image_size, threads, monkeypatch):
     monkeypatch.setattr(cores, "usable_cores", lambda: 64)
     assert cores.threads_for(image_size) == threads
+
+
+@pytest.mark.parametrize("image_size", [16, 64, 128])
+def test_there_are_no_more_threads_than_cores(image_size, monkeypatch):
     monkeypatch.setattr(cores, "usable_cores", lambda: 1)
     assert cores.threads_for(image_size) == 1
 

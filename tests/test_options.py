@@ -3,10 +3,11 @@
 import re
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, arguments_for_test, fill, refused, train_arguments
+from conftest import PROJECT, fill, refused, train_arguments, words_of
 
 import my_script
 from console.errors import InputError
@@ -17,8 +18,9 @@ from studies.settings import check_studies
 LOSSES = ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
 
 
-def read(*words: object, monkeypatch: pytest.MonkeyPatch) -> object:
-    monkeypatch.setattr(sys, "argv", ["program.py", *map(str, words)])
+def read(words: list, monkeypatch: pytest.MonkeyPatch) -> Namespace:
+    """What a program understands of these words."""
+    monkeypatch.setattr(sys, "argv", ["program.py", *words_of(words)])
     known = shared_options([*SETTINGS, "weight_path", "data", "skip_bad_images"])
     known["predict"] = Option(path, None, "pictures", is_list=True)
     return parse("A program.", known)
@@ -63,14 +65,19 @@ def test_a_near_miss_on_the_command_line_is_answered(words, message, tmp_path, m
     fill(tmp_path / "photos", 1)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message):
-        read(*words, monkeypatch=monkeypatch)
+        read(words, monkeypatch)
 
 
-def test_a_dash_is_an_underscore_in_an_options_name_and_nowhere_else(monkeypatch):
-    words = ["--batch-size", 7, "--weight-path=my-weights/a-b.pth", "--skip-bad-images"]
-    options = read(*words, "--data", "my-photos", monkeypatch=monkeypatch)
-    assert (options.batch_size, options.skip_bad_images) == (7, True)
-    assert (options.weight_path, options.data) == (Path("my-weights/a-b.pth"), "my-photos")
+def test_a_dash_is_an_underscore_in_an_options_name(monkeypatch):
+    options = read(["--batch-size", 7, "--skip-bad-images"], monkeypatch)
+    assert options.batch_size == 7
+    assert options.skip_bad_images
+
+
+def test_a_dash_is_a_dash_in_an_options_value(monkeypatch):
+    options = read(["--weight-path=my-weights/a-b.pth", "--data", "my-photos"], monkeypatch)
+    assert options.weight_path == Path("my-weights/a-b.pth")
+    assert options.data == "my-photos"
 
 
 @pytest.mark.parametrize(
@@ -88,26 +95,35 @@ def test_a_near_miss_in_the_studies_is_answered(studies, message):
         check_studies(studies, my_script.BASE)
 
 
-def test_programs_answer_a_loss_a_study_and_a_weight_file_nearly_named(original, tmp_path, call):
-    arguments = train_arguments(original / "photos", tmp_path, loss_function="mseloss")
+def test_a_loss_nearly_named_is_answered(photos, tmp_path, call):
+    arguments = train_arguments(photos, tmp_path, loss_function="mseloss")
     assert "did you mean MSELoss?" in refused(call("train", arguments))
+
+
+def test_a_study_nearly_named_is_answered(call):
     said = refused(call("my_script", "--studies", "change_epochs"))
     assert "'change_epochs' is not one of Change_epochs, " in said
     assert "; did you mean Change_epochs?" in said
-    weight = arguments_for_test(original)[1]
+
+
+def test_a_weight_file_without_its_option_is_answered(original, call):
+    weight = original / "w.pth"
     assert f"did you mean --weight_path {weight}?" in refused(call("test", weight))
 
 
-def test_help_shows_what_kind_of_value_an_option_takes(call):
+@pytest.mark.parametrize(
+    "words",
+    ["--seeds N how often every setting is trained", "--out PATH", "--studies NAME [NAME ...]"],
+)
+def test_help_shows_what_kind_of_value_an_option_takes(words, call):
     shown = " ".join(call("my_script", "--help").out.split())
-    assert "--seeds N how often every setting is trained" in shown
-    assert "--out PATH" in shown and "--studies NAME [NAME ...]" in shown
+    assert words in shown
 
 
 @pytest.mark.parametrize("program", ["train", "test", "my_script"])
-def test_help_and_a_wrong_option_are_answered_without_loading_packages(program):
-    heavy = r"\| +(torch|numpy|matplotlib|PIL)\n"
-    for word, status in (("--help", 0), ("--frobnicate", 2)):
-        command = [sys.executable, "-X", "importtime", PROJECT / f"{program}.py", word]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert ended.returncode == status and not re.search(heavy, ended.stderr), word
+@pytest.mark.parametrize(("word", "status"), [("--help", 0), ("--frobnicate", 2)])
+def test_what_needs_no_package_is_answered_without_loading_one(word, status, program):
+    command = [sys.executable, "-X", "importtime", PROJECT / f"{program}.py", word]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == status
+    assert not re.search(r"\| +(torch|numpy|matplotlib|PIL)\n", ended.stderr)

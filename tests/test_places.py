@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROJECT, refused, train_arguments
-from forks import run_fork, run_process
+from forks import run_fork, run_process, run_sweep
 
 from console.errors import InputError
 from images.sources import image_folder
@@ -35,13 +35,18 @@ def test_a_place_in_a_class_folder_that_is_linked_is_refused(photos, tmp_path, c
     assert "lies in the folder of images" in said
 
 
-def test_a_sweep_or_a_test_among_the_images_is_refused(trained, tmp_path, call):
-    photos, weight = trained / "photos", trained / "w.pth"
-    before = all_files(trained)
-    ended = run_fork(PROJECT / "my_script.py", "--data", photos, "--out", photos, "--dry_run")
+def test_a_sweep_among_the_images_is_refused(photos):
+    before = all_files(photos)
+    ended = run_sweep(PROJECT, "--data", photos, "--out", photos, "--dry_run")
     assert "--out" in refused(ended)
-    ended = call("test", "--weight_path", weight, "--data", photos, "--img_path", photos / "r")
-    assert "--img_path" in refused(ended)
+    assert all_files(photos) == before
+
+
+def test_a_test_among_the_images_is_refused(trained, call):
+    before = all_files(trained)
+    photos = trained / "photos"
+    places = ["--weight_path", trained / "w.pth", "--img_path", photos / "r"]
+    assert "--img_path" in refused(call("test", places, "--data", photos))
     assert all_files(trained) == before
 
 
@@ -95,7 +100,9 @@ def test_an_environment_of_other_processes_is_refused(variable, photos, tmp_path
     name, value = variable.split("=")
     before = functools.partial(os.environ.update, {name: value})
     ended = run_fork(PROJECT / "train.py", train_arguments(photos, tmp_path), before=before)
-    assert SURROUNDINGS[variable] in refused(ended) and "torchrun" in ended.err
+    said = refused(ended)
+    assert SURROUNDINGS[variable] in said
+    assert "torchrun" in said
 
 
 def test_a_lack_of_memory_is_not_blamed_on_the_network(photos, tmp_path, call, monkeypatch):
@@ -131,5 +138,5 @@ def test_what_cannot_be_imported_is_said_in_one_line(code, photos, tmp_path):
 
 def test_a_number_of_seeds_that_would_be_planned_for_ever_is_refused(photos, tmp_path):
     arguments = ["--data", photos, "--out", tmp_path / "out", "--seeds", 100_000, "--dry_run"]
-    said = refused(run_fork(PROJECT / "my_script.py", arguments))
+    said = refused(run_sweep(PROJECT, arguments))
     assert "'100000' is not a whole number from 1 to 1000" in said

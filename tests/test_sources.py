@@ -59,7 +59,7 @@ def test_what_may_change_a_number_changes_the_meaning(project, change):
     assert meaning_of(project, OTHER_MEANING[change]) != meaning_of(project, CODE)
 
 
-IMPORTS = {
+IMPORTS = {  # a line of train.py: the files that decide its result besides
     "import blocks": ["blocks.py"],
     "import lib.deep.blocks": ["lib/__init__.py", "lib/deep/blocks.py"],
     "from lib.deep import blocks": ["lib/__init__.py", "lib/deep/blocks.py"],
@@ -73,11 +73,22 @@ IMPORTS = {
 }
 
 
+FILES = {
+    "blocks": "",
+    "lib/__init__": "",
+    "lib/deep/blocks": "",
+    "lib/far": "",
+    "lib/near": "from . import far",
+    "images/augment": "",
+    "notes/plot": "",
+    "console/errors": "",
+    "my_script": "",
+}
+
+
 @pytest.mark.parametrize("line", IMPORTS)
-def test_what_is_imported_decides_and_nothing_else_does(project, line):
-    files = dict.fromkeys(("blocks", "lib/__init__", "lib/deep/blocks", "lib/far"), "")
-    files |= {"lib/near": "from . import far", "images/augment": "", "notes/plot": ""}
-    project(train=line, **files, **{"console/errors": "", "my_script": ""})
+def test_nothing_decides_but_what_is_imported(project, line):
+    project(train=line, **FILES)
     assert sources.import_closure("train.py") == sorted([*IMPORTS[line], "train.py"])
 
 
@@ -102,30 +113,49 @@ def said(project: Path, photos: Path, out: Path) -> str:
 
 
 FIRST_LINE = "import torch.nn.functional as F\n"
+FEATURES = "        features ="
 
 
-def test_a_module_whose_import_cannot_be_read_is_noticed(photos, tmp_path):
-    line = "        __import__('lib.' + 'blocks')\n        features ="
-    edits = [("        features =", line)]
-    project = copy_project(tmp_path / "project", model=edits)
+@pytest.fixture
+def with_blocks(photos, tmp_path) -> Path:
+    """A trained project that imports lib/blocks.py by a name that only runs can tell."""
+    line = "        __import__('lib.' + 'blocks')\n"
+    project = copy_project(tmp_path / "project", model=[(FEATURES, line + FEATURES)])
     (project / "lib").mkdir()
     (project / "lib" / "blocks.py").write_text("WIDTH = 8\n")
     assert "trained to epoch 1" in said(project, photos, tmp_path)
-    (project / "lib" / "blocks.py").write_text("WIDTH = 9  # wider\n")
-    assert "because lib/blocks.py changed since this run" in said(project, photos, tmp_path)
-    assert "already trained" in said(project, photos, tmp_path)
+    return project
 
 
-def test_files_and_variables_that_the_user_names_decide_too(photos, tmp_path, monkeypatch):
+def test_a_module_whose_import_cannot_be_read_is_noticed(with_blocks, photos, tmp_path):
+    (with_blocks / "lib" / "blocks.py").write_text("WIDTH = 9  # wider\n")
+    assert "because lib/blocks.py changed since this run" in said(with_blocks, photos, tmp_path)
+
+
+def test_a_module_whose_import_cannot_be_read_trains_once(with_blocks, photos, tmp_path):
+    assert "already trained" in said(with_blocks, photos, tmp_path)
+
+
+@pytest.fixture
+def also_decided(photos, tmp_path, monkeypatch) -> Path:
+    """A trained project in which a file and a variable decide too."""
     edits = [("ALSO_DECIDE: list[str] = []", 'ALSO_DECIDE = ["prior.npy", "$VARIANT"]')]
     project = copy_project(tmp_path / "project", **{"console/options": edits})
     (project / "prior.npy").write_bytes(b"1")
     monkeypatch.setenv("VARIANT", "a")
     assert "trained to epoch 1" in said(project, photos, tmp_path)
+    return project
+
+
+def test_a_file_that_the_user_names_decides_too(also_decided, photos, tmp_path):
+    (also_decided / "prior.npy").write_bytes(b"2")
+    told = "training, because prior.npy changed since this run"
+    assert told in said(also_decided, photos, tmp_path)
+
+
+def test_a_variable_that_the_user_names_decides_too(also_decided, photos, tmp_path, monkeypatch):
     monkeypatch.setenv("VARIANT", "b")
-    (project / "prior.npy").write_bytes(b"2")
-    changes = "training, because $VARIANT was a, is b, prior.npy changed since this run"
-    assert changes in said(project, photos, tmp_path)
+    assert "training, because $VARIANT was a, is b" in said(also_decided, photos, tmp_path)
 
 
 def test_a_file_saved_while_the_program_starts_is_refused(photos, tmp_path):
@@ -144,16 +174,27 @@ def test_the_record_of_a_test_proves_the_network_that_was_tested(photos, tmp_pat
     before = sources.read_module("model.py").meaning
     said(project, photos, tmp_path)
     ended = run_fork(project / "test.py", arguments_for_test(tmp_path), "--no_pictures")
-    assert ended.status == 0 and "EDITED" in (project / "model.py").read_text()
+    assert ended.status == 0
+    assert "EDITED" in (project / "model.py").read_text()
     assert read_record(tmp_path / "r/test.json")["identity"]["model.py"] == before
 
 
-def test_what_only_talks_or_draws_is_in_no_record(trained):
-    identity = read_record(trained / "r/train.json")["identity"]
-    rooms = {name.split("/")[0] for name in identity if name.endswith(".py")}
-    assert rooms >= {"model.py", "training"}
-    assert not rooms & {"studies", "tests", "my_script.py"}
-    assert "console/options.py" not in identity and "report/figures.py" not in identity
+def rooms_in_record(out: Path) -> set[str]:
+    identity = read_record(out / "r/train.json")["identity"]
+    return {name.split("/")[0] for name in identity if name.endswith(".py")}
+
+
+def test_what_trains_is_in_the_record(original):
+    assert rooms_in_record(original) >= {"model.py", "training"}
+
+
+def test_what_plans_is_in_no_record(original):
+    assert not rooms_in_record(original) & {"studies", "tests", "my_script.py"}
+
+
+@pytest.mark.parametrize("name", ["console/options.py", "report/figures.py"])
+def test_what_only_talks_or_draws_is_in_no_record(name, original):
+    assert name not in read_record(original / "r/train.json")["identity"]
 
 
 @pytest.mark.parametrize("is_predicting", [False, True])
@@ -170,7 +211,7 @@ def test_weights_are_not_used_with_a_network_edited_since(is_predicting, photos,
     assert not (tmp_path / "r/acc.txt").exists()
 
 
-def test_a_network_edited_without_effect_is_tested_and_told(photos, tmp_path):
+def test_a_network_edited_without_effect_is_tested_with_a_word(photos, tmp_path):
     edits = [("GRID = 4", "GRID = 2 + 2")]
     project = copy_project(tmp_path / "project")
     edited = copy_project(tmp_path / "edited", model=edits)
