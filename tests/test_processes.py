@@ -11,6 +11,7 @@ import time
 from functools import partial
 from multiprocessing.context import ForkProcess
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -35,20 +36,53 @@ from records.runs import read_history
 NORMALISED = ("= nn.Linear(hidden, 2)", "= nn.Sequential(nn.Linear(hidden, 2), nn.BatchNorm1d(2))")
 
 
-def test_torchrun_trains_on_two_processes_of_which_one_speaks(photos, tmp_path):
-    torchrun, log = tmp_path / "torchrun.py", tmp_path / "log"
+# --- under torchrun --------------------------------------------------------------------------
+
+
+class UnderTorchrun(NamedTuple):
+    """A training of two processes, of which one was killed: its exit status, and what it said."""
+
+    status: int | None
+    said: str
+
+
+@pytest.fixture(scope="module")
+def under_torchrun(tmp_path_factory) -> UnderTorchrun:
+    root = tmp_path_factory.mktemp("torchrun")
+    photos, torchrun, log = root / "photos", root / "torchrun.py", root / "log"
     torchrun.write_text("from torch.distributed.run import main\nmain()\n")
-    words = ["--standalone", "--nproc_per_node=2", PROJECT / "train.py"]
+    words = ["--standalone", "--nproc_per_node=2", "--max_restarts=1", PROJECT / "train.py"]
+    words += train_arguments(make_photos(photos), root, epochs=200, batch_size=7)
     with log.open("w") as out:
 
         def before() -> None:  # what it starts are real processes, which inherit these two
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
 
-        words += train_arguments(photos, tmp_path, epochs=1)
-        ended = run_fork(torchrun, words, "--no_pictures", before=before)
-    assert ended.status == 0, log.read_text()
-    assert log.read_text().count("epoch 1 of 1") == 1
+        launcher = fork(torchrun, [words, "--no_pictures"], out, out, before)
+    wait_for((root / "r/history.csv").is_file)
+    os.kill(trainings_of(root)[-1], signal.SIGKILL)
+    launcher.join(120)
+    return UnderTorchrun(launcher.exitcode, log.read_text())
+
+
+def test_torchrun_trains_on_two_processes(under_torchrun):
+    assert under_torchrun.status == 0, under_torchrun.said
+
+
+def test_of_two_processes_one_speaks(under_torchrun):
+    assert under_torchrun.said.count("epoch 1 of 200") == 1
+
+
+def test_a_worker_killed_under_torchrun_costs_one_restart(under_torchrun):
+    assert under_torchrun.said.count("going on after epoch") == 1
+
+
+def test_processes_that_start_again_find_one_another_at_once(under_torchrun):
+    assert "connectFullMesh failed" not in under_torchrun.said
+
+
+# --- the same experiment ---------------------------------------------------------------------
 
 
 def start_two(
@@ -81,8 +115,9 @@ def test_two_processes_find_the_losses_of_one(photos, tmp_path):
     assert statuses(both) == [0, 0], log.read_text()
     one = train_arguments(photos, tmp_path / "one", batch_size=7)
     assert run_fork(program, one).status == 0
-    histories = [np.array(read_history(tmp_path / name / "r")) for name in ("one", "two")]
-    np.testing.assert_allclose(*histories, rtol=1e-4)
+    history_of_one = np.array(read_history(tmp_path / "one/r"))
+    history_of_two = np.array(read_history(tmp_path / "two/r"))
+    np.testing.assert_allclose(history_of_two, history_of_one, rtol=1e-4)
 
 
 def test_batch_normalisation_runs_on_two_processes(photos, tmp_path):
@@ -91,83 +126,33 @@ def test_batch_normalisation_runs_on_two_processes(photos, tmp_path):
     assert statuses(start_two(project / "train.py", arguments, tmp_path / "log")) == [0, 0]
 
 
-def test_two_processes_go_on_after_one_of_them_was_killed(photos, tmp_path):
-    program, log, results = PROJECT / "train.py", tmp_path / "log", tmp_path / "r"
-    arguments = partial(train_arguments, photos, tmp_path, batch_size=7)
-    first, second = start_two(program, arguments(epochs=10**6), log)
-    wait_for((results / "history.csv").is_file)
-    second.kill()
-    assert statuses([first]) == [1]
-    assert "it goes on after the last finished epoch" in log.read_text()
-    more = arguments(epochs=len(read_history(results)) + 2)
-    assert statuses(start_two(program, more, log)) == [0, 0], log.read_text()
-    assert "going on after epoch" in log.read_text()
+class Killed(NamedTuple):
+    """What was said when one of two processes was killed, and by two that went on."""
 
-
-def test_a_worker_killed_under_torchrun_costs_one_restart(photos, tmp_path):
-    results, log = tmp_path / "r", tmp_path / "log"
-    words = map(str, train_arguments(photos, tmp_path, epochs=10**6, batch_size=7))
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    options = ["--nproc_per_node=2", "--max_restarts=1"]
-    command = [*torchrun, *options, PROJECT / "train.py", *words]
-    with log.open("w") as out:
-        launcher = subprocess.Popen(command, stdout=out, stderr=out)
-    wait_for((results / "history.csv").is_file)
-    try:
-        os.kill(trainings_of(tmp_path)[-1], signal.SIGKILL)
-        wait_for(lambda: "going on after epoch" in log.read_text() or launcher.poll() is not None)
-        assert launcher.poll() is None, log.read_text()
-        assert "connectFullMesh failed" not in log.read_text()
-    finally:
-        launcher.terminate()
-        launcher.wait()
+    before: str
+    after: str
 
 
 @pytest.fixture(scope="module")
-def trained_by_two(tmp_path_factory):
-    """A project whose base run, of two epochs, was trained on two processes; its images."""
-    root = tmp_path_factory.mktemp("by_two")
-    edits = small('{"Change_epochs": [2, 3]}', epochs=2)
-    project = copy_project(root / "project", my_script=edits)
-    photos = make_photos(root / "photos")
-    words = train_arguments(photos, root, epochs=2, batch_size=32, **places_of_base(project))
-    both = start_two(project / "train.py", words, root / "log")
-    assert statuses(both) == [0, 0]
-    assert record_of_base(project)["identity"]["processes"] == 2
-    return project, photos
+def one_killed(tmp_path_factory) -> Killed:
+    root = tmp_path_factory.mktemp("killed")
+    program, results = PROJECT / "train.py", root / "r"
+    arguments = partial(train_arguments, make_photos(root / "photos"), root, batch_size=7)
+    first, second = start_two(program, arguments(epochs=10**6), root / "before")
+    wait_for((results / "history.csv").is_file)
+    second.kill()
+    assert statuses([first]) == [1]
+    more = arguments(epochs=len(read_history(results)) + 2)
+    assert statuses(start_two(program, more, root / "after")) == [0, 0]
+    return Killed((root / "before").read_text(), (root / "after").read_text())
 
 
-def places_of_base(project: Path) -> dict:
-    return {
-        "img_path": project / "result/Change_seed/0",
-        "weight_path": project / "weights/Change_seed/0/weight.pth",
-    }
+def test_a_process_that_loses_the_other_says_what_to_do(one_killed):
+    assert "it goes on after the last finished epoch" in one_killed.before
 
 
-def record_of_base(project: Path) -> dict:
-    return read_record(project / "result/Change_seed/0/train.json")
-
-
-@pytest.mark.parametrize("is_finished", [True, False])
-def test_a_sweep_trains_anew_what_two_processes_trained(is_finished, trained_by_two, tmp_path):
-    by_two, photos = trained_by_two
-    project = shutil.copytree(by_two, tmp_path / "project")
-    if not is_finished:  # stopped after its last epoch: a checkpoint and a history are there
-        (project / "result/Change_seed/0/train.json").unlink()
-        (project / "weights/Change_seed/0/weight.pth").unlink()
-    ended = run_sweep(project, "--data", photos, "--image_size", 16)
-    assert ended.status == 0, ended.out + ended.err
-    log = (project / "result/Change_seed/0/log.txt").read_text()
-    assert "to be done again: 1 (processes was 2, is 1)" in ended.out
-    assert "to go on" not in ended.out, "the plan knows that nothing goes on from it"
-    if not is_finished:
-        assert "not going on from" in log and "processes was 2, is 1" in log
-    assert "going on after epoch" not in log and "epoch 1 of 2" in log, "from the first epoch on"
-    plain = train_arguments(photos, tmp_path, epochs=3, batch_size=32)
-    assert run_fork(project / "train.py", plain).status == 0
-    longer = project / "weights/Change_epochs/3/weight.pth"
-    assert file_digest(longer) == file_digest(tmp_path / "w.pth"), "the bits of one process"
-    assert record_of_base(project)["identity"]["processes"] == 1
+def test_two_processes_go_on_after_one_of_them_was_killed(one_killed):
+    assert "going on after epoch" in one_killed.after
 
 
 @pytest.mark.parametrize("more", [0, 1])  # as many other images, or more of them
@@ -175,12 +160,114 @@ def test_processes_that_see_other_images_end_before_the_first_step(more, photos,
     others = make_photos(tmp_path / "others", train=10 + more)
     Image.fromarray(noise(12345)).save(others / "train" / "cat" / "0.png")
     log = tmp_path / "log"
-    words, other_words = (train_arguments(folder, tmp_path) for folder in (photos, others))
+    words = train_arguments(photos, tmp_path)
+    other_words = train_arguments(others, tmp_path)
     both = start_two(PROJECT / "train.py", words, log, second=other_words)
     assert statuses(both) == [2, 2]
-    errors = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and "(process 1: images); give every process the same" in errors[0]
+    [error] = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
+    assert "(process 1: images); give every process the same" in error
     assert not (tmp_path / "r").exists(), "nothing was trained"
+
+
+# --- a sweep after two processes -------------------------------------------------------------
+
+
+class ByTwo(NamedTuple):
+    """A project whose base run, of two epochs, was trained on two processes; its images."""
+
+    project: Path
+    photos: Path
+
+
+@pytest.fixture(scope="module")
+def trained_by_two(tmp_path_factory) -> ByTwo:
+    root = tmp_path_factory.mktemp("by_two")
+    edits = small('{"Change_epochs": [2, 3]}', epochs=2)
+    project = copy_project(root / "project", my_script=edits)
+    photos = make_photos(root / "photos")
+    places = {
+        "img_path": project / "result/Change_seed/0",
+        "weight_path": project / "weights/Change_seed/0/weight.pth",
+    }
+    words = train_arguments(photos, root, epochs=2, batch_size=32, **places)
+    both = start_two(project / "train.py", words, root / "log")
+    assert statuses(both) == [0, 0]
+    assert processes_of_base(project) == 2
+    return ByTwo(project, photos)
+
+
+def processes_of_base(project: Path) -> int:
+    record = read_record(project / "result/Change_seed/0/train.json")
+    return record["identity"]["processes"]
+
+
+class Anew(NamedTuple):
+    """A sweep that found what two processes had trained: its folder, what it and its child said."""
+
+    project: Path
+    said: str
+    log: str
+
+
+def run_after(by_two: ByTwo, project: Path) -> Anew:
+    ended = run_sweep(project, "--data", by_two.photos, "--image_size", 16)
+    assert ended.status == 0, ended.out + ended.err
+    log = (project / "result/Change_seed/0/log.txt").read_text()
+    return Anew(project, ended.out, log)
+
+
+@pytest.fixture(scope="module")
+def after_finished(trained_by_two, tmp_path_factory) -> Anew:
+    project = tmp_path_factory.mktemp("finished") / "project"
+    shutil.copytree(trained_by_two.project, project)
+    return run_after(trained_by_two, project)
+
+
+@pytest.fixture(scope="module")
+def after_stopped(trained_by_two, tmp_path_factory) -> Anew:
+    """Stopped after its last epoch: a checkpoint and a history are there."""
+    project = tmp_path_factory.mktemp("stopped") / "project"
+    shutil.copytree(trained_by_two.project, project)
+    (project / "result/Change_seed/0/train.json").unlink()
+    (project / "weights/Change_seed/0/weight.pth").unlink()
+    return run_after(trained_by_two, project)
+
+
+@pytest.fixture(params=["after_finished", "after_stopped"])
+def anew(request) -> Anew:
+    return request.getfixturevalue(request.param)
+
+
+def test_why_what_two_processes_trained_is_done_again_is_said(anew):
+    assert "to be done again: 1 (processes was 2, is 1)" in anew.said
+
+
+def test_the_plan_knows_that_nothing_goes_on_from_two_processes(anew):
+    assert "to go on" not in anew.said
+
+
+def test_why_what_two_processes_began_is_not_gone_on_with_is_said(after_stopped):
+    assert "not going on from" in after_stopped.log
+    assert "processes was 2, is 1" in after_stopped.log
+
+
+def test_a_sweep_trains_from_the_first_epoch_on_what_two_processes_trained(anew):
+    assert "going on after epoch" not in anew.log
+    assert "epoch 1 of 2" in anew.log
+
+
+def test_a_sweep_after_two_processes_gives_the_bits_of_one(anew, trained_by_two, tmp_path):
+    plain = train_arguments(trained_by_two.photos, tmp_path, epochs=3, batch_size=32)
+    assert run_fork(anew.project / "train.py", plain, "--no_pictures").status == 0
+    longer = anew.project / "weights/Change_epochs/3/weight.pth"
+    assert file_digest(longer) == file_digest(tmp_path / "w.pth")
+
+
+def test_a_sweep_after_two_processes_records_one(anew):
+    assert processes_of_base(anew.project) == 1
+
+
+# --- children and their streams --------------------------------------------------------------
 
 
 CHILD = """
@@ -227,11 +314,18 @@ run_program(main)
 
 
 def test_what_a_child_has_printed_is_there_when_it_fails():
-    env = {**os.environ, "CNN_STDIN_IS_PARENT": "1"}  # as of a sweep, which ends without ado
-    options = {"cwd": PROJECT, "env": env, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    child = subprocess.Popen([sys.executable, "-c", FAILING], **options, stderr=subprocess.PIPE)
-    out = child.stdout.read()
-    assert (child.wait(), out, child.stderr.read()) == (2, b"text\n", b"error: wrong\n")
+    child = subprocess.Popen(
+        [sys.executable, "-c", FAILING],
+        cwd=PROJECT,
+        env={**os.environ, "CNN_STDIN_IS_PARENT": "1"},  # as of a sweep, which ends without ado
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout.read() == "text\n"
+    assert child.stderr.read() == "error: wrong\n"
+    assert child.wait() == 2
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

@@ -6,18 +6,21 @@ import os
 import pkgutil
 import platform
 import random
+import re
 import shutil
 import signal
 import socket
 import stat
 import subprocess
 import time
+from collections.abc import Iterator
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import conftest
 import pytest
-from conftest import PROJECT, arguments_for_test, refused, run_fork, train_arguments
+from conftest import PROJECT, Ended, arguments_for_test, refused, run_fork, train_arguments
 from PIL import Image
 
 from console.errors import InputError
@@ -37,7 +40,8 @@ def train(call, original: Path):
     """Train and test in a folder; what training said. Drawing has tests of its own."""
 
     def run(out: Path, *more: object, photos=original / "photos", **settings: object) -> str:
-        ended = call("train", train_arguments(photos, out, **settings), "--no_pictures", more)
+        arguments = train_arguments(photos, out, **settings)
+        ended = call("train", arguments, "--no_pictures", more)
         tested = call("test", arguments_for_test(out), "--no_pictures")
         assert ended.status == tested.status == 0, ended.err + tested.err
         return ended.out
@@ -155,39 +159,79 @@ def test_a_training_that_is_killed_goes_on_after_its_last_epoch(moment, photos, 
     assert f"going on after epoch {GOES_ON_AFTER[moment]}\n" in train(tmp_path)
 
 
-def test_a_training_killed_at_random_times_again_and_again_resumes(photos, tmp_path, train):
-    train(tmp_path / "whole", epochs=40)
-    killed, history = tmp_path / "killed", tmp_path / "killed" / "r" / "history.csv"
-    arguments, times = train_arguments(photos, killed, epochs=40), random.Random(0)
+def start(out: Path, photos: Path, epochs: int) -> ForkProcess:
+    """Start a training in a forked process, and wait for an epoch more than there is."""
+    history = out / "r" / "history.csv"
+    before = file_digest(history)
+    out.mkdir(exist_ok=True)
+    with (out / "log").open("w") as log:
+        process = conftest.fork(TRAIN, train_arguments(photos, out, epochs=epochs), log, log)
+    conftest.wait_for(lambda: file_digest(history) != before)
+    return process
+
+
+class Resumed(NamedTuple):
+    """A training that was killed and ran to its end: its folder, and what it said at last."""
+
+    out: Path
+    said: str
+
+
+@pytest.fixture(scope="module")
+def killed_at_random(original, tmp_path_factory, train) -> Resumed:
+    """A training of 40 epochs that was killed twice."""
+    out, times = tmp_path_factory.mktemp("killed"), random.Random(0)
     for _ in range(2):
-        before = file_digest(history)
-        with (tmp_path / "log").open("w") as log:
-            process = conftest.fork(TRAIN, arguments, log, log)
-        conftest.wait_for(lambda before=before: file_digest(history) != before)
+        process = start(out, original / "photos", epochs=40)
         time.sleep(times.uniform(0, 0.1))
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL
-    assert 0 < len(read_history(killed / "r")) < 40
-    assert "going on after epoch" in train(killed, epochs=40)
-    assert digests(killed) == digests(tmp_path / "whole")
+    assert 0 < len(read_history(out / "r")) < 40
+    return Resumed(out, train(out, epochs=40))
 
 
-@pytest.mark.parametrize("shared", ["--weight_path", "--img_path"])
-def test_a_second_training_in_one_place_is_refused_while_the_first_runs(
-    shared, photos, tmp_path, call
+def test_a_training_killed_at_random_times_goes_on(killed_at_random):
+    assert "going on after epoch" in killed_at_random.said
+
+
+def test_a_training_killed_at_random_times_ends_with_the_same_bits(
+    killed_at_random, tmp_path, train
 ):
-    first, second = tmp_path / "first", tmp_path / "second"
-    with (tmp_path / "log").open("w") as log:
-        process = conftest.fork(TRAIN, train_arguments(photos, first, epochs=100000), log, log)
-    conftest.wait_for((first / "r" / "history.csv").is_file)
-    place = first / "w.pth" if shared == "--weight_path" else first / "r"
-    arguments = [train_arguments(photos, second, seed=1), "--no_pictures", shared, place]
+    train(tmp_path, epochs=40)
+    assert digests(killed_at_random.out) == digests(tmp_path)
+
+
+class Contest(NamedTuple):
+    """Who is at work in a place, what another was told there, and how it ended after a kill."""
+
+    holder: str
+    said: str
+    after: Ended
+
+
+@pytest.fixture(scope="module", params=["--weight_path", "--img_path"])
+def contest(request, original, tmp_path_factory, call) -> Contest:
+    """Two trainings that share the place of their weights, or that of their results."""
+    root, photos = tmp_path_factory.mktemp("contest"), original / "photos"
+    first, second = root / "first", root / "second"
+    process = start(first, photos, epochs=100000)
+    places = {"--weight_path": first / "w.pth", "--img_path": first / "r"}
+    place = places[request.param]
+    arguments = [train_arguments(photos, second, seed=1), "--no_pictures", request.param, place]
     said = refused(call("train", arguments))
     process.kill()
     process.join()
-    assert f"process {process.pid} on" in said and f"is at work in {place};" in said
-    assert call("train", arguments).status == 0, "a killed one stops nobody"
+    holder = rf"process {process.pid} on .* is at work in {place};"
+    return Contest(holder, said, call("train", arguments))
+
+
+def test_a_second_training_in_one_place_is_refused_while_the_first_runs(contest):
+    assert re.search(contest.holder, contest.said)
+
+
+def test_a_killed_training_keeps_nobody_out(contest):
+    assert contest.after.status == 0
 
 
 def test_a_finished_run_is_not_done_again(trained, call):
@@ -207,30 +251,53 @@ def test_a_finished_run_is_trained_from_the_first_epoch_with_fresh(trained, call
     written = (trained / "w.pth").stat().st_mtime_ns
     arguments = train_arguments(trained / "photos", trained)
     said = call("train", arguments, "--fresh", "--no_pictures").out
-    assert "training, because of --fresh" in said and "going on" not in said
+    assert "training, because of --fresh" in said
+    assert "going on" not in said
     assert (trained / "w.pth").stat().st_mtime_ns != written
 
 
 def test_a_trainings_identity_holds_all_code_that_decides_its_result():
-    rooms = [PROJECT / room for room in ("training", "records", "images")]
-    in_rooms = {str(path.relative_to(PROJECT)) for room in rooms for path in room.glob("*.py")}
-    at_top = {"train.py", "model.py", "losses.py", "dataset.py"}
-    assert in_rooms | at_top <= {*sources.sources("train.py")}
+    names = {"train.py", "model.py", "losses.py", "dataset.py"}
+    for room in ("training", "records", "images"):
+        for path in (PROJECT / room).glob("*.py"):
+            names.add(f"{room}/{path.name}")
+    assert names <= set(sources.sources("train.py"))
 
 
-def test_a_changed_helper_of_the_users_model_trains_again(photos, tmp_path):
+class Helped(NamedTuple):
+    """A project whose model.py imports a helper, and the arguments of its training."""
+
+    project: Path
+    arguments: list
+
+    def train(self) -> str:
+        return run_fork(self.project / "train.py", self.arguments, "--no_pictures").out
+
+
+@pytest.fixture
+def helped(photos, tmp_path) -> Helped:
     line = "import torch.nn.functional as F\n"
-    project = conftest.copy_project(tmp_path / "project", model=[(line, line + "import blocks\n")])
-    for text, said in (
-        ("WIDTH = 8\n", "trained to epoch 1"),
-        ("WIDTH = 8\n", "already trained"),
-        ("WIDTH = 9\n", "training, because blocks.py changed since this run"),
-    ):
-        (project / "blocks.py").write_text(text)
-        arguments = train_arguments(photos, tmp_path, epochs=1)
-        assert said in run_fork(project / "train.py", arguments).out
-    (project / "blocks.py").write_text("WIDTH =\n")
-    ended = conftest.run_sweep(project, "--data", photos, "--dry_run")
+    edits = [(line, line + "import blocks\n")]
+    project = conftest.copy_project(tmp_path / "project", model=edits)
+    (project / "blocks.py").write_text("WIDTH = 8\n")
+    helped = Helped(project, train_arguments(photos, tmp_path, epochs=1))
+    assert "trained to epoch 1" in helped.train()
+    return helped
+
+
+def test_a_helper_of_the_users_model_that_did_not_change_trains_nothing(helped):
+    (helped.project / "blocks.py").write_text("WIDTH = 8\n")
+    assert "already trained" in helped.train()
+
+
+def test_a_changed_helper_of_the_users_model_trains_again(helped):
+    (helped.project / "blocks.py").write_text("WIDTH = 9\n")
+    assert "training, because blocks.py changed since this run" in helped.train()
+
+
+def test_a_helper_of_the_users_model_that_is_no_python_is_one_line(helped, photos):
+    (helped.project / "blocks.py").write_text("WIDTH =\n")
+    ended = conftest.run_sweep(helped.project, "--data", photos, "--dry_run")
     assert "model.py fails: SyntaxError: invalid syntax (blocks.py, line 1)" in refused(ended)
 
 
@@ -266,22 +333,37 @@ def test_a_training_killed_over_a_finished_one_is_noticed(other, then, original,
     arguments = [train_arguments(trained / "photos", trained), other.split()]
     train_until(Moment(EPOCH, TRIED + 3), arguments)
     said = train(trained)
-    assert "history.csv is missing or that of another training" in said and then in said
+    assert "history.csv is missing or that of another training" in said
+    assert then in said
     assert digests(trained) == digests(original)
 
 
-@pytest.mark.parametrize("change", [None, b"", {"version": 99}, {"kind": os.system}])
-def test_bad_files_are_made_again_with_a_line_that_says_so(change, original, trained, train):
+@pytest.fixture(params=[None, b"", {"version": 99}, {"kind": os.system}])
+def made_again(request, trained, train) -> str:
+    """What a training said whose weights and checkpoint are bad files."""
     for name in ("w.pth", "w_checkpoint.pth"):
-        conftest.spoil(trained / name, change)
-    said = train(trained)
-    assert "w.pth is missing or changed since this run" in said
-    assert f"starting again: {trained / 'w_checkpoint.pth'} is no CNN checkpoint" in said
+        conftest.spoil(trained / name, request.param)
+    return train(trained)
+
+
+def test_that_files_are_bad_is_said(made_again, trained):
+    checkpoint = trained / "w_checkpoint.pth"
+    assert "w.pth is missing or changed since this run" in made_again
+    assert f"starting again: {checkpoint} is no CNN checkpoint" in made_again
+
+
+def test_bad_files_are_made_again_with_the_same_bits(made_again, trained, original):
     assert digests(trained) == digests(original)
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root may mount")
-def test_a_full_disk_gives_one_line_and_damages_nothing(original, tmp_path, call, train):
+needs_mount = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("mount"), reason="only root may mount"
+)
+
+
+@pytest.fixture
+def full_disk(original, tmp_path) -> Iterator[Path]:
+    """A finished training of four epochs on a disk that a filler has filled."""
     command = ["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(tmp_path)]
     if subprocess.run(command).returncode:
         pytest.skip("no file system can be mounted here")
@@ -289,44 +371,94 @@ def test_a_full_disk_gives_one_line_and_damages_nothing(original, tmp_path, call
         disk = shutil.copytree(original, tmp_path, dirs_exist_ok=True)
         with pytest.raises(OSError, match="No space left"):
             (disk / "filler").write_bytes(bytes(3 << 20))
-        said = refused(call("train", train_arguments(disk / "photos", disk, epochs=5)))
-        assert said.startswith("error: no space left on device") and "free some space" in said
-        assert not list(disk.glob("**/*.unfinished")) and digests(disk) == digests(original)
-        (disk / "filler").unlink()
-        assert "going on after epoch 4" in train(disk, epochs=5)
+        yield disk
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
-def test_what_killed_writers_left_is_removed_and_what_others_write_is_not(tmp_path):
-    users, foreign = tmp_path / ".f.x", tmp_path / ".f.elsewhere.1.unfinished"
-    killed = tmp_path / f".f.{platform.node()}.1.unfinished"
-    for path in (users, foreign, killed):
-        path.write_bytes(b"rest")
+@needs_mount
+def test_a_full_disk_gives_one_line(full_disk, call):
+    arguments = train_arguments(full_disk / "photos", full_disk, epochs=5)
+    said = refused(call("train", arguments))
+    assert said.startswith("error: no space left on device")
+    assert "free some space" in said
+
+
+@needs_mount
+def test_a_full_disk_damages_nothing(full_disk, original, call):
+    call("train", train_arguments(full_disk / "photos", full_disk, epochs=5))
+    assert list(full_disk.glob("**/*.unfinished")) == []
+    assert digests(full_disk) == digests(original)
+
+
+@needs_mount
+def test_a_training_goes_on_once_a_disk_has_space_again(full_disk, call, train):
+    call("train", train_arguments(full_disk / "photos", full_disk, epochs=5))
+    (full_disk / "filler").unlink()
+    assert "going on after epoch 4" in train(full_disk, epochs=5)
+
+
+def unfinished(folder: Path, machine: str) -> Path:
+    """What a process of a machine left that was killed while it wrote."""
+    path = folder / f".f.{machine}.1.unfinished"
+    path.write_bytes(b"beginning")
+    return path
+
+
+def test_what_killed_writers_left_is_removed(tmp_path):
+    unfinished(tmp_path, platform.node())
+    remove_abandoned([tmp_path, tmp_path / "missing"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_being_written_is_not_removed(tmp_path):
     with replacing(tmp_path / "f") as temporary:
-        remove_abandoned([tmp_path, tmp_path / "missing"])
-        assert set(tmp_path.iterdir()) == {users, foreign, temporary}
+        remove_abandoned([tmp_path])
+        assert list(tmp_path.iterdir()) == [temporary]
         temporary.write_bytes(b"whole")
-    os.utime(foreign, (1, 1))
+
+
+def test_what_another_machine_writes_is_not_removed(tmp_path):
+    path = unfinished(tmp_path, "elsewhere")
     remove_abandoned([tmp_path])
-    assert set(tmp_path.iterdir()) == {users, tmp_path / "f"}
+    assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("kind", ["device", "pipe", "socket", "link"])
-def test_only_files_are_ever_replaced(kind, tmp_path):
+def test_what_another_machine_left_long_ago_is_removed(tmp_path):
+    os.utime(unfinished(tmp_path, "elsewhere"), (1, 1))
+    remove_abandoned([tmp_path])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".f.x", "f"])
+def test_files_of_other_names_are_not_removed(name, tmp_path):
+    (tmp_path / name).write_bytes(b"a user's")
+    os.utime(tmp_path / name, (1, 1))
+    remove_abandoned([tmp_path])
+    assert list(tmp_path.iterdir()) == [tmp_path / name]
+
+
+def make_device(path: Path) -> None:
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))  # null
+    except PermissionError:
+        pytest.skip("only root may make a device")
+
+
+def make_link(path: Path) -> None:
+    path.symlink_to("elsewhere")
+
+
+def make_socket(path: Path) -> None:
+    socket.socket(socket.AF_UNIX).bind(str(path))
+
+
+@pytest.mark.parametrize("make", [make_device, os.mkfifo, make_socket, make_link])
+def test_only_files_are_ever_replaced(make, tmp_path):
     place = tmp_path / "place"
-    if kind == "pipe":
-        os.mkfifo(place)
-    elif kind == "link":
-        place.symlink_to("elsewhere")
-    elif kind == "socket":
-        socket.socket(socket.AF_UNIX).bind(str(place))
-    else:
-        try:
-            os.mknod(place, stat.S_IFCHR | 0o600, os.makedev(1, 3))  # null
-        except PermissionError:
-            pytest.skip("only root may make a device")
+    make(place)
     before = place.lstat()
     with pytest.raises(InputError, match="which is never replaced; name another place"):
         write_text(place, "text")
-    assert place.lstat() == before and list(tmp_path.iterdir()) == [place]
+    assert place.lstat() == before
+    assert list(tmp_path.iterdir()) == [place]
