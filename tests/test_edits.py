@@ -341,7 +341,7 @@ def test_a_sweep_killed_while_it_sets_results_aside_loses_none(count, sweep, fin
     path = sweep.project / "studies/former.py"
     code = path.read_text()
     replace(path, MOVE, DYING_MOVE.format(count=count) + MOVE)
-    replace(path, "SHOWN = 4", "MOVES = []\nSHOWN = 4")
+    replace(path, "MOST_NAMES = 4", "MOVES = []\nMOST_NAMES = 4")
     replace(sweep.project / "my_script.py", SLOW, FAST)
     assert sweep.run().status == -9
     path.write_text(code)
