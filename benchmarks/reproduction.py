@@ -23,7 +23,7 @@ from my_script import STUDIES
 from report.answer import last_accuracy as last
 from report.answer import test_accuracy as test
 from report.answer import valid_accuracy as valid
-from report.comparison import Row, compare_with_base, pooled_noise, t_quantile
+from report.comparison import Comparison, compare_with_base, pooled_noise, t_quantile
 from report.heatmap import Cell, draw_heat_map
 from report.results import Result
 from report.rules import LOST, Chance, End, convergence, overfits, swing_of
@@ -87,7 +87,7 @@ def samples_of(results: Results, measure: Measure) -> dict[Key, list[float]]:
     return {name: [measure(result) for result in seeds] for name, seeds in results.items()}
 
 
-def against(results: Results, reference: Key, measure: Measure) -> dict[Key, Row]:
+def against(results: Results, reference: Key, measure: Measure) -> dict[Key, Comparison]:
     """Every setting held against one of them by the rule of the report, in any measure."""
     return compare_with_base(samples_of(results, measure), reference)
 
@@ -97,19 +97,19 @@ def signed(number: float) -> str:
     return f"{100 * number:+.1f}".replace("-", "−")
 
 
-def in_points(row: Row) -> str:
+def in_points(row: Comparison) -> str:
     """A difference and its interval in points."""
     return f"{signed(row.difference)} ({signed(row.low)} to {signed(row.high)})"
 
 
-def direction(row: Row) -> int:
+def direction(row: Comparison) -> int:
     """1 above the reference beyond noise, -1 below it, 0 if neither is known."""
     if not row.named:
         return 0
     return 1 if row.difference > 0 else -1
 
 
-def verdict(rows: list[Row], sign: int) -> str:
+def verdict(rows: list[Comparison], sign: int) -> str:
     """Whether all differences have the claimed sign beyond noise, or one the other sign."""
     directions = [direction(row) * sign for row in rows]
     if -1 in directions:

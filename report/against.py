@@ -14,8 +14,8 @@ from typing import NamedTuple
 from console.errors import InputError
 from records.files import Damaged, write_csv, write_text
 from report.answer import first_of_each, name_of
-from report.comparison import Row, compare_sweeps
-from report.differences import Entry, draw_answer, place_of
+from report.comparison import Comparison, compare_sweeps
+from report.differences import Entry, draw_answer, names_in_picture
 from report.pictures import picture
 from report.results import Result, Setting, read_result, settings_of
 from report.summary import difference_of, digits, number
@@ -33,17 +33,17 @@ class Pair(NamedTuple):
     seeds: int
     here: float
     there: float
-    row: Row
+    comparison: Comparison
 
     @property
     def verdict(self) -> str:
         """In the report's words."""
-        return VERDICTS[self.row.verdict]
+        return VERDICTS[self.comparison.verdict]
 
     @property
     def difference(self) -> str:
         """With its interval, in points."""
-        return difference_of(self.row)
+        return difference_of(self.comparison)
 
 
 class Sweeps(NamedTuple):
@@ -66,7 +66,8 @@ def write_against(out: Path, here: list[Run], other: Path, there: list[Run]) -> 
     sweeps = read_sweeps(out, here, other, there)
     folder = out / "result"
     draw_pairs(folder, sweeps)
-    write_csv(folder / "against.csv", COLUMNS, [csv_row(pair) for pair in sweeps.pairs])
+    csv_rows = [csv_row(pair) for pair in sweeps.pairs]
+    write_csv(folder / "against.csv", COLUMNS, csv_rows)
     write_page(folder / "against.html", out, other, sweeps)
     lines = []
     for pair in sweeps.pairs:
@@ -79,24 +80,33 @@ def write_against(out: Path, here: list[Run], other: Path, there: list[Run]) -> 
 
 def read_sweeps(out: Path, here: list[Run], other: Path, there: list[Run]) -> Sweeps:
     """Read both sweeps and compare them; InputError if that cannot be done."""
-    ours, theirs = settings_in(out, here), settings_in(other, there)
+    ours = settings_in(out, here)
+    theirs = settings_in(other, there)
     check_images(out, ours, other, theirs)
-    common = [key for key in ours if key in theirs]
-    if not common:
+    ours_common: list[Setting] = []
+    theirs_common: list[Setting] = []
+    for key, setting in ours.items():
+        if key in theirs:
+            check_seeds(setting, out, theirs[key], other)
+            ours_common.append(setting)
+            theirs_common.append(theirs[key])
+    if not ours_common:
         raise InputError(f"{out} and {other} have no setting in common; nothing can be compared")
-    for key in common:
-        check_seeds(ours[key], out, theirs[key], other)
-    alone = []
-    for key, setting in {**theirs, **ours}.items():
-        if key not in common:
-            alone.append(name_of(setting))
-    settings = [ours[key] for key in common]
-    pairs = pairs_of(settings, [theirs[key] for key in common])
-    changed = what_differs(ours[common[0]], theirs[common[0]])
-    return Sweeps(settings, pairs, alone, changed)
+    pairs = pairs_of(ours_common, theirs_common)
+    changed = what_differs(ours_common[0], theirs_common[0])
+    return Sweeps(ours_common, pairs, only_in_one(ours, theirs), changed)
 
 
 # --- the two sweeps --------------------------------------------------------------------------
+
+
+def only_in_one(ours: Settings, theirs: Settings) -> list[str]:
+    """The names of settings that only one of two sweeps has."""
+    names = []
+    for key, setting in (theirs | ours).items():
+        if key not in ours or key not in theirs:
+            names.append(name_of(setting))
+    return names
 
 
 def settings_in(out: Path, runs: list[Run]) -> Settings:
@@ -115,13 +125,15 @@ def recorded(run: Run) -> Result | None:
     """A run as its records tell it; None where they are not those of a finished run."""
     try:
         result = read_result(run)
-        identity = result.train["identity"]
-        tested = result.test["identity"]["weight.pth"]
-        is_tested = tested == result.train["weight_sha256"]
-        is_this = all(identity[name] == value for name, value in run.settings.items())
+        tested_weights = result.test["identity"]["weight.pth"]
+        for name, value in run.settings.items():
+            if result.train["identity"][name] != value:
+                return None
     except (Damaged, OSError, KeyError):
         return None
-    return result if is_tested and is_this else None
+    if tested_weights != result.train["weight_sha256"]:
+        return None
+    return result
 
 
 def check_images(out: Path, ours: Settings, other: Path, theirs: Settings) -> None:
@@ -137,7 +149,8 @@ def check_images(out: Path, ours: Settings, other: Path, theirs: Settings) -> No
 
 def check_seeds(ours: Setting, out: Path, theirs: Setting, other: Path) -> None:
     """InputError unless a setting was trained with the same seeds in both sweeps."""
-    here, there = seeds_of(ours), seeds_of(theirs)
+    here = seeds_of(ours)
+    there = seeds_of(theirs)
     if here != there:
         both = f"{here} in {out} and {there} in {other}"
         remedy = "train both sweeps with the same --seeds, and give it here too"
@@ -159,16 +172,26 @@ def pairs_of(ours: list[Setting], theirs: list[Setting]) -> list[Pair]:
         raise InputError(f"nothing can be compared: {error}; train more seeds") from None
     pairs = []
     for name, row in rows.items():
-        of_here, of_there = fmean(here[name]), fmean(there[name])
-        pairs.append(Pair(name, len(here[name]), of_here, of_there, row))
+        pair = Pair(
+            name=name,
+            seeds=len(here[name]),
+            here=fmean(here[name]),
+            there=fmean(there[name]),
+            comparison=row,
+        )
+        pairs.append(pair)
     return pairs
 
 
 def what_differs(ours: Setting, theirs: Setting) -> list[str]:
     """What decided the results of one sweep and not those of the other, by name."""
-    one = ours.results[0].train["identity"]
-    two = theirs.results[0].train["identity"]
-    return sorted(key for key in {**one, **two} if one.get(key) != two.get(key))
+    here = ours.results[0].train["identity"]
+    there = theirs.results[0].train["identity"]
+    names = []
+    for name in sorted(here | there):
+        if here.get(name) != there.get(name):
+            names.append(name)
+    return names
 
 
 # --- what is written -------------------------------------------------------------------------
@@ -184,21 +207,28 @@ def write_page(path: Path, out: Path, other: Path, sweeps: Sweeps) -> None:
 
 def draw_pairs(folder: Path, sweeps: Sweeps) -> None:
     """Draw every setting's difference, under what its study changes."""
-    entries, heading = [], ""
+    entries = []
+    heading = ""
     for setting, pair in zip(sweeps.settings, sweeps.pairs, strict=True):
-        place = place_of(setting)
-        if setting.study != BASE_STUDY and place.heading != heading:
-            heading = place.heading
+        names = names_in_picture(setting)
+        if setting.study != BASE_STUDY and names.heading != heading:
+            heading = names.heading
             entries.append(Entry(heading))
-        entries.append(Entry(place.label, pair.row))
+        entries.append(Entry(names.label, pair.comparison))
     title = "Test accuracy: points, this sweep minus the other"
     draw_answer(folder / "against.png", entries, title, for_print=True)
 
 
 def csv_row(pair: Pair) -> list[object]:
     """A line of against.csv."""
-    row = pair.row
-    values: list[object] = [pair.name, pair.seeds]
-    for share in (pair.here, pair.there, row.difference, row.low, row.high):
-        values.append(digits(share))
-    return [*values, row.verdict]
+    comparison = pair.comparison
+    return [
+        pair.name,
+        pair.seeds,
+        digits(pair.here),
+        digits(pair.there),
+        digits(comparison.difference),
+        digits(comparison.low),
+        digits(comparison.high),
+        comparison.verdict,
+    ]

@@ -13,16 +13,16 @@ from report import rules
 from report.comparison import (
     BETTER,
     SMALL,
+    Comparison,
     Mean,
     Pool,
-    Row,
     compare_with_base,
     mean_with_interval,
     pooled_noise,
 )
 from report.results import Result, Setting
 
-Rows = dict[tuple, Row]  # by Setting.key
+Rows = dict[tuple, Comparison]  # by Setting.key
 
 
 class Answer(NamedTuple):

@@ -27,7 +27,7 @@ NORMAL = NormalDist()
 Name = TypeVar("Name", bound=Hashable)  # of a setting: a text, or a Setting.key
 
 
-class Row(NamedTuple):
+class Comparison(NamedTuple):
     """A setting against the base, in shares.
 
     `deviation` is that between seeds, None with a single one. `low` and `high` are the ends of
@@ -73,6 +73,13 @@ class Noise(NamedTuple):
     degrees: int
 
 
+class Error(NamedTuple):
+    """The standard error of a difference, and the degrees of freedom it is known with."""
+
+    size: float
+    degrees: int
+
+
 class Pool(NamedTuple):
     """The noise of all settings whose variance lies from `smallest` to `largest`."""
 
@@ -98,7 +105,7 @@ def mean_of(shares: list[float]) -> str:
 
 def compare_with_base(
     accuracies: dict[Name, list[float]], base: Name, close: float = SMALL
-) -> dict[Name, Row]:
+) -> dict[Name, Comparison]:
     """Hold every setting against `base`, whose name is one of `accuracies`.
 
     Differences of means by Student's t (`standard_error`), corrected over all settings by
@@ -117,7 +124,7 @@ def compare_with_base(
 
 def compare_sweeps(
     here: dict[Name, list[float]], there: dict[Name, list[float]], close: float = SMALL
-) -> dict[Name, Row]:
+) -> dict[Name, Comparison]:
     """Hold every setting of one sweep against the same setting of another, by the same rule.
 
     The noise is pooled over both. ValueError where it cannot be known.
@@ -131,19 +138,25 @@ def compare_sweeps(
 
 def hold_against(
     sample: list[float], base: list[float], pool: Pool, comparisons: int, close: float
-) -> Row:
+) -> Comparison:
     """One of so many comparisons: a setting against the one it is measured by."""
-    difference = fmean(sample) - fmean(base)
-    error, degrees = standard_error(sample, base, pool)
-    half = t_quantile(share_of_look(len(sample)) / comparisons, degrees) * error
-    low, high = difference - half, difference + half
+    mean = fmean(sample)
+    seeds = len(sample)
+    difference = mean - fmean(base)
+    error = standard_error(sample, base, pool)
+    p = share_of_look(seeds) / comparisons
+    half = t_quantile(p, error.degrees) * error.size
+    low = difference - half
+    high = difference + half
     verdict = verdict_of(low, high, close)
-    return Row(fmean(sample), deviation_of(sample), len(sample), difference, low, high, verdict)
+    return Comparison(mean, deviation_of(sample), seeds, difference, low, high, verdict)
 
 
 def share_of_look(seeds: int) -> float:
     """The part of the 5 % that is spent on the look at a setting with so many seeds."""
-    return FIRST_LOOK if seeds == 1 else LATER_LOOK
+    if seeds == 1:
+        return FIRST_LOOK
+    return LATER_LOOK
 
 
 def verdict_of(low: float, high: float, close: float) -> str:
@@ -159,17 +172,22 @@ def verdict_of(low: float, high: float, close: float) -> str:
 
 def deviation_of(sample: list[float]) -> float | None:
     """The standard deviation between seeds, if there are several."""
-    return stdev(sample) if len(sample) > 1 else None
+    if len(sample) < 2:
+        return None
+    return stdev(sample)
 
 
 def mean_with_interval(sample: list[float], pool: Pool | None) -> Mean:
     """The mean over seeds; its interval, from 0 to 1, is Student's t with the setting's noise."""
-    mean, low, high = fmean(sample), None, None
-    if pool:
-        noise = noise_of(sample, pool)
-        half = t_quantile(0.05, noise.degrees) * math.sqrt(noise.variance / len(sample))
-        low, high = max(0.0, mean - half), min(1.0, mean + half)
-    return Mean(mean, deviation_of(sample), len(sample), low, high)
+    mean = fmean(sample)
+    deviation = deviation_of(sample)
+    seeds = len(sample)
+    if pool is None:
+        return Mean(mean, deviation, seeds, None, None)
+    noise = noise_of(sample, pool)
+    error = math.sqrt(noise.variance / seeds)
+    half = t_quantile(0.05, noise.degrees) * error
+    return Mean(mean, deviation, seeds, low=max(0.0, mean - half), high=min(1.0, mean + half))
 
 
 # --- noise -----------------------------------------------------------------------------------
@@ -186,29 +204,39 @@ def pooled_noise(samples: Iterable[list[float]]) -> Pool:
     noises = []
     for sample in samples:
         if len(sample) > 1:
-            noises.append(Noise(variance(sample), len(sample) - 1))
+            noises.append(own_noise(sample))
     if not noises:
         raise ValueError("no setting has two seeds")
     usual = without_odd_ones(noises)
     degrees = sum(noise.degrees for noise in usual)
-    total = sum(noise.variance * noise.degrees for noise in usual)
+    squares = sum(squares_of(noise) for noise in usual)
     variances = [noise.variance for noise in usual]
-    return Pool(Noise(total / degrees, degrees), min(variances), max(variances))
+    return Pool(Noise(squares / degrees, degrees), min(variances), max(variances))
+
+
+def own_noise(sample: list[float]) -> Noise:
+    """The noise of one setting with several seeds, as its own seeds show it."""
+    return Noise(variance(sample), len(sample) - 1)
+
+
+def squares_of(noise: Noise) -> float:
+    """The sum of squared deviations that a variance is known from."""
+    return noise.variance * noise.degrees
 
 
 def without_odd_ones(noises: list[Noise]) -> list[Noise]:
     """Those whose standard deviation is near the median one. ValueError if all are zero."""
-    scatters: list[float] = []
+    deviations: list[float] = []
     for noise in noises:
         if noise.variance > 0:
-            scatters += [math.sqrt(noise.variance)] * noise.degrees
-    if not scatters:
+            deviations += [math.sqrt(noise.variance)] * noise.degrees
+    if not deviations:
         raise ValueError("the seeds of a setting do not differ")
-    middle = median_low(scatters)
+    middle = median_low(deviations)
     usual = []
     for noise in noises:
-        times = math.sqrt(noise.variance) / middle
-        if 1 / FAR <= times <= FAR:
+        ratio = math.sqrt(noise.variance) / middle
+        if 1 / FAR <= ratio <= FAR:
             usual.append(noise)
     return usual
 
@@ -221,42 +249,48 @@ def noise_of(sample: list[float], pool: Pool) -> Noise:
     """
     if len(sample) == 1:
         return pool.noise
-    own, degrees = variance(sample), len(sample) - 1
-    others = noise_of_others(own, degrees, pool)
-    if f_test(own / others.variance, degrees, others.degrees) >= NOISIER:
+    noise = own_noise(sample)
+    others = noise_of_others(noise, pool)
+    ratio = noise.variance / others.variance
+    if f_test(ratio, noise.degrees, others.degrees) >= NOISIER:
         return pool.noise
-    mixed = own * degrees + pool.noise.variance * ADDED
-    return Noise(mixed / (degrees + ADDED), degrees + ADDED)
+    degrees = noise.degrees + ADDED
+    squares = squares_of(noise) + pool.noise.variance * ADDED
+    return Noise(squares / degrees, degrees)
 
 
-def noise_of_others(own: float, degrees: int, pool: Pool) -> Noise:
-    """The pooled noise without a setting of this variance; with it, where it is the only one."""
-    is_pooled = pool.smallest <= own <= pool.largest
-    left = pool.noise.degrees - degrees
-    if not is_pooled or left == 0:
+def noise_of_others(noise: Noise, pool: Pool) -> Noise:
+    """The pooled noise without that of one setting; with it, where it is the only one."""
+    is_pooled = pool.smallest <= noise.variance <= pool.largest
+    degrees = pool.noise.degrees - noise.degrees
+    if not is_pooled or degrees == 0:
         return pool.noise
-    return Noise((pool.noise.variance * pool.noise.degrees - own * degrees) / left, left)
+    squares = squares_of(pool.noise) - squares_of(noise)
+    return Noise(squares / degrees, degrees)
 
 
-def standard_error(sample: list[float], base: list[float], pool: Pool) -> tuple[float, int]:
-    """Standard error of the difference of two means, and its degrees of freedom."""
-    one, other = noise_of(sample, pool), noise_of(base, pool)
-    return combined_error(one, len(sample), other, len(base), pool.noise)
+def standard_error(sample: list[float], base: list[float], pool: Pool) -> Error:
+    """Standard error of the difference of two means."""
+    noise = noise_of(sample, pool)
+    base_noise = noise_of(base, pool)
+    return combined_error(noise, len(sample), base_noise, len(base), pool.noise)
 
 
 def combined_error(
-    one: Noise, seeds: int, other: Noise, other_seeds: int, pooled: Noise
-) -> tuple[float, int]:
-    """Standard error of a difference and its degrees.
+    noise: Noise, seeds: int, base_noise: Noise, base_seeds: int, pooled: Noise
+) -> Error:
+    """Standard error of a difference of two means over seeds.
 
     Two different variances: Welch (1938, Biometrika 29:350) and Satterthwaite, rounded down.
     """
-    first, second = one.variance / seeds, other.variance / other_seeds
-    error = math.sqrt(first + second)
-    if one == other == pooled:
-        return error, pooled.degrees
-    parts = first**2 / one.degrees + second**2 / other.degrees
-    return error, max(1, math.floor((first + second) ** 2 / parts))
+    part = noise.variance / seeds
+    base_part = base_noise.variance / base_seeds
+    size = math.sqrt(part + base_part)
+    if noise == base_noise == pooled:
+        return Error(size, pooled.degrees)
+    parts = part**2 / noise.degrees + base_part**2 / base_noise.degrees
+    degrees = math.floor((part + base_part) ** 2 / parts)
+    return Error(size, max(1, degrees))
 
 
 # --- what could have been found --------------------------------------------------------------
@@ -279,7 +313,8 @@ def found_from(noise: Noise, seeds: int, base_seeds: int, comparisons: int) -> f
     """
     error = math.sqrt(1 / seeds + 1 / base_seeds)
     cases = cases_of(noise.degrees, seeds, base_seeds, comparisons)
-    low, high = 0.0, 3 * max(case.limit for case in cases) + 3 * error
+    low = 0.0
+    high = 3 * max(case.limit for case in cases) + 3 * error
     for _ in range(30):
         middle = (low + high) / 2
         if chance_to_find(middle, error, cases, noise.degrees) < POWER:
@@ -294,12 +329,12 @@ def cases_of(degrees: int, seeds: int, base_seeds: int, comparisons: int) -> lis
 
     With several seeds a share NOISIER of settings, and of bases, looks noisier by chance.
     """
-    share_of_each = share_of_look(seeds) / comparisons
+    p = share_of_look(seeds) / comparisons
     usual = Noise(1.0, degrees)
 
     def case(share: float, noise: Noise, base_noise: Noise) -> Case:
-        error, known = combined_error(noise, seeds, base_noise, base_seeds, usual)
-        return Case(share, t_quantile(share_of_each, known) * error)
+        error = combined_error(noise, seeds, base_noise, base_seeds, usual)
+        return Case(share, t_quantile(p, error.degrees) * error.size)
 
     if seeds == 1:
         return [case(1.0, usual, usual)]
@@ -314,10 +349,11 @@ def cases_of(degrees: int, seeds: int, base_seeds: int, comparisons: int) -> lis
 
 def noisier_by_chance(seeds: int, degrees: int) -> Noise:
     """The noise of a setting that just looks noisier than a pool of variance 1."""
-    of_others = max(1, degrees - seeds + 1)
-    variance = f_quantile(NOISIER, seeds - 1, of_others)
-    mixed_degrees = seeds - 1 + ADDED
-    return Noise((variance * (seeds - 1) + ADDED) / mixed_degrees, mixed_degrees)
+    own_degrees = seeds - 1
+    degrees_of_others = max(1, degrees - own_degrees)
+    variance = f_quantile(NOISIER, own_degrees, degrees_of_others)
+    mixed_degrees = own_degrees + ADDED
+    return Noise((variance * own_degrees + ADDED) / mixed_degrees, mixed_degrees)
 
 
 def chance_to_find(difference: float, error: float, cases: list[Case], degrees: int) -> float:
@@ -326,15 +362,16 @@ def chance_to_find(difference: float, error: float, cases: list[Case], degrees: 
     The mean over what the pooled deviation, a chi variable, may turn out to be.
     """
     width = 5 / math.sqrt(2 * degrees)
-    scatters = [1 + width * step / 40 for step in range(-40, 61)]
     total = found = 0.0
-    for scatter in scatters:
-        if scatter <= 0:
+    for step in range(-40, 61):
+        deviation = 1 + width * step / 40
+        if deviation <= 0:
             continue
-        weight = math.exp((degrees - 1) * math.log(scatter) - degrees * (scatter**2 - 1) / 2)
+        log_weight = (degrees - 1) * math.log(deviation) - degrees * (deviation**2 - 1) / 2
+        weight = math.exp(log_weight)
         total += weight
         for case in cases:
-            beyond = NORMAL.cdf((difference - case.limit * scatter) / error)
+            beyond = NORMAL.cdf((difference - case.limit * deviation) / error)
             found += weight * case.share * beyond
     return found / total
 

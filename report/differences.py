@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from report.answer import Answer, studies_of, words_of
-from report.comparison import BETTER, WORSE, Row, points
+from report.comparison import BETTER, WORSE, Comparison, points
 from report.figures import (
     BLUE,
     GREY,
@@ -40,7 +40,7 @@ class Entry(NamedTuple):
     """A line in a picture of differences: a heading, the base, or a setting held against it."""
 
     label: str
-    row: Row | None = None
+    row: Comparison | None = None
     base_accuracy: float | None = None
 
     @property
@@ -48,14 +48,22 @@ class Entry(NamedTuple):
         return self.row is None and self.base_accuracy is None
 
 
-class Place(NamedTuple):
-    """Below which heading a setting stands, and its name there."""
+class Names(NamedTuple):
+    """Below which heading of a picture a setting stands, and its name there."""
 
     heading: str
     label: str
 
 
-# --- what is shown ---------------------------------------------------------------------------
+class Mark(NamedTuple):
+    """Where a mark stands on the axis of differences, in points, and what it looks like."""
+
+    value: float
+    shape: str
+    size: float
+
+
+# --- what is in a picture --------------------------------------------------------------------
 
 
 def furthest(settings: list[Setting], answer: Answer) -> list[Setting]:
@@ -64,8 +72,9 @@ def furthest(settings: list[Setting], answer: Answer) -> list[Setting]:
         return settings
     distances: dict[tuple, float] = {}
     for setting in settings:
-        row = answer.rows.get(setting.key)
-        distances[setting.key] = abs(row.difference) if row else 1.0
+        distances[setting.key] = 1.0
+        if setting.key in answer.rows:
+            distances[setting.key] = abs(answer.rows[setting.key].difference)
     by_distance = sorted(distances, key=distances.__getitem__, reverse=True)
     chosen = set(by_distance[:MOST])
     return [setting for setting in settings if setting.key in chosen]
@@ -81,8 +90,10 @@ def entries_of(settings: list[Setting], answer: Answer) -> list[Entry]:
 def entry_of(setting: Setting, label: str, answer: Answer) -> Entry:
     """The line of one setting; that of the base carries its accuracy."""
     base = answer.settings[0]
-    accuracy = fmean(base.accuracies) if setting.key == base.key else None
-    return Entry(label, answer.rows.get(setting.key), accuracy)
+    row = answer.rows.get(setting.key)
+    if setting.key == base.key:
+        return Entry(label, row, fmean(base.accuracies))
+    return Entry(label, row)
 
 
 def answer_entries(studies: dict[str, list[Setting]], answer: Answer) -> list[Entry]:
@@ -95,21 +106,25 @@ def answer_entries(studies: dict[str, list[Setting]], answer: Answer) -> list[En
     for settings in studies_of(furthest(together, answer)):
         heading = ""
         for setting in settings:
-            place = place_of(setting)
-            if place.heading != heading:
-                heading = place.heading
+            names = names_in_picture(setting)
+            if names.heading != heading:
+                heading = names.heading
                 entries.append(Entry(heading))
-            entries.append(entry_of(setting, place.label, answer))
+            entries.append(entry_of(setting, names.label, answer))
     return entries
 
 
-def place_of(setting: Setting) -> Place:
-    """A setting's place: below its study, or in a grid below its value of the first setting."""
+def names_in_picture(setting: Setting) -> Names:
+    """A setting stands below its study, or in a grid below its value of the first setting."""
     if not is_grid([setting]):
-        return Place(study_name(setting.study), setting.label)
-    (name, first), *others = changed(setting).items()
-    heading = first if isinstance(first, str) else f"{words_of(name)} {first}"
-    return Place(heading, ", ".join(str(value) for _, value in others))
+        return Names(study_name(setting.study), setting.label)
+    values = changed(setting)
+    name = next(iter(values))
+    first = values.pop(name)
+    label = ", ".join(map(str, values.values()))
+    if isinstance(first, str):
+        return Names(first, label)
+    return Names(f"{words_of(name)} {first}", label)
 
 
 def study_name(study: str) -> str:
@@ -168,10 +183,11 @@ def label_lines(axes: Axes, entries: list[Entry]) -> None:
     """Write what each line is to its left, headings bold."""
     axes.set_yticks(range(len(entries)), [short(entry.label) for entry in entries])
     for entry, label in zip(entries, axes.get_yticklabels(), strict=True):
-        label.set_fontweight("bold" if entry.is_heading else "normal")
+        if entry.is_heading:
+            label.set_fontweight("bold")
 
 
-def limit_of(rows: list[Row]) -> float:
+def limit_of(rows: list[Comparison]) -> float:
     """Where the axis of differences ends on both sides, in points."""
     if not rows:
         return 1.0
@@ -180,30 +196,41 @@ def limit_of(rows: list[Row]) -> float:
     return 108 * min(far, widest)
 
 
-def plot_difference(axes: Axes, line: int, row: Row, limit: float) -> None:
+def plot_difference(axes: Axes, line: int, row: Comparison, limit: float) -> None:
     """One setting's mark, interval and number in points; arrows where they leave the axis."""
     colour = COLOURS.get(row.verdict, GREY)
     plot_interval(axes, line, row, limit)
-    value = 100 * row.difference
-    edge = 0.97 * limit
-    inside = colour if row.named else "w"
-    if value < -edge:
-        axes.plot(-edge, line, "<", markersize=8, color=colour, markerfacecolor=inside)
-    elif value > edge:
-        axes.plot(edge, line, ">", markersize=8, color=colour, markerfacecolor=inside)
-    else:
-        shape = "s" if row.is_single else "o"
-        axes.plot(value, line, shape, markersize=5.5, color=colour, markerfacecolor=inside)
+    mark = mark_of(row, limit)
+    inside = "w"
+    if row.named:
+        inside = colour
+    size = mark.size
+    axes.plot(mark.value, line, mark.shape, markersize=size, color=colour, markerfacecolor=inside)
     write_beside(axes, line, points(row.difference), colour)
 
 
-def plot_interval(axes: Axes, line: int, row: Row, limit: float) -> None:
+def mark_of(row: Comparison, limit: float) -> Mark:
+    """One setting's mark; an arrow where it would leave the axis."""
+    value = 100 * row.difference
+    edge = 0.97 * limit
+    if value < -edge:
+        return Mark(-edge, "<", 8)
+    if value > edge:
+        return Mark(edge, ">", 8)
+    if row.is_single:
+        return Mark(value, "s", 5.5)
+    return Mark(value, "o", 5.5)
+
+
+def plot_interval(axes: Axes, line: int, row: Comparison, limit: float) -> None:
     """One setting's interval, dashed where it is that of one training; arrows beyond the axis."""
     colour = COLOURS.get(row.verdict, GREY)
-    low, high = 100 * row.low, 100 * row.high
+    low = 100 * row.low
+    high = 100 * row.high
     edge = 0.97 * limit
-    dashes = (0, (2, 1)) if row.is_single else "-"
-    axes.plot([low, high], [line, line], linestyle=dashes, color=colour, linewidth=1.8)
+    (interval,) = axes.plot([low, high], [line, line], "-", color=colour, linewidth=1.8)
+    if row.is_single:
+        interval.set_linestyle((0, (2, 1)))
     if low < -limit:
         axes.plot(-edge, line, "<", color=colour, markersize=4.5)
     if high > limit:

@@ -6,7 +6,6 @@ Here is decided what is said; words.txt has a sentence for each kind.
 """
 
 import itertools
-from collections.abc import Callable
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -25,7 +24,7 @@ from report.answer import (
     words_of,
 )
 from report.comparison import ALIKE, BETTER, OPEN, POWER, WORSE, found_from
-from report.results import Setting
+from report.results import Result, Setting
 
 
 class Finding(NamedTuple):
@@ -47,6 +46,22 @@ class Difference(NamedTuple):
     low: float
     high: float
     seeds: int
+
+
+class InSeeds(NamedTuple):
+    """In how many of its seeds something is so of a setting."""
+
+    name: str
+    seeds_so: int
+    seeds: int
+
+
+class Swing(NamedTuple):
+    """How much a setting's validation loss changes between epochs, and its number of steps."""
+
+    label: str
+    swing: float
+    updates: int
 
 
 # --- what is found in all --------------------------------------------------------------------
@@ -78,7 +93,9 @@ def headline(answer: Answer, base: Setting) -> Finding:
         settings = with_verdict(answer.settings, answer.rows, verdict)
         values[verdict] = grouped(settings)
         values[f"{verdict}_count"] = len(settings)
-    values["use"] = name_of(answer.use) if answer.use else ""
+    values["use"] = ""
+    if answer.use:
+        values["use"] = name_of(answer.use)
     values["keep_base"] = answer.use is base
     values["base_failed"] = base.key in answer.failed
     return Finding("headline", values)
@@ -107,8 +124,8 @@ def differences_in(settings: list[Setting], rows: Rows) -> list[Finding]:
         for setting in with_verdict(settings, rows, verdict):
             row = rows[setting.key]
             low, high = sorted((abs(row.low), abs(row.high)))
-            difference = abs(row.difference)
-            differing.append(Difference(setting.label, difference, low, high, row.seeds))
+            size = abs(row.difference)
+            differing.append(Difference(setting.label, size, low, high, row.seeds))
         if differing:
             values = {"what": words_of(settings[0].changed), "items": differing}
             found.append(Finding(verdict, values, settings[0].study))
@@ -124,32 +141,34 @@ def close_ones(settings: list[Setting], answer: Answer, study: str = "") -> list
         found.append(Finding("alike", values, study))
     unknown = with_verdict(settings, answer.rows, OPEN)
     if unknown:
-        rows = [answer.rows[setting.key] for setting in unknown]
-        values = {
-            "settings": grouped(unknown),
-            "lowest": min(row.low for row in rows),
-            "highest": max(row.high for row in rows),
-        }
+        lows = [answer.rows[setting.key].low for setting in unknown]
+        highs = [answer.rows[setting.key].high for setting in unknown]
+        values = {"settings": grouped(unknown), "lowest": min(lows), "highest": max(highs)}
         found.append(Finding("open", values, study))
     return found
 
 
 def single_ones(answer: Answer) -> list[Finding]:
     """Which of what was said rests on one training each."""
-    compared = with_row(answer.settings, answer.rows)
-    single = [setting for setting in compared if answer.rows[setting.key].is_single]
+    single: list[Setting] = []
+    named: list[Setting] = []
+    for setting in with_row(answer.settings, answer.rows):
+        row = answer.rows[setting.key]
+        if row.is_single:
+            single.append(setting)
+            if row.named:
+                named.append(setting)
     if not single:
         return []
-    named = [setting for setting in single if answer.rows[setting.key].named]
     values = {"settings": grouped(named), "all": len(single) == len(answer.rows)}
     return [Finding("single", values)]
 
 
 def size_found(answer: Answer, base: Setting) -> list[Finding]:
     """How large a difference these seeds find, where something is open."""
-    seeds = [len(setting.results) for setting in with_row(answer.settings, answer.rows)]
     if not with_verdict(answer.settings, answer.rows, OPEN) or answer.pool is None:
         return []
+    seeds = [row.seeds for row in answer.rows.values()]
     base_seeds = len(base.results)
     size = found_from(answer.pool.noise, min(seeds), base_seeds, len(seeds))
     values = {"seeds": min(seeds), "base_seeds": base_seeds}
@@ -163,16 +182,18 @@ def use_finding(answer: Answer, base: Setting) -> Finding:
     use = answer.use
     if use is None:
         return Finding("use_none", {})
-    mean = answer.means[use.key]
-    values = {"name": name_of(use), "valid": valid_mean(use), "mean": mean}
+    values: dict[str, Any] = {"name": name_of(use), "valid": valid_mean(use)}
+    values["mean"] = answer.means[use.key]
     if use is base:
         better = with_verdict(answer.settings, answer.rows, BETTER)
-        values |= {"tested_better": grouped(better), "compared": bool(answer.valid_rows)}
+        values["tested_better"] = grouped(better)
+        values["compared"] = bool(answer.valid_rows)
         return Finding("use_base", values, use.study)
     if use.key in answer.valid_rows and base.key not in answer.failed:
-        row = answer.rows[use.key]
-        values |= {"row": answer.valid_rows[use.key], "tested_better": row.verdict == BETTER}
-        return Finding("use_better", values | {"of": len(answer.settings)}, use.study)
+        values["row"] = answer.valid_rows[use.key]
+        values["tested_better"] = answer.rows[use.key].verdict == BETTER
+        values["of"] = len(answer.settings)
+        return Finding("use_better", values, use.study)
     return Finding("use_without_base", values, use.study)
 
 
@@ -181,23 +202,35 @@ def lost_ones(answer: Answer) -> list[Finding]:
     found = []
     lost = [setting for setting in answer.settings if setting.key in answer.failed]
     if lost:
-        epochs = max(len(result.history) for setting in lost for result in setting.results)
         values: dict[str, Any] = {"names": [name_of(setting) for setting in lost]}
-        values |= {"valid": answer.chance.valid_bound(epochs), "test": answer.chance.test_bound()}
+        values |= what_guessing_reaches(lost, answer)
         found.append(Finding("lost", values))
-    partly, at_chance = [], []
+    partly: list[InSeeds] = []
+    at_chance: list[InSeeds] = []
     for setting in answer.settings:
-        seeds, count = len(setting.results), rules.learned(setting, answer.chance)
+        seeds = len(setting.results)
+        count = rules.learned(setting, answer.chance)
         if 0 < count < seeds:
-            partly.append((name_of(setting), count, seeds))
-        ended = sum(rules.ends_at_chance(each, answer.chance) for each in setting.results)
+            partly.append(InSeeds(name_of(setting), count, seeds))
+        ended = sum(rules.ends_at_chance(result, answer.chance) for result in setting.results)
         if count and 2 * ended > seeds:
-            at_chance.append((name_of(setting), ended, seeds))
+            at_chance.append(InSeeds(name_of(setting), ended, seeds))
     if partly:
         found.append(Finding("partly", {"items": partly}))
     if at_chance:
         found.append(Finding("ends_at_chance", {"items": at_chance}))
     return found
+
+
+def what_guessing_reaches(settings: list[Setting], answer: Answer) -> dict[str, float]:
+    """The accuracies that guessing may reach, at its best in the longest of these trainings."""
+    epochs = max(longest_history(setting) for setting in settings)
+    return {"valid": answer.chance.valid_bound(epochs), "test": answer.chance.test_bound()}
+
+
+def longest_history(setting: Setting) -> int:
+    """How many epochs the longest training of a setting came to."""
+    return max(len(result.history) for result in setting.results)
 
 
 def longest_one(answer: Answer) -> list[Finding]:
@@ -216,39 +249,37 @@ def longest_one(answer: Answer) -> list[Finding]:
 
 def study_findings(settings: list[Setting], answer: Answer) -> list[Finding]:
     """What one study found: against the base, then what it is about."""
-    study = settings[0].study
-    found = differences_in(settings, answer.rows) + close_ones(settings, answer, study)
-    about: dict[str, Callable[[list[Setting], Answer], list[Finding]]] = {
-        "epochs": about_epochs,
-        "batch_size": about_batches,
-        "learning_rate": about_rates,
-        "loss_function": about_losses,
-    }
-    if settings[0].changed in about:
-        found += about[settings[0].changed](settings, answer)
+    found = differences_in(settings, answer.rows)
+    found += close_ones(settings, answer, settings[0].study)
+    changed = settings[0].changed
+    if changed == "epochs":
+        found += about_epochs(settings, answer)
+    elif changed == "batch_size":
+        found += about_batches(settings, answer)
+    elif changed == "learning_rate":
+        found += about_rates(settings, answer)
+    elif changed == "loss_function":
+        found += about_losses(settings)
     return found
 
 
 def about_epochs(settings: list[Setting], answer: Answer) -> list[Finding]:
     """Overfitting seed by seed, weights kept twice, and the last epoch's weights compared."""
-    study = settings[0].study
     found = [overfitting_of(setting) for setting in settings]
     for shorter, longer in itertools.pairwise(settings):
-        same, seeds = same_kept_weights(shorter, longer)
-        if same:
-            values = {"shorter": shorter.label, "longer": longer.label}
-            found.append(Finding("same_weights", values | {"count": same, "seeds": seeds}, study))
+        found += same_kept_weights(shorter, longer)
     if with_row(settings, answer.last_rows):
         found.append(last_epochs(settings, answer.last_rows))
     limits = {"rise": rules.OVERFIT_RISE, "gap": rules.OVERFIT_GAP}
-    return [*found, Finding("overfits_rule", limits, study)]
+    found.append(Finding("overfits_rule", limits, settings[0].study))
+    return found
 
 
 def last_epochs(settings: list[Setting], rows: Rows) -> Finding:
     """The verdicts on the last epoch's weights."""
     verdicts = []
     for verdict in (BETTER, WORSE, ALIKE, OPEN):
-        labels = [setting.label for setting in with_verdict(settings, rows, verdict)]
+        labels = labels_of(with_verdict(settings, rows, verdict))
         if labels:
             verdicts.append((labels, verdict))
     return Finding("last_epochs", {"verdicts": verdicts}, settings[0].study)
@@ -256,56 +287,68 @@ def last_epochs(settings: list[Setting], rows: Rows) -> Finding:
 
 def overfitting_of(setting: Setting) -> Finding:
     """In how many seeds a setting overfits, and what its curves did in the mean."""
-    values = {"label": setting.label, "seeds": len(setting.results)}
-    values["diverged"] = len(setting.diverged)
+    diverged = len(setting.diverged)
+    values: dict[str, Any] = {"label": setting.label, "diverged": diverged}
+    values["seeds"] = len(setting.results)
     finite = [result for result in setting.results if not result.train["diverged"]]
     if not finite:
         return Finding("epochs_diverged", values, setting.study)
-    kept = [result.train["kept_epoch"] for result in finite]
-    values |= {
-        "first": min(kept),
-        "last": max(kept),
-        "rise": fmean(rules.rise(result) for result in finite),
-        "gap": fmean(rules.gap(result) for result in finite),
-        "count": sum(rules.overfits(result) for result in finite),
-        "last_accuracy": fmean(result.last_accuracy for result in setting.results),
-    }
+    kept_epochs = [result.train["kept_epoch"] for result in finite]
+    values["first"] = min(kept_epochs)
+    values["last"] = max(kept_epochs)
+    values["rise"] = fmean(rules.rise(result) for result in finite)
+    values["gap"] = fmean(rules.gap(result) for result in finite)
+    values["count"] = sum(rules.overfits(result) for result in finite)
+    values["last_accuracy"] = fmean(result.last_accuracy for result in setting.results)
     return Finding("overfitting", values, setting.study)
 
 
-def same_kept_weights(shorter: Setting, longer: Setting) -> tuple[int, int]:
-    """In how many seeds two numbers of epochs kept the weights of the same epoch; of how many."""
-    by_seed = {result.run.settings["seed"]: result for result in longer.results}
+def same_kept_weights(shorter: Setting, longer: Setting) -> list[Finding]:
+    """In how many of the common seeds two numbers of epochs kept the weights of the same epoch."""
+    longer_by_seed = {result.run.settings["seed"]: result for result in longer.results}
     same = seeds = 0
     for result in shorter.results:
-        other = by_seed.get(result.run.settings["seed"])
+        other = longer_by_seed.get(result.run.settings["seed"])
         if other is None:
             continue
         seeds += 1
-        epoch = result.train["kept_epoch"]
-        if epoch != other.train["kept_epoch"]:
-            continue
-        if result.history[:epoch] == other.history[:epoch]:
+        if has_same_kept_weights(result, other):
             same += 1
-    return same, seeds
+    if same == 0:
+        return []
+    values: dict[str, Any] = {"shorter": shorter.label, "longer": longer.label}
+    values |= {"count": same, "seeds": seeds}
+    return [Finding("same_weights", values, shorter.study)]
+
+
+def has_same_kept_weights(result: Result, other: Result) -> bool:
+    """Whether two trainings were the same one up to the epoch whose weights both keep."""
+    epoch = result.train["kept_epoch"]
+    if epoch != other.train["kept_epoch"]:
+        return False
+    return result.history[:epoch] == other.history[:epoch]
 
 
 def about_batches(settings: list[Setting], answer: Answer) -> list[Finding]:
     """How much the curves go up and down, and whether that is known to change with the size."""
     study = settings[0].study
-    learned = [each for each in settings if each.key not in answer.failed and not each.diverged]
+    learned: list[Setting] = []
+    swings = []
+    for setting in settings:
+        if setting.key in answer.failed or setting.diverged:
+            continue
+        learned.append(setting)
+        swing = fmean(rules.valid_swing(result) for result in setting.results)
+        swings.append(Swing(setting.label, swing, rules.updates(setting)))
     found = []
-    if learned:
-        items = []
-        for setting in learned:
-            swing = fmean(rules.valid_swing(result) for result in setting.results)
-            items.append((setting.label, swing, rules.updates(setting)))
-        found.append(Finding("swings", {"items": items}, study))
+    if swings:
+        found.append(Finding("swings", {"items": swings}, study))
     compared = swing_rows(learned, answer)
     if compared and answer.base:
         base_size = dict(answer.base.key)["batch_size"]
         found.append(swing_finding(learned, compared, base_size))
-    return [*found, Finding("two_things", {}, study)]
+    found.append(Finding("two_things", {}, study))
+    return found
 
 
 def swing_rows(settings: list[Setting], answer: Answer) -> Rows:
@@ -313,7 +356,9 @@ def swing_rows(settings: list[Setting], answer: Answer) -> Rows:
     base = answer.base
     if base is None or base.key in answer.failed or base.diverged:
         return {}
-    return rows_of(values_of(first_of_each([base, *settings]), rules.valid_swing), base, 0.0)
+    with_base = first_of_each([base, *settings])
+    swings = values_of(with_base, rules.valid_swing)
+    return rows_of(swings, base, close=0.0)
 
 
 def swing_finding(settings: list[Setting], rows: Rows, base_size: int) -> Finding:
@@ -329,9 +374,9 @@ def swing_finding(settings: list[Setting], rows: Rows, base_size: int) -> Findin
             larger.append(setting)
     values = {
         "base": base_size,
-        "more": [setting.label for setting in more],
-        "less": [setting.label for setting in less],
-        "open": [setting.label for setting in with_verdict(settings, rows, OPEN)],
+        "more": labels_of(more),
+        "less": labels_of(less),
+        "open": labels_of(with_verdict(settings, rows, OPEN)),
         "is_trend": bool(smaller and larger and more == smaller and less == larger),
     }
     return Finding("swing_order", values, settings[0].study)
@@ -345,15 +390,20 @@ def about_rates(settings: list[Setting], answer: Answer) -> list[Finding]:
         ends = [(end.value, count) for end, count in counts.items()]
         values = {"label": setting.label, "ends": ends, "seeds": len(setting.results)}
         found.append(Finding("ends", values, setting.study))
-    epochs = max(len(result.history) for each in settings for result in each.results)
     limits = {"unstable": rules.UNSTABLE, "falling": rules.STILL_FALLING}
-    limits |= {"valid": answer.chance.valid_bound(epochs), "test": answer.chance.test_bound()}
-    return [*found, Finding("ends_rule", limits, settings[0].study)]
+    limits |= what_guessing_reaches(settings, answer)
+    found.append(Finding("ends_rule", limits, settings[0].study))
+    return found
 
 
-def about_losses(settings: list[Setting], answer: Answer) -> list[Finding]:
+def about_losses(settings: list[Setting]) -> list[Finding]:
     """What comparing losses at one learning rate holds fixed."""
     rate = dict(settings[0].key)["learning_rate"]
-    labels = [setting.label for setting in settings]
+    labels = labels_of(settings)
     halves = "SmoothL1Loss" in labels and "MSELoss" in labels
     return [Finding("one_rate", {"rate": rate, "halves": halves}, settings[0].study)]
+
+
+def labels_of(settings: list[Setting]) -> list[str]:
+    """What settings of one study are called within it."""
+    return [setting.label for setting in settings]

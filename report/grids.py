@@ -20,7 +20,7 @@ from report.answer import (
     with_verdict,
     words_of,
 )
-from report.comparison import BETTER, WORSE, Row
+from report.comparison import BETTER, WORSE, Comparison
 from report.findings import Finding
 from report.results import Setting
 
@@ -38,7 +38,7 @@ class Best(NamedTuple):
     others: dict
     valid: float
     test: float
-    row: Row | None
+    row: Comparison | None
 
 
 class Turn(NamedTuple):

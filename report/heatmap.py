@@ -57,18 +57,23 @@ class HeatMap(NamedTuple):
 
     @property
     def rows(self) -> list[str]:
-        return list(dict.fromkeys(cell.row for cell in self.cells))
+        return without_repeats([cell.row for cell in self.cells])
 
     @property
     def columns(self) -> list[str]:
-        return list(dict.fromkeys(cell.column for cell in self.cells))
+        return without_repeats([cell.column for cell in self.cells])
+
+
+def without_repeats(names: list[str]) -> list[str]:
+    """Names in their order, each of them once."""
+    return list(dict.fromkeys(names))
 
 
 def map_of(settings: list[Setting], answer: Answer) -> HeatMap:
     """The map of a grid: the first setting and the others, the longer list downwards."""
     cells = [cell_of(setting, answer) for setting in settings]
-    first, *others = [words_of(name) for name in changed(settings[0])]
-    heat_map = HeatMap(cells, first, ", ".join(others))
+    names = [words_of(name) for name in changed(settings[0])]
+    heat_map = HeatMap(cells, row_title=names[0], column_title=", ".join(names[1:]))
     if len(heat_map.columns) > len(heat_map.rows):
         return turned(heat_map)
     return heat_map
@@ -76,13 +81,15 @@ def map_of(settings: list[Setting], answer: Answer) -> HeatMap:
 
 def cell_of(setting: Setting, answer: Answer) -> Cell:
     """What the map shows of one setting."""
-    row, *column = changed(setting).values()
-    compared = answer.rows.get(setting.key)
+    values = list(map(str, changed(setting).values()))
+    verdict = ""
+    if setting.key in answer.rows:
+        verdict = answer.rows[setting.key].verdict
     return Cell(
-        row=str(row),
-        column=", ".join(str(value) for value in column),
+        row=values[0],
+        column=", ".join(values[1:]),
         accuracy=answer.means[setting.key].mean,
-        verdict=compared.verdict if compared else "",
+        verdict=verdict,
         is_base=answer.base is not None and setting.key == answer.base.key,
         learned=setting.key not in answer.failed,
     )
@@ -113,11 +120,19 @@ def draw_heat_map(path: Path, heat_map: HeatMap) -> None:
 
 def size_of(heat_map: HeatMap) -> tuple[float, float]:
     """Width and height of the picture, inches; the names of columns stand upright."""
-    beside = LETTER * max(len(short(row)) for row in heat_map.rows)
-    below = LETTER * max(len(short(column)) for column in heat_map.columns)
-    width = MARGIN[0] + beside + CELL[0] * len(heat_map.columns)
-    height = MARGIN[1] + below + CELL[1] * len(heat_map.rows)
+    rows, columns = labels_of(heat_map)
+    beside = LETTER * max(map(len, rows))
+    below = LETTER * max(map(len, columns))
+    width = MARGIN[0] + beside + CELL[0] * len(columns)
+    height = MARGIN[1] + below + CELL[1] * len(rows)
     return max(3.4, width), height
+
+
+def labels_of(heat_map: HeatMap) -> tuple[list[str], list[str]]:
+    """The names of rows and of columns, short enough to stand beside and below the map."""
+    rows = [short(row) for row in heat_map.rows]
+    columns = [short(column) for column in heat_map.columns]
+    return rows, columns
 
 
 def plot_heat_map(axes: Axes, heat_map: HeatMap) -> None:
@@ -125,47 +140,63 @@ def plot_heat_map(axes: Axes, heat_map: HeatMap) -> None:
     rows, columns = heat_map.rows, heat_map.columns
     percent = np.full((len(rows), len(columns)), np.nan)
     for cell in heat_map.cells:
-        column, row = columns.index(cell.column), rows.index(cell.row)
+        column = columns.index(cell.column)
+        row = rows.index(cell.row)
         draw_cell(axes, cell, column, row)
         if cell.learned:
             percent[row, column] = 100 * cell.accuracy
     low, high = range_of(percent)
     axes.imshow(percent, cmap=pale_blues(), vmin=low, vmax=high, aspect="auto")
-    axes.set_xticks(range(len(columns)), [short(column) for column in columns], rotation=90)
-    axes.set_yticks(range(len(rows)), [short(row) for row in rows])
-    axes.set_xlabel(heat_map.column_title)
-    axes.set_ylabel(heat_map.row_title)
+    label_axes(axes, heat_map)
     axes.set_title("Test accuracy, %", loc="left")
-    axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     explain(axes, heat_map.cells)
+
+
+def label_axes(axes: Axes, heat_map: HeatMap) -> None:
+    """Write what each row and each column is."""
+    rows, columns = labels_of(heat_map)
+    axes.set_xticks(range(len(columns)), columns, rotation=90)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xlabel(heat_map.column_title)
+    axes.set_ylabel(heat_map.row_title)
+    axes.tick_params(length=0)
 
 
 def range_of(percent: np.ndarray) -> tuple[float, float]:
     """The accuracies that the colours cover, in percent: those of the settings that learned."""
     if np.isnan(percent).all():
         return 0.0, 100.0
-    low, high = float(np.nanmin(percent)), float(np.nanmax(percent))
+    low = float(np.nanmin(percent))
+    high = float(np.nanmax(percent))
     return min(low, high - NARROWEST), high
 
 
 def draw_cell(axes: Axes, cell: Cell, column: int, row: int) -> None:
     """One cell's number and marks."""
-    text, weight = f"{100 * cell.accuracy:.1f}", "normal"
+    text = f"{100 * cell.accuracy:.1f}"
+    weight = "normal"
     if cell.is_base:
-        text, weight = f"{text}\nbase", "bold"
+        text += "\nbase"
+        weight = "bold"
     axes.text(column, row, text, ha="center", va="center", fontweight=weight)
-    frame = Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, linewidth=0)
     if not cell.learned:
-        hatched = Rectangle(frame.get_xy(), 0.92, 0.88, fill=False, linewidth=0)
+        hatched = frame_of(column, row)
         hatched.set_hatch("///")
         hatched.set_edgecolor("0.75")  # pale: the number is read through it
         axes.add_patch(hatched)
     if cell.verdict in (BETTER, WORSE):
+        frame = frame_of(column, row)
         frame.set_edgecolor("black")
         frame.set_linewidth(1.6)
-        frame.set_linestyle("-" if cell.verdict == BETTER else (0, (3, 1.5)))
+        if cell.verdict == WORSE:
+            frame.set_linestyle((0, (3, 1.5)))
         axes.add_patch(frame)
+
+
+def frame_of(column: int, row: int) -> Rectangle:
+    """The outline of a cell, not to be seen yet."""
+    return Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, linewidth=0)
 
 
 def explain(axes: Axes, cells: list[Cell]) -> None:

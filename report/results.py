@@ -66,8 +66,13 @@ class Setting(NamedTuple):
     @property
     def valid_accuracy(self) -> float | None:
         """Mean validation accuracy of the kept weights; None if no seed kept any."""
-        kept = [each.valid_accuracy for each in self.results if each.valid_accuracy is not None]
-        return fmean(kept) if kept else None
+        kept = []
+        for result in self.results:
+            if result.valid_accuracy is not None:
+                kept.append(result.valid_accuracy)
+        if not kept:
+            return None
+        return fmean(kept)
 
     @property
     def diverged(self) -> list[Result]:
@@ -96,17 +101,13 @@ def read_results(runs: list[Run], identity_of: IdentityOf, images: str) -> list[
 
     `identity_of(settings)` is what a finished training must have, `images` the images' digest.
     """
-
-    def is_finished(run: Run) -> bool:
-        places = (run.result, run.weight)
-        if training_status(*places, identity_of(run.settings)) != DONE:
-            return False
-        return test_status(*places, images) == DONE
-
     results = []
     for run in runs:
+        identity = identity_of(run.settings)
         with contextlib.suppress(Damaged, OSError):  # written anew at this moment, or broken
-            if is_finished(run):
+            if training_status(run.result, run.weight, identity) != DONE:
+                continue
+            if test_status(run.result, run.weight, images) == DONE:
                 results.append(read_result(run))
     return results
 
@@ -114,24 +115,26 @@ def read_results(runs: list[Run], identity_of: IdentityOf, images: str) -> list[
 def settings_of(results: list[Result]) -> list[Setting]:
     """The results, in the order of the studies, by setting."""
     settings = []
-    for _, group in groupby(results, lambda result: place_of(result.run)):
+    for _, group in groupby(results, study_and_key):
         settings.append(setting_of(list(group)))
     return settings
 
 
-def place_of(run: Run) -> tuple[str, tuple]:
-    """What the runs of one setting in one study have in common."""
-    return run.study, key_of(run.settings)
+def study_and_key(result: Result) -> tuple[str, tuple]:
+    """What the results of one setting in one study have in common."""
+    return result.run.study, key_of(result.run.settings)
 
 
 def setting_of(results: list[Result]) -> Setting:
     """The setting that runs of one study and one key belong to."""
     run = results[0].run
-    values = [value_text(value) for value in run.changed.values()]
+    label = ", ".join(map(value_text, run.changed.values()))
+    if run.study == BASE_STUDY:
+        label = "base"
     return Setting(
         study=run.study,
         changed=", ".join(run.changed),
-        label="base" if run.study == BASE_STUDY else ", ".join(values),
+        label=label,
         key=key_of(run.settings),
         results=results,
     )
@@ -167,20 +170,25 @@ def write_results_csv(path: Path, results: list[Result]) -> None:
 
     `copy_of` names the run whose training it shares; it is empty for that run itself.
     """
-    first: dict[tuple, Run] = {}
+    trained_by: dict[tuple, Run] = {}  # the first run of each training
     rows = []
     for result in results:
         key = tuple(map(as_key, result.run.settings.values()))
-        trained = first.setdefault(key, result.run)
-        copy_of = "" if trained is result.run else trained.name
+        trained = trained_by.setdefault(key, result.run)
+        copy_of = ""
+        if trained is not result.run:
+            copy_of = trained.name
         rows.append(csv_row(result, copy_of))
     write_table(path, rows)
 
 
 def write_table(path: Path, rows: list[dict[str, object]]) -> None:
     """Write rows by column, whose names are those of the first row."""
-    columns = list(rows[0]) if rows else []
-    write_csv(path, columns, [list(row.values()) for row in rows])
+    columns: list[str] = []
+    if rows:
+        columns = list(rows[0])
+    lines = [list(row.values()) for row in rows]
+    write_csv(path, columns, lines)
 
 
 def csv_row(result: Result, copy_of: str) -> dict[str, object]:
@@ -204,7 +212,9 @@ def csv_row(result: Result, copy_of: str) -> dict[str, object]:
 def shares_of(result: Result) -> dict[str, float]:
     """A run's accuracies by column, those of the test with their 95 % interval."""
     low, high = wilson(result.test["correct"], result.test["test_images"])
-    valid = math.nan if result.valid_accuracy is None else result.valid_accuracy
+    valid = math.nan
+    if result.valid_accuracy is not None:
+        valid = result.valid_accuracy
     return {
         "test_accuracy": result.accuracy,
         "test_low": low,

@@ -3,7 +3,6 @@
 draw_study(Path("result/Change_epochs"), settings, entries_of(settings, answer))
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -12,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 
+from records.runs import Epoch
 from report.comparison import mean_of
 from report.differences import Entry, plot_differences
 from report.figures import (
@@ -28,7 +28,7 @@ from report.figures import (
     style_epochs,
     styled,
 )
-from report.results import Result, Setting
+from report.results import Setting
 
 PANEL = (4.0, 3.1)  # width and height of each of a study's three panels, inches
 DISTINCT = 5  # settings that figures.mplstyle has a colour and a line for
@@ -45,10 +45,11 @@ def draw_study(
     are more than a panel has room for, they are left out: the answer's picture has them.
     """
     digest = digest_of_picture(entries, [plain(setting) for setting in settings])
-    path, printed = folder / "comparison.png", folder / "comparison.pdf"
+    path = folder / "comparison.png"
     if not is_current(path, digest):
         with styled():
             save_png(screen_panels(settings, entries), path, digest)
+    printed = path.with_suffix(".pdf")
     if for_print and not is_current(printed, digest):
         with styled(for_print=True):
             save_pdf(printed_figure(settings, entries), printed, digest)
@@ -58,42 +59,48 @@ def plain(setting: Setting) -> list:
     """All of a setting that the picture of its study shows, as plain values."""
     histories = []
     for result in setting.results:
-        histories.append([list(epoch) for epoch in result.history])
+        rows = [list(epoch) for epoch in result.history]
+        histories.append(rows)
     return [setting.study, setting.label, setting.accuracies, histories]
 
 
 def screen_panels(settings: list[Setting], entries: list[Entry]) -> list[Figure]:
     """The panels of a study, side by side: a figure each."""
-    count = 3 if len(settings) <= LINES else 2
-    figures = [Figure(figsize=PANEL, dpi=150) for _ in range(count)]
-    panels = [figure.add_subplot() for figure in figures]
-    plot_curves(panels[:2], settings)
-    if count == 3:
-        plot_tests(panels[2], settings, entries)
-    return figures
+    accuracies = Figure(figsize=PANEL, dpi=150)
+    losses = Figure(figsize=PANEL, dpi=150)
+    plot_curves(accuracies.add_subplot(), losses.add_subplot(), settings)
+    if len(settings) > LINES:
+        return [accuracies, losses]
+    tests = Figure(figsize=PANEL, dpi=150)
+    plot_tests(tests.add_subplot(), settings, entries)
+    return [accuracies, losses, tests]
 
 
 def printed_figure(settings: list[Setting], entries: list[Entry]) -> Figure:
     """A study as one figure for a text: two panels of curves above the differences."""
     heights = (2.4, 0.55 + 0.2 * len(settings))
     figure = Figure(figsize=(PRINT_WIDTH, sum(heights)))
-    above, below = 0, 1
     rows = figure.add_gridspec(2, 1, height_ratios=heights)
-    columns = rows[above].subgridspec(1, 2)
-    plot_curves([figure.add_subplot(columns[column]) for column in (0, 1)], settings)
-    plot_tests(figure.add_subplot(rows[below]), settings, entries)
+    columns = rows[0].subgridspec(1, 2)
+    accuracies = figure.add_subplot(columns[0])
+    losses = figure.add_subplot(columns[1])
+    plot_curves(accuracies, losses, settings)
+    plot_tests(figure.add_subplot(rows[1]), settings, entries)
     return figure
 
 
 # --- curves ----------------------------------------------------------------------------------
 
 
-def plot_curves(panels: Sequence[Axes], settings: list[Setting]) -> None:
-    """Plot the validation curves of a study on two panels: accuracy and loss."""
-    for axes, kind in zip(panels, PICTURES.values(), strict=True):
-        plot_validation(axes, settings, kind)
-        if 1 < len(settings) <= LEGEND:
-            axes.legend(ncols=1 + len(settings) // 9)
+def plot_curves(accuracies: Axes, losses: Axes, settings: list[Setting]) -> None:
+    """Plot the validation curves of a study on two panels."""
+    accuracy, loss = PICTURES.values()
+    plot_validation(accuracies, settings, accuracy)
+    plot_validation(losses, settings, loss)
+    if 1 < len(settings) <= LEGEND:
+        columns = 1 + len(settings) // 9
+        accuracies.legend(ncols=columns)
+        losses.legend(ncols=columns)
 
 
 def plot_validation(axes: Axes, settings: list[Setting], kind: Kind) -> None:
@@ -104,20 +111,23 @@ def plot_validation(axes: Axes, settings: list[Setting], kind: Kind) -> None:
     top = usual_top(settings, kind)
     for setting in settings:
         plot_setting(axes, setting, kind, top)
-    results = all_results(settings)
-    style_epochs(axes, kind, max(len(result.history) for result in results))
+    histories = all_histories(settings)
+    style_epochs(axes, kind, max(map(len, histories)))
     if top < np.inf:
         axes.set_ylim(0, top)
-    seeds = "; band: seeds" if len(results) > len(settings) else ""
-    axes.set_title(f"valid-{kind.name} (faint: train{seeds})", loc="left")
+    faint = "train"
+    if len(histories) > len(settings):
+        faint = "train; band: seeds"
+    axes.set_title(f"valid-{kind.name} (faint: {faint})", loc="left")
 
 
-def all_results(settings: list[Setting]) -> list[Result]:
-    """The results of several settings."""
-    results = []
+def all_histories(settings: list[Setting]) -> list[list[Epoch]]:
+    """The histories of all seeds of several settings."""
+    histories = []
     for setting in settings:
-        results += setting.results
-    return results
+        for result in setting.results:
+            histories.append(result.history)
+    return histories
 
 
 def plot_setting(axes: Axes, setting: Setting, kind: Kind, top: float) -> None:
@@ -137,10 +147,11 @@ def usual_top(settings: list[Setting], kind: Kind) -> float:
 
     Three times the median of the curves' highest values.
     """
-    histories = [result.history for result in all_results(settings)]
-    values = column_of(histories, kind.valid_column)
+    values = column_of(all_histories(settings), kind.valid_column)
     usual = float(3 * np.ma.median(values.max(1)))
-    return usual if 0 < usual < values.max() else np.inf
+    if 0 < usual < values.max():
+        return usual
+    return np.inf
 
 
 def mark_cut(axes: Axes, values: np.ma.MaskedArray, top: float, colour: ColorType) -> None:

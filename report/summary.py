@@ -7,7 +7,7 @@ write_summary(Path("result"), rows, data.classes)
 import csv
 from collections.abc import Callable
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +15,8 @@ import numpy as np
 from console.options import SETTINGS
 from records.files import write_text
 from report.answer import Answer, name_of
-from report.comparison import Row, points
-from report.results import Result, Setting, write_table
+from report.comparison import Comparison, deviation_of, points
+from report.results import Setting, write_table
 from report.rules import ends_of
 from report.words import VERDICTS, templates
 
@@ -63,7 +63,7 @@ class SummaryRow(NamedTuple):
     setting: Setting
     accuracy: float
     deviation: float | None
-    comparison: Row | None
+    comparison: Comparison | None
     last_accuracy: float
     recalls: list[float | None]
     auc: float | None
@@ -74,7 +74,7 @@ class SummaryRow(NamedTuple):
     def ended(self) -> str:
         """How the trainings ended: converged; or converged 5, diverged 1."""
         if len(self.ends) == 1:
-            return next(iter(self.ends))
+            return "".join(self.ends)
         return ", ".join(f"{end} {count}" for end, count in self.ends.items())
 
 
@@ -83,9 +83,7 @@ class SummaryRow(NamedTuple):
 
 def recognition(predictions: Path, classes: list[str]) -> Recognition:
     """Recalls and AUC from a run's predictions.csv."""
-    with predictions.open(encoding="utf-8", newline="") as file:
-        header, *lines = csv.reader(file)
-    columns = dict(zip(header, zip(*lines, strict=True), strict=True))
+    columns = columns_of(predictions)
     is_second = np.array(columns["true_class"]) == classes[1]
     chose_second = np.array(columns["predicted_class"]) == classes[1]
     probability = np.array(columns["probability"], dtype=float)
@@ -95,9 +93,19 @@ def recognition(predictions: Path, classes: list[str]) -> Recognition:
     return Recognition(recalls, area_under_roc(scores, is_second), one_class)
 
 
+def columns_of(table: Path) -> dict[str, tuple[str, ...]]:
+    """The columns of a CSV file, by their names."""
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    columns = zip(*rows[1:], strict=True)
+    return dict(zip(rows[0], columns, strict=True))
+
+
 def share_of(hits: np.ndarray, members: np.ndarray) -> float | None:
     """The share of members that are hits, both bool (n,); None without members."""
-    return float(hits[members].mean()) if members.any() else None
+    if not members.any():
+        return None
+    return float(hits[members].mean())
 
 
 def area_under_roc(scores: np.ndarray, positive: np.ndarray) -> float | None:
@@ -110,10 +118,10 @@ def area_under_roc(scores: np.ndarray, positive: np.ndarray) -> float | None:
     others = len(positive) - count
     if not count or not others:
         return None
-    _, places, ties = np.unique(scores, return_inverse=True, return_counts=True)
+    _, positions, ties = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = np.cumsum(ties) - (ties - 1) / 2  # tied scores share the mean of their ranks
     lowest_sum = count * (count + 1) / 2
-    above = ranks[places][positive].sum() - lowest_sum
+    above = ranks[positions][positive].sum() - lowest_sum
     return float(above / (count * others))
 
 
@@ -127,39 +135,43 @@ def summarize(answer: Answer, classes: list[str]) -> list[SummaryRow]:
 
 def summarize_setting(setting: Setting, answer: Answer, classes: list[str]) -> SummaryRow:
     """The row of one setting."""
-    seen = [recognition_of(result, classes) for result in setting.results]
-    ends = {end.value: count for end, count in ends_of(setting, answer.chance).items()}
+    of_runs = []
+    for result in setting.results:
+        of_runs.append(recognition(result.run.result / "predictions.csv", classes))
+    ends = {}
+    for end, count in ends_of(setting, answer.chance).items():
+        ends[end.value] = count
     return SummaryRow(
         name=name_of(setting),
         setting=setting,
         accuracy=fmean(setting.accuracies),
-        deviation=stdev(setting.accuracies) if len(setting.accuracies) > 1 else None,
+        deviation=deviation_of(setting.accuracies),
         comparison=answer.rows.get(setting.key),
         last_accuracy=fmean(result.last_accuracy for result in setting.results),
-        recalls=mean_recalls(seen),
-        auc=mean_or_none([recognised.auc for recognised in seen]),
+        recalls=mean_recalls(of_runs),
+        auc=mean_or_none([recognised.auc for recognised in of_runs]),
         ends=ends,
-        one_class=sum(recognised.predicts_one_class for recognised in seen),
+        one_class=sum(recognised.predicts_one_class for recognised in of_runs),
     )
 
 
-def recognition_of(result: Result, classes: list[str]) -> Recognition:
-    """Recalls and AUC of one run."""
-    return recognition(result.run.result / "predictions.csv", classes)
-
-
-def mean_recalls(seen: list[Recognition]) -> list[float | None]:
+def mean_recalls(of_runs: list[Recognition]) -> list[float | None]:
     """The recall of each class, the mean over runs."""
     means = []
     for target in (0, 1):
-        means.append(mean_or_none([recognised.recalls[target] for recognised in seen]))
+        recalls = [recognised.recalls[target] for recognised in of_runs]
+        means.append(mean_or_none(recalls))
     return means
 
 
 def mean_or_none(values: list[float | None]) -> float | None:
     """The mean; None if a value is missing."""
-    known = [value for value in values if value is not None]
-    return fmean(known) if len(known) == len(values) else None
+    known: list[float] = []
+    for value in values:
+        if value is None:
+            return None
+        known.append(value)
+    return fmean(known)
 
 
 # --- words -----------------------------------------------------------------------------------
@@ -167,12 +179,15 @@ def mean_or_none(values: list[float | None]) -> float | None:
 
 def cells_of(row: SummaryRow) -> Cells:
     """A setting's row as texts: accuracies in percent, differences in points."""
-    accuracy, difference, verdict = number(row.accuracy), DASH, DASH
+    accuracy = number(row.accuracy)
     if row.deviation is not None:
         accuracy = f"{accuracy} ± {number(row.deviation)}"
+    difference = verdict = auc = DASH
     if row.comparison:
         difference = difference_of(row.comparison)
         verdict = VERDICTS[row.comparison.verdict]
+    if row.auc is not None:
+        auc = f"{row.auc:.3f}"
     return Cells(
         setting=row.name,
         seeds=str(len(row.setting.results)),
@@ -181,19 +196,21 @@ def cells_of(row: SummaryRow) -> Cells:
         verdict=verdict,
         last_accuracy=number(row.last_accuracy),
         recalls=[number(recall) for recall in row.recalls],
-        auc=DASH if row.auc is None else f"{row.auc:.3f}",
+        auc=auc,
         ended=row.ended,
     )
 
 
-def difference_of(row: Row) -> str:
+def difference_of(row: Comparison) -> str:
     """A difference with its interval, in points: −1.2 (−3.0 to +0.6)."""
     return f"{points(row.difference)} ({points(row.low)} to {points(row.high)})"
 
 
 def number(share: float | None) -> str:
     """A share in percent, without the sign; a dash if there is none."""
-    return DASH if share is None else f"{100 * share:.1f}"
+    if share is None:
+        return DASH
+    return f"{100 * share:.1f}"
 
 
 # --- files -----------------------------------------------------------------------------------
@@ -210,10 +227,13 @@ def write_text_table(
     path: Path, rows: list[SummaryRow], classes: list[str], escape: Callable[[str], str]
 ) -> None:
     """Write all rows in another language, by the template of the same name."""
-    texts = [escaped(cells_of(row), escape) for row in rows]
-    names = [escape(name) for name in classes]
-    text = templates().get_template(path.name).render(rows=texts, classes=names)
-    write_text(path, text)
+    escaped_rows = []
+    for row in rows:
+        cells = cells_of(row)
+        escaped_rows.append(escaped(cells, escape))
+    escaped_classes = [escape(name) for name in classes]
+    template = templates().get_template(path.name)
+    write_text(path, template.render(rows=escaped_rows, classes=escaped_classes))
 
 
 def escaped(cells: Cells, escape: Callable[[str], str]) -> Cells:
@@ -240,11 +260,12 @@ def csv_row(row: SummaryRow, classes: list[str]) -> dict[str, object]:
     values["seeds"] = len(row.setting.results)
     values["test_accuracy"] = digits(row.accuracy)
     values["standard_deviation"] = digits(row.deviation)
-    compared = row.comparison
-    values["difference"] = digits(compared.difference if compared else None)
-    values["low"] = digits(compared.low if compared else None)
-    values["high"] = digits(compared.high if compared else None)
-    values["verdict"] = compared.verdict if compared else ""
+    values |= dict.fromkeys(("difference", "low", "high", "verdict"), "")
+    if row.comparison:
+        values["difference"] = digits(row.comparison.difference)
+        values["low"] = digits(row.comparison.low)
+        values["high"] = digits(row.comparison.high)
+        values["verdict"] = row.comparison.verdict
     values["last_test_accuracy"] = digits(row.last_accuracy)
     for name, recall in zip(classes, row.recalls, strict=True):
         values[f"recall_{name}"] = digits(recall)
@@ -255,7 +276,9 @@ def csv_row(row: SummaryRow, classes: list[str]) -> dict[str, object]:
 
 def digits(share: float | None) -> str:
     """A share with six digits; empty if there is none."""
-    return "" if share is None else f"{share:.6f}"
+    if share is None:
+        return ""
+    return f"{share:.6f}"
 
 
 def markdown(text: str) -> str:
@@ -267,6 +290,10 @@ def tex(text: str) -> str:
     """Text for LaTeX with pdflatex; letters beyond Latin-1 become question marks."""
     letters = []
     for letter in text:
-        known = letter if letter.isprintable() and ord(letter) < 256 else "?"
-        letters.append(TEX.get(letter, known))
+        if letter in TEX:
+            letters.append(TEX[letter])
+        elif letter.isprintable() and ord(letter) < 256:
+            letters.append(letter)
+        else:
+            letters.append("?")
     return "".join(letters)

@@ -47,8 +47,8 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for way in WAYS:
-        environment.filters[way.__name__] = way
+    for write in WRITERS:
+        environment.filters[write.__name__] = write
     environment.globals |= {"VERDICTS": VERDICTS, "MOST_NAMES": MOST_NAMES}
     return environment
 
@@ -73,7 +73,9 @@ def whole(share: float) -> str:
 
 def number(count: int) -> str:
     """A count for a sentence: in words up to ten."""
-    return NUMBERS[count] if count < len(NUMBERS) else f"{count:,}"
+    if count < len(NUMBERS):
+        return NUMBERS[count]
+    return f"{count:,}"
 
 
 def one_name(label: str) -> str:
@@ -83,19 +85,25 @@ def one_name(label: str) -> str:
 
 def listed(names: list[str]) -> str:
     """Names for a sentence: 16, 64 and 128."""
-    *first, last = [one_name(name) for name in names]
-    return f"{', '.join(first)} and {last}" if first else last
+    written = [one_name(name) for name in names]
+    if len(written) == 1:
+        return written[0]
+    return f"{', '.join(written[:-1])} and {written[-1]}"
 
 
 def seeds_of(count: int, seeds: int) -> str:
     """In how many of its seeds something is so, after a word; of one seed nothing."""
-    return f" in {count} of {seeds} seeds" if seeds > 1 else ""
+    if seeds > 1:
+        return f" in {count} of {seeds} seeds"
+    return ""
 
 
 def span(first: int, last: int) -> str:
     """Name the epochs from the first to the last of several seeds."""
-    return f"epoch {first}" if first == last else f"epochs {first} to {last}"
+    if first == last:
+        return f"epoch {first}"
+    return f"epochs {first} to {last}"
 
 
 # All ways to write a value that templates know.
-WAYS = (percent, points, size, whole, number, counted, one_name, listed, seeds_of, span)
+WRITERS = (percent, points, size, whole, number, counted, one_name, listed, seeds_of, span)

@@ -120,7 +120,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
             'ALIKE: "too close to tell", OPEN: "as good"',
         ),
         ('return f"{100 * share:.{digits}f}"', 'return f"{share:.{digits}f}"'),
-        ("if seeds > 1 else", "if seeds > 2 else"),
+        ("    if seeds > 1:\n", "    if seeds > 2:\n"),
     ],
     "report/answer.py": [
         ("rules.learned(setting, chance) == 0", "rules.learned(setting, chance) == 1"),
@@ -194,18 +194,18 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
             'len(set(columns["predicted_class"])) <= len(set',
         ),
         ("last_accuracy=fmean(result.last_accuracy for", "last_accuracy=fmean(result.accuracy for"),
-        ('values["low"] = digits(compared.low', 'values["low"] = digits(compared.high'),
+        ('values["low"] = digits(row.comparison.low', 'values["low"] = digits(row.comparison.high'),
         ("({points(row.low)} to {points(row.high)})", "({points(row.high)} to {points(row.low)})"),
     ],
     "report/results.py": [
-        ('"" if trained is result.run else trained.name', '""'),
+        ("copy_of = trained.name", 'copy_of = ""'),
         ('"last_test_accuracy": result.last_accuracy', '"last_test_accuracy": result.accuracy'),
     ],
     "report/page.py": [
         ('data.splits["valid"]]', 'data.splits["train"]]'),
     ],
     "report/differences.py": [
-        ("accuracy = fmean(base.accuracies) if", "accuracy = base.accuracies[0] if"),
+        ("Entry(label, row, fmean(base.accuracies))", "Entry(label, row, base.accuracies[0])"),
     ],
     "report/rules.py": [
         ("OVERFIT_GAP = 0.05 ", "OVERFIT_GAP = 0.07 "),
