@@ -10,6 +10,7 @@ what was printed.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import NamedTuple
@@ -33,12 +34,14 @@ from replicas import Key, key, read_replicas, train_replicas
 from report.comparison import FIRST_LOOK, LATER_LOOK, POWER, found_from
 from report.comparison import Noise as Variance
 from report.rounds import MOST
+from studies.plan import counted
 
 LOOKS = (1, 2, 3, 6)
 SETTINGS = 11  # beside the base, as in the studies
 FAR_AWAY = 8.0  # standard deviations between seeds: a difference that must be named
 NOISIER = (3.0, 5.0)  # times the others' scatter, of one setting
-CALIBRATED = {"settings": (2, 11, 30), "seeds": (1, 2, 3, 4, 6, 10)}
+CALIBRATED_SETTINGS = (2, 11, 30)
+CALIBRATED_SEEDS = (1, 2, 3, 4, 6, 10)
 REAL = {  # against the base
     "learning rate 0.001": key(learning_rate=0.001),
     "learning rate 0.1": key(learning_rate=0.1),
@@ -65,15 +68,23 @@ def count(draws: np.ndarray | np.bool) -> Count:
     return Count(int(truths.sum()), truths.size)
 
 
-def row(name: str, *cells: object) -> None:
+def print_row(name: str, cells: Sequence[object]) -> None:
     """A line of a table."""
-    print("|", " | ".join(map(str, (name, *cells))), "|", flush=True)
+    texts = [name]
+    texts += map(str, cells)
+    print(f"| {' | '.join(texts)} |", flush=True)
 
 
-def heads(*names: str) -> None:
+def print_heads(name: str, heads: Sequence[str]) -> None:
     """The first two lines of a table."""
-    row(*names)
-    print("|---" * len(names) + "|", flush=True)
+    print_row(name, heads)
+    columns = 1 + len(heads)
+    print("|---" * columns + "|", flush=True)
+
+
+def seed_words(numbers: Sequence[int]) -> list[str]:
+    """Heads of columns: 1 seed, 2 seeds."""
+    return [counted(number, "seed") for number in numbers]
 
 
 # --- answers without a difference ------------------------------------------------------------
@@ -89,6 +100,14 @@ class Looks(NamedTuple):
         named = [self.by_seeds[seeds].named.any(1) for seeds in looks]
         return count(np.stack(named).any(axis=0))
 
+    def named(self, looks: Sequence[int]) -> list[Count]:
+        """In how many answers some setting is named, at each of the looks."""
+        return [count(self.by_seeds[seeds].named.any(1)) for seeds in looks]
+
+    def named_if(self, size: float, looks: Sequence[int]) -> list[Count]:
+        """In how many answers a difference of this size of the first setting is named."""
+        return [count(needed(self.by_seeds[seeds]) < size) for seeds in looks]
+
 
 def look(
     rule: Rule, noise: Noise, draws: int, settings: int = SETTINGS, most: int = 6, noisy: float = 1
@@ -96,22 +115,24 @@ def look(
     """Draw answers in which every setting equals the base; the first may scatter `noisy` times."""
     random = np.random.default_rng(0)
     chunks: dict[int, list[Judged]] = {seeds: [] for seeds in range(1, most + 1)}
-    for size in sizes_of(draws):
+    for start in range(0, draws, CHUNK):
+        size = min(CHUNK, draws - start)
         drawn = noise(random, (size, 1 + settings, max(most, BASE_SEEDS)))
         drawn[:, 1] *= noisy
         for seeds, judged in chunks.items():
-            judged.append(judge(drawn, equal_seeds(size, settings, seeds), rule))
+            counts = equal_seeds(size, settings, seeds)
+            judged.append(judge(drawn, counts, rule))
     return Looks({seeds: joined(judged) for seeds, judged in chunks.items()})
 
 
-def sizes_of(draws: int) -> list[int]:
-    """The sizes of the chunks that so many answers are drawn in."""
-    return [min(CHUNK, draws - done) for done in range(0, draws, CHUNK)]
-
-
-def joined(judged: list[Judged]) -> Judged:
+def joined(chunks: list[Judged]) -> Judged:
     """Chunks of answers as one."""
-    return Judged(*map(np.concatenate, zip(*judged, strict=True)))
+    return Judged(
+        difference=np.concatenate([judged.difference for judged in chunks]),
+        error=np.concatenate([judged.error for judged in chunks]),
+        half=np.concatenate([judged.half for judged in chunks]),
+        known=np.concatenate([judged.known for judged in chunks]),
+    )
 
 
 def needed(judged: Judged) -> np.ndarray:
@@ -152,20 +173,27 @@ def dunnett(share: float, draws: int) -> dict[int, float]:
 
 def print_candidates(draws: int) -> None:
     """The table of candidates: what each names falsely, and what it finds, in normal noise."""
-    names = ["rule", "false at 1, 2, 3, 6", "at 1 to 6"]
-    names += [f"{times:.0f}× noisier, {seeds} seeds" for times in NOISIER for seeds in (3, 6)]
-    names += [f"{FAR_AWAY:.0f} sd named, {seeds} seeds" for seeds in (2, 3, 6)]
-    names += ["found in 80 % from (sd; 1, 2, 3, 4, 6 seeds)"]
-    heads(*names)
+    heads = ["false at 1, 2, 3, 6", "at 1 to 6"]
+    for times in NOISIER:
+        heads.append(f"{times:.0f}× noisier, 3 seeds")
+        heads.append(f"{times:.0f}× noisier, 6 seeds")
+    for seeds in (2, 3, 6):
+        heads.append(f"{FAR_AWAY:.0f} sd named, {seeds} seeds")
+    heads.append("found in 80 % from (sd; 1, 2, 3, 4, 6 seeds)")
+    print_heads("rule", heads)
     for name, rule in candidates(draws).items():
         looks = look(rule, normal, draws)
         cells: list[object] = [looks.named_at_any(LOOKS), looks.named_at_any((1, 2, 3, 4, 5, 6))]
         for times in NOISIER:
             noisy = look(rule, normal, draws // 2, noisy=times)
-            cells += [count(noisy.by_seeds[seeds].named.any(1)) for seeds in (3, 6)]
-        cells += [count(needed(looks.by_seeds[seeds]) < FAR_AWAY) for seeds in (2, 3, 6)]
-        found = [np.quantile(needed(looks.by_seeds[seeds]), POWER) for seeds in (1, 2, 3, 4, 6)]
-        row(name, *cells, " / ".join(f"{size:.1f}" for size in found))
+            cells += noisy.named((3, 6))
+        cells += looks.named_if(FAR_AWAY, (2, 3, 6))
+        sizes = []
+        for seeds in (1, 2, 3, 4, 6):
+            size = np.quantile(needed(looks.by_seeds[seeds]), POWER)
+            sizes.append(f"{size:.1f}")
+        cells.append(" / ".join(sizes))
+        print_row(name, cells)
 
 
 # --- the rule --------------------------------------------------------------------------------
@@ -173,48 +201,60 @@ def print_candidates(draws: int) -> None:
 
 def print_looks(noises: dict[str, Noise], draws: int) -> None:
     """What is named falsely at each look and at any of them, by noise and number of settings."""
-    looks = [f"{seeds} seed" + ("s" if seeds > 1 else "") for seeds in LOOKS]
-    heads("noise, settings", *looks, "any of these", "any of 1 to 6", "any of 1 to 12")
+    heads = seed_words(LOOKS)
+    heads += ["any of these", "any of 1 to 6", "any of 1 to 12"]
+    print_heads("noise, settings", heads)
     for name, noise in noises.items():
         for settings in (2, SETTINGS, 30):
-            looked = look(Rule(), noise, draws // 2, settings, most=12)
-            cells = [count(looked.by_seeds[seeds].named.any(1)) for seeds in LOOKS]
-            cells += [looked.named_at_any(LOOKS)]
-            cells += [looked.named_at_any(tuple(range(1, most + 1))) for most in (6, 12)]
-            row(f"{name}, {settings}", *cells)
+            looks = look(Rule(), noise, draws // 2, settings, most=12)
+            cells = looks.named(LOOKS)
+            cells.append(looks.named_at_any(LOOKS))
+            cells.append(looks.named_at_any(tuple(range(1, 7))))
+            cells.append(looks.named_at_any(tuple(range(1, 13))))
+            print_row(f"{name}, {settings}", cells)
 
 
 def print_noisier(noises: dict[str, Noise], draws: int) -> None:
     """What is named falsely beside one setting that scatters more: itself, and any other."""
-    heads("noise", *(f"{seeds} seeds" for seeds in LOOKS), "another one, at any")
+    heads = seed_words(LOOKS)
+    heads.append("another one, at any")
+    print_heads("noise", heads)
     for name, noise in noises.items():
         for times in NOISIER:
-            looked = look(Rule(), noise, draws // 2, noisy=times)
-            cells = [count(looked.by_seeds[seeds].named[:, 0]) for seeds in LOOKS]
-            others = [looked.by_seeds[seeds].named[:, 1:].any(1) for seeds in LOOKS]
-            row(f"{name}, {times:.0f} times", *cells, count(np.stack(others).any(axis=0)))
+            looks = look(Rule(), noise, draws // 2, noisy=times)
+            cells = []
+            others = []
+            for seeds in LOOKS:
+                named = looks.by_seeds[seeds].named
+                cells.append(count(named[:, 0]))
+                others.append(named[:, 1:].any(1))
+            cells.append(count(np.stack(others).any(axis=0)))
+            print_row(f"{name}, {times:.0f} times", cells)
 
 
 def print_calibration(draws: int) -> None:
     """How often a difference of the size that the report tells is named."""
-    seeds = CALIBRATED["seeds"]
-    heads("settings", *(f"{number} seeds" for number in seeds))
-    for settings in CALIBRATED["settings"]:
-        looked = look(Rule(), normal, draws // 2, settings, most=max(seeds))
+    print_heads("settings", seed_words(CALIBRATED_SEEDS))
+    for settings in CALIBRATED_SETTINGS:
+        looks = look(Rule(), normal, draws // 2, settings, most=max(CALIBRATED_SEEDS))
         cells = []
-        for number in seeds:
-            judged = looked.by_seeds[number]
-            sizes = sizes_told(judged.known, number, settings)
-            cells.append(f"{sizes.mean():.1f} sd: {count(needed(judged) < sizes)}")
-        row(str(settings), *cells)
+        for seeds in CALIBRATED_SEEDS:
+            judged = looks.by_seeds[seeds]
+            sizes = sizes_told(judged.known, seeds, settings)
+            named = count(needed(judged) < sizes)
+            cells.append(f"{sizes.mean():.1f} sd: {named}")
+        print_row(str(settings), cells)
 
 
 def sizes_told(known: np.ndarray, seeds: int, settings: int) -> np.ndarray:
     """The size that each answer tells, where it knows the noise, 1, with so many degrees."""
-    degrees, places = np.unique(known, return_inverse=True)
+    all_degrees, positions = np.unique(known, return_inverse=True)
     base_seeds = max(seeds, BASE_SEEDS)
-    sizes = [found_from(Variance(1.0, each), seeds, base_seeds, settings) for each in degrees]
-    return np.array(sizes)[places]
+    sizes = []
+    for degrees in all_degrees:
+        noise = Variance(1.0, degrees)
+        sizes.append(found_from(noise, seeds, base_seeds, settings))
+    return np.array(sizes)[positions]
 
 
 # --- rounds ----------------------------------------------------------------------------------
@@ -233,11 +273,13 @@ class Rounds(NamedTuple):
 def go_on(true: list[float], close: float, draws: int) -> Rounds:
     """Rounds of one more seed for what is open, as report/rounds.py has them; all in sd."""
     random = np.random.default_rng(0)
-    settings, differences = len(true), np.array(true)
+    settings = len(true)
+    differences = np.array(true)
     accuracies = normal(random, (draws, 1 + settings, BASE_SEEDS + MOST))
     accuracies[:, 1:] += differences[:, None]
     seeds = equal_seeds(draws, settings, 1)
-    falsely, wrongly = np.zeros(draws, bool), np.zeros(draws, bool)
+    falsely = np.zeros(draws, bool)
+    wrongly = np.zeros(draws, bool)
     for _ in range(MOST):
         judged = judge(accuracies, seeds, Rule())
         alike = judged.is_alike(close)
@@ -255,18 +297,22 @@ def go_on(true: list[float], close: float, draws: int) -> Rounds:
 
 def equal_trainings(accuracies: np.ndarray, close: float, still_open: np.ndarray) -> float:
     """The trainings, in the mean, if all settings get the fewest seeds that leave no more open."""
-    draws, settings = accuracies.shape[0], accuracies.shape[1] - 1
+    draws = accuracies.shape[0]
+    settings = accuracies.shape[1] - 1
     needed_seeds = np.full(draws, MOST)
     for number in range(MOST, 0, -1):
         judged = judge(accuracies, equal_seeds(draws, settings, number), Rule())
-        left = (~judged.named & ~judged.is_alike(close)).sum(1)
-        needed_seeds[left <= still_open] = number
-    return float((needed_seeds * settings + np.maximum(needed_seeds, BASE_SEEDS)).mean())
+        is_open = ~judged.named & ~judged.is_alike(close)
+        needed_seeds[is_open.sum(1) <= still_open] = number
+    of_base = np.maximum(needed_seeds, BASE_SEEDS)
+    trainings = needed_seeds * settings + of_base
+    return float(trainings.mean())
 
 
 def print_rounds(draws: int) -> None:
     """What --until says falsely, and the trainings it takes."""
-    heads("precision, sd; settings", "named falsely", "alike wrongly", "open", "trainings", "equal")
+    heads = ["named falsely", "alike wrongly", "open", "trainings", "equal"]
+    print_heads("precision, sd; settings", heads)
     for close in (2.0, 2.7):
         studies = {
             "equal": [0.0] * SETTINGS,
@@ -275,7 +321,10 @@ def print_rounds(draws: int) -> None:
         }
         for name, true in studies.items():
             rounds = go_on(true, close, draws // 5)
-            row(f"{close}; {name}", *rounds[:3], *(f"{number:.0f}" for number in rounds[3:]))
+            cells: list[object] = [rounds.named_falsely, rounds.alike_wrongly, rounds.open]
+            cells.append(f"{rounds.trainings:.0f}")
+            cells.append(f"{rounds.equal:.0f}")
+            print_row(f"{close}; {name}", cells)
 
 
 # --- real trainings --------------------------------------------------------------------------
@@ -283,21 +332,22 @@ def print_rounds(draws: int) -> None:
 
 def print_real(accuracies: dict[Key, list[float]], draws: int) -> None:
     """How many answers name settings that were trained and do differ, or the base moved."""
-    heads("of answers", *(f"{seeds} seeds" for seeds in LOOKS))
+    print_heads("of answers", seed_words(LOOKS))
     base = accuracies[key()]
-    noise = replicas(base)
-    looked = look(Rule(), noise, draws // 4)
+    looks = look(Rule(), replicas(base), draws // 4)
     for shift in (-6.0, -2.0):
         size = abs(shift) / (100 * stdev(base))
-        cells = [count(needed(looked.by_seeds[seeds]) < size) for seeds in LOOKS]
-        row(f"the base moved by {shift:+.0f} points named", *cells)
+        print_row(f"the base moved by {shift:+.0f} points named", looks.named_if(size, LOOKS))
     random = np.random.default_rng(1)
     for what, name in REAL.items():
         if name not in accuracies:
             continue
-        cells = [count(named_of(accuracies, name, seeds, draws // 4, random)) for seeds in LOOKS]
+        cells = []
+        for seeds in LOOKS:
+            named = named_of(accuracies, name, seeds, draws // 4, random)
+            cells.append(count(named))
         difference = 100 * (fmean(accuracies[name]) - fmean(base))
-        row(f"{what} ({difference:+.1f} points) named", *cells)
+        print_row(f"{what} ({difference:+.1f} points) named", cells)
 
 
 def named_of(
@@ -344,10 +394,10 @@ def trained(options: argparse.Namespace) -> dict[Key, list[float]]:
     """The test accuracies of trained replicas, by setting, the base first."""
     out = options.out.resolve()
     train_replicas(options.data, options.image_size, out, options.base_seeds, options.seeds)
-    return {
-        setting: [result.accuracy for result in seeds]
-        for setting, seeds in read_replicas(out).items()
-    }
+    accuracies = {}
+    for setting, results in read_replicas(out).items():
+        accuracies[setting] = [result.accuracy for result in results]
+    return accuracies
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ tables of REPRODUCTION.md, whose rules it follows; with --grids those of two set
 draws their maps into REPLICAS.
 """
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -23,10 +24,11 @@ from my_script import STUDIES
 from report.answer import last_accuracy as last
 from report.answer import test_accuracy as test
 from report.answer import valid_accuracy as valid
+from report.answer import words_of
 from report.comparison import Comparison, compare_with_base, pooled_noise, t_quantile
-from report.heatmap import Cell, draw_heat_map
+from report.heatmap import Cell, HeatMap, draw_heat_map
 from report.results import Result
-from report.rules import LOST, Chance, End, convergence, overfits, swing_of
+from report.rules import LOST, Chance, End, convergence, overfits, rise, swing_of
 from studies.settings import Studies, changes_of, combinations
 
 LOSSES = ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
@@ -40,7 +42,9 @@ GRIDS: dict[str, dict[str, list]] = {
         "learning_rate": [0.005, 0.01, 0.02, 0.04],
     },
 }
-SCALED = [{"batch_size": 16 * 2**step, "learning_rate": 0.005 * 2**step} for step in range(4)]
+# The ends of the grid's diagonal, on which the rate grows as the batch does.
+SMALLEST = {"batch_size": 16, "learning_rate": 0.005}
+LARGEST = {"batch_size": 128, "learning_rate": 0.04}
 SEEDS = 6
 EARLY = 5  # epochs in which a loss falls "early"
 WORDS = {1: "confirmed", -1: "contradicted", 0: "not told apart"}
@@ -84,7 +88,10 @@ def early(result: Result) -> float:
 
 def samples_of(results: Results, measure: Measure) -> dict[Key, list[float]]:
     """A measure of every seed, by setting."""
-    return {name: [measure(result) for result in seeds] for name, seeds in results.items()}
+    samples = {}
+    for setting, seeds in results.items():
+        samples[setting] = [measure(result) for result in seeds]
+    return samples
 
 
 def against(results: Results, reference: Key, measure: Measure) -> dict[Key, Comparison]:
@@ -106,7 +113,9 @@ def direction(row: Comparison) -> int:
     """1 above the reference beyond noise, -1 below it, 0 if neither is known."""
     if not row.named:
         return 0
-    return 1 if row.difference > 0 else -1
+    if row.difference > 0:
+        return 1
+    return -1
 
 
 def verdict(rows: list[Comparison], sign: int) -> str:
@@ -153,12 +162,15 @@ def print_numbers(results: Results) -> None:
     noise = pooled_noise(samples_of(results, test).values()).noise
     for number in NUMBERS:
         seeds = results[key(**number.changed)]
-        mean = fmean(test(result) for result in seeds)
+        mean = mean_of(seeds, test)
         sampling = 2 * mean * (1 - mean) / seeds[0].test["test_images"]
-        error = math.sqrt(noise.variance * (1 + 1 / len(seeds)) + sampling)
+        training = noise.variance * (1 + 1 / len(seeds))
+        error = math.sqrt(training + sampling)
         half = t_quantile(0.05, noise.degrees) * error
         difference = number.accuracy / 100 - mean
-        word = "compatible" if abs(difference) <= half else "not compatible"
+        word = "not compatible"
+        if abs(difference) <= half:
+            word = "compatible"
         interval = f"({signed(difference - half)} to {signed(difference + half)})"
         ours = f"{100 * mean:.1f} %: {signed(difference)} {interval}"
         print(f"| {number.name}: {number.accuracy} % | {ours} | {word} |")
@@ -168,12 +180,10 @@ def print_epochs(results: Results) -> None:
     """Overfitting, seed by seed."""
     for epochs in (40, 80):
         seeds = results[key(epochs=epochs)]
-        rises = []
-        for result in seeds:
-            losses = result.valid_losses
-            rises.append(100 * (losses[-1] / losses.min() - 1))
-        words = f"the loss ends {fmean(rises):.0f} % above its minimum"
-        print_count(f"{epochs} epochs overfit", words, [overfits(result) for result in seeds])
+        mean_rise = fmean(rise(result) for result in seeds)
+        words = f"the loss ends {100 * mean_rise:.0f} % above its minimum"
+        truths = [overfits(result) for result in seeds]
+        print_count(f"{epochs} epochs overfit", words, truths)
 
 
 def print_fast_rate(results: Results) -> None:
@@ -181,7 +191,7 @@ def print_fast_rate(results: Results) -> None:
     seeds = results[key(learning_rate=0.1)]
     ends = [convergence(result, chance_of(results)) for result in seeds]
     words = ", ".join(f"{end.value} {count}×" for end, count in Counter(ends).items())
-    truths = [end in (*LOST, End.UNSTABLE) for end in ends]
+    truths = [end in LOST or end is End.UNSTABLE for end in ends]
     print_count("0.1 oscillates and does not converge", words, truths)
 
 
@@ -224,14 +234,18 @@ def claims() -> list[Claim]:
 
 def print_studies(results: Results) -> None:
     """Every setting of the studies, then every sentence."""
-    print("| setting | test, kept | test, last epoch | against the base |\n|---|---|---|---|")
+    print("| setting | test, kept | test, last epoch | against the base |")
+    print("|---|---|---|---|")
     rows = against(results, key(), test)
     for setting, seeds in results.items():
-        columns = [mean_and_deviation(seeds, measure) for measure in (test, last)]
-        row = rows.get(setting)
-        compared = f"{in_points(row)}: {row.verdict}" if row else ""
-        print(f"| {name_of(setting)} | {' | '.join(columns)} | {compared} |")
-    print("\n| the original | ours | verdict |\n|---|---|---|")
+        kept_accuracy = mean_and_deviation(seeds, test)
+        last_accuracy = mean_and_deviation(seeds, last)
+        compared = ""
+        if setting in rows:
+            compared = f"{in_points(rows[setting])}: {rows[setting].verdict}"
+        print(f"| {name_of(setting)} | {kept_accuracy} | {last_accuracy} | {compared} |")
+    print("\n| the original | ours | verdict |")
+    print("|---|---|---|")
     print_numbers(results)
     print_epochs(results)
     print_fast_rate(results)
@@ -248,7 +262,10 @@ def mean_and_deviation(seeds: list[Result], measure: Measure) -> str:
 def name_of(setting: Key) -> str:
     """What differs from the base: learning_rate 0.1."""
     base = dict(key())
-    changes = [f"{name} {value}" for name, value in setting if value != base[name]]
+    changes = []
+    for name, value in setting:
+        if value != base[name]:
+            changes.append(f"{name} {value}")
     return ", ".join(changes) or "base"
 
 
@@ -258,16 +275,31 @@ def name_of(setting: Key) -> str:
 def print_grid(study: str, results: Results, out: Path) -> None:
     """A grid's cells, each first value at its own best rate, and its map."""
     first, second = GRIDS[study]
+    rates = GRIDS[study][second]
     print(f"\n{study}: test accuracy, and validation accuracy, of the kept weights")
-    print(f"| {first} | " + " | ".join(f"{rate}" for rate in GRIDS[study][second]) + " |")
-    print("|---" * (1 + len(GRIDS[study][second])) + "|")
-    for value in GRIDS[study][first]:
+    print(f"| {first} | {' | '.join(map(str, rates))} |")
+    columns = 1 + len(rates)
+    print("|---" * columns + "|")
+    for value, row in rows_of_grid(study).items():
         cells = []
-        for rate in GRIDS[study][second]:
-            seeds = results[key(**{first: value, second: rate})]
-            cells.append(f"{mean_and_deviation(seeds, test)}; {100 * mean_of(seeds, valid):.1f}")
+        for setting in row:
+            seeds = results[setting]
+            valid_accuracy = 100 * mean_of(seeds, valid)
+            cells.append(f"{mean_and_deviation(seeds, test)}; {valid_accuracy:.1f}")
         print(f"| {value} | {' | '.join(cells)} |")
     draw_map(study, results, out / f"{study}.png")
+
+
+def rows_of_grid(study: str) -> dict[object, list[Key]]:
+    """The settings of a grid, for each value of the first: one for each value of the second."""
+    first, second = GRIDS[study]
+    rows: dict[object, list[Key]] = {}
+    for value in GRIDS[study][first]:
+        rows[value] = []
+        for rate in GRIDS[study][second]:
+            changed = {first: value, second: rate}
+            rows[value].append(key(**changed))
+    return rows
 
 
 def mean_of(seeds: list[Result], measure: Measure) -> float:
@@ -277,11 +309,9 @@ def mean_of(seeds: list[Result], measure: Measure) -> float:
 
 def best_rates(study: str, results: Results) -> dict[object, Key]:
     """For each value of the first setting the cell of the highest validation accuracy."""
-    first, second = GRIDS[study]
     best = {}
-    for value in GRIDS[study][first]:
-        cells = [key(**{first: value, second: rate}) for rate in GRIDS[study][second]]
-        best[value] = max(cells, key=lambda cell: mean_of(results[cell], valid))
+    for value, row in rows_of_grid(study).items():
+        best[value] = max(row, key=lambda setting: mean_of(results[setting], valid))
     return best
 
 
@@ -308,8 +338,8 @@ def print_batches_fairly(results: Results) -> None:
     print_best(study, best, results)
     words = "batch 128 tests worse than 16"
     print_claim(Claim(words, [best[128]], -1, best[16]), results)
-    smallest, largest = key(**SCALED[0]), key(**SCALED[-1])
-    print_claim(Claim("the same, 128 at 0.04 and 16 at 0.005", [largest], -1, smallest), results)
+    diagonal = Claim("the same, 128 at 0.04 and 16 at 0.005", [key(**LARGEST)], -1, key(**SMALLEST))
+    print_claim(diagonal, results)
     at_base = key(batch_size=128)
     print_claim(Claim("the same, both at 0.01", [at_base], -1, key(batch_size=16)), results)
     print_turns(study, results)
@@ -318,32 +348,33 @@ def print_batches_fairly(results: Results) -> None:
 def print_best(study: str, best: dict[object, Key], results: Results) -> None:
     """Each value's best rate, chosen by validation accuracy, and whether the grid ends there."""
     _, second = GRIDS[study]
-    ends = min(GRIDS[study][second]), max(GRIDS[study][second])
-    for value, cell in best.items():
-        rate = dict(cell)[second]
-        edge = ", the edge of the grid" if rate in ends else ""
-        accuracy = mean_and_deviation(results[cell], test)
-        print(f"- {value}: {rate}{edge}; test {accuracy}")
-    print("\n| claim | difference | verdict |\n|---|---|---|")
+    rates = GRIDS[study][second]
+    for value, setting in best.items():
+        rate = dict(setting)[second]
+        words = str(rate)
+        if rate in (min(rates), max(rates)):
+            words += ", the edge of the grid"
+        accuracy = mean_and_deviation(results[setting], test)
+        print(f"- {value}: {words}; test {accuracy}")
+    print("\n| claim | difference | verdict |")
+    print("|---|---|---|")
 
 
 def print_turns(study: str, results: Results) -> None:
     """Pairs of values whose order is one at a rate and the other at another, both beyond noise."""
-    first, second = GRIDS[study]
-    values, rates = GRIDS[study][first], GRIDS[study][second]
+    rows = rows_of_grid(study)
     turns = []
-    for place, one in enumerate(values):
-        for other in values[place + 1 :]:
-            signs = set()
-            for rate in rates:
-                reference = key(**{first: other, second: rate})
-                rows = against(results, reference, test)
-                signs.add(direction(rows[key(**{first: one, second: rate})]))
-            if {1, -1} <= signs:
-                turns.append(f"{one} and {other}")
-    shown = "; ".join(turns) or "of no pair"
-    word = WORDS[1] if turns else "not shown"
-    print(f"| the order changes with the rate | {shown} | {word} |")
+    for one, other in itertools.combinations(rows, 2):
+        signs = set()
+        for setting, reference in zip(rows[one], rows[other], strict=True):
+            compared = against(results, reference, test)
+            signs.add(direction(compared[setting]))
+        if {1, -1} <= signs:
+            turns.append(f"{one} and {other}")
+    pairs, word = "of no pair", "not shown"
+    if turns:
+        pairs, word = "; ".join(turns), WORDS[1]
+    print(f"| the order changes with the rate | {pairs} | {word} |")
 
 
 def draw_map(study: str, results: Results, path: Path) -> None:
@@ -353,17 +384,19 @@ def draw_map(study: str, results: Results, path: Path) -> None:
     cells = []
     for changed in combinations(GRIDS[study]):
         setting = key(**changed)
-        row = rows.get(setting)
+        verdict_of_cell = ""
+        if setting in rows:
+            verdict_of_cell = rows[setting].verdict
         cell = Cell(
             row=str(changed[first]),
             column=str(changed[second]),
             accuracy=mean_of(results[setting], test),
-            verdict=row.verdict if row else "",
-            is_base=row is None,
+            verdict=verdict_of_cell,
+            is_base=setting not in rows,
             learned=any(is_above_chance(result, results) for result in results[setting]),
         )
         cells.append(cell)
-    draw_heat_map(path, cells, [first, second])
+    draw_heat_map(path, HeatMap(cells, words_of(first), words_of(second)))
 
 
 def is_above_chance(result: Result, results: Results) -> bool:
@@ -383,6 +416,12 @@ def of_study(studies: Studies, results: Results) -> Results:
     return chosen
 
 
+FAIRLY = {
+    "Loss_function_by_learning_rate": print_losses_fairly,
+    "Batch_size_by_learning_rate": print_batches_fairly,
+}
+
+
 def print_all(results: Results, with_grids: bool, out: Path) -> None:
     """All tables, of results by setting."""
     images = results[key()][0].test["test_images"]
@@ -390,7 +429,7 @@ def print_all(results: Results, with_grids: bool, out: Path) -> None:
     if not with_grids:
         print_studies(of_study(STUDIES, results))
         return
-    for study, print_fairly in zip(GRIDS, (print_losses_fairly, print_batches_fairly), strict=True):
+    for study, print_fairly in FAIRLY.items():
         of_grid = of_study({study: GRIDS[study]}, results)
         print_grid(study, of_grid, out)
         print()

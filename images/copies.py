@@ -37,9 +37,11 @@ def copy_notes(
     in_several_splits = []
     in_both_classes = []
     for copies in copies_in(digests):
-        if len({parts[number] for number in copies}) > 1:
+        parts_of_copies = {parts[number] for number in copies}
+        classes_of_copies = {classes[number] for number in copies}
+        if len(parts_of_copies) > 1:
             in_several_splits.append(copies)
-        if len({classes[number] for number in copies}) > 1:
+        if len(classes_of_copies) > 1:
             in_both_classes.append(copies)
     notes = copy_note("same pixels in several splits", in_several_splits, names, parts)
     return notes + copy_note("same pixels in both classes", in_both_classes, names, classes)
@@ -56,11 +58,18 @@ def copy_note(
         return []
     examples = []
     for copies in pictures[:NAMED_COPIES]:
-        texts = [f"{names[number]} ({labels[number]})" for number in copies[:NAMED_COPIES]]
-        examples.append(" = ".join(texts))
+        labelled = [labelled_name(number, names, labels) for number in copies[:NAMED_COPIES]]
+        examples.append(" = ".join(labelled))
+    count = "1 picture"
+    if len(pictures) > 1:
+        count = f"{len(pictures)} pictures"
     files = sum(map(len, pictures))
-    plural = "s" if len(pictures) > 1 else ""
-    return [f"{what} ({len(pictures)} picture{plural}, {files} files): {'; '.join(examples)}"]
+    return [f"{what} ({count}, {files} files): {'; '.join(examples)}"]
+
+
+def labelled_name(number: int, names: list[str], labels: Sequence[str] | np.ndarray) -> str:
+    """An image's name with what stands in brackets behind it."""
+    return f"{names[number]} ({labels[number]})"
 
 
 # --- near-copies -----------------------------------------------------------------------------
@@ -84,8 +93,8 @@ def near_copy_notes(names: list[str], images: np.ndarray, parts: np.ndarray) -> 
         return []
     examples = []
     for pair in pairs[:NAMED_COPIES]:
-        first = f"{names[pair.first]} ({parts[pair.first]})"
-        second = f"{names[pair.second]} ({parts[pair.second]})"
+        first = labelled_name(pair.first, names, parts)
+        second = labelled_name(pair.second, names, parts)
         examples.append(f"{first} = {second}")
     what = f"pairs that look alike ({len(pairs)}, {len(across)} of them in two splits)"
     return [f"{what}: {'; '.join(examples)}"]
@@ -106,19 +115,24 @@ def near_copies(images: np.ndarray) -> list[Pair]:
     grids = grids_of(images)
     contrast = grids.max((1, 2)) - grids.min((1, 2))
     clear = np.flatnonzero(contrast > LEAST_CONTRAST)
-    hashes = hashes_of(grids[clear])
-    close: set[Pair] = set()
+    pairs = []
+    for close in sorted(close_pairs(grids[clear])):
+        pair = Pair(int(clear[close.first]), int(clear[close.second]))
+        if not np.array_equal(images[pair.first], images[pair.second]):
+            pairs.append(pair)
+    return pairs
+
+
+def close_pairs(grids: np.ndarray) -> set[Pair]:
+    """Pairs of grids, float32 (N, 9, 9), whose hashes are close at any turn or flip."""
+    hashes = hashes_of(grids)
+    pairs: set[Pair] = set()
     for quarter in range(4):
-        turned = np.rot90(grids[clear], quarter, axes=(1, 2))
+        turned = np.rot90(grids, quarter, axes=(1, 2))
         flipped = turned[:, :, ::-1]
         for others in (hashes_of(turned), hashes_of(flipped)):
             for band in range(BANDS):
-                close |= close_pairs(hashes, others, band)
-    pairs = []
-    for first, second in sorted(close):
-        pair = Pair(int(clear[first]), int(clear[second]))
-        if not np.array_equal(images[pair.first], images[pair.second]):
-            pairs.append(pair)
+                pairs |= close_in_band(hashes, others, band)
     return pairs
 
 
@@ -145,27 +159,35 @@ def hashes_of(grids: np.ndarray) -> np.ndarray:
     return bits.view(np.uint16)
 
 
-def close_pairs(hashes: np.ndarray, others: np.ndarray, band: int) -> set[Pair]:
+def close_in_band(hashes: np.ndarray, others: np.ndarray, band: int) -> set[Pair]:
     """Pairs of images at most MOST_APART bits apart that are equal in a band.
 
     The first image of a pair is one of `hashes`, the second one of `others`, both uint16 (N, 4).
-    A value of the band that more than CROWD images share says nothing, and is passed over.
     """
-    order = np.argsort(hashes[:, band], kind="stable")
-    in_order = hashes[order, band]
-    # The images with the same value as another's stand side by side: from `start`, `counts` many.
-    start = np.searchsorted(in_order, others[:, band], side="left")
-    counts = np.searchsorted(in_order, others[:, band], side="right") - start
-    counts[counts > CROWD] = 0
-    second = np.repeat(np.arange(len(others)), counts)
-    pairs_before = np.cumsum(counts) - counts
-    within = np.arange(len(second)) - np.repeat(pairs_before, counts)
-    first = order[np.repeat(start, counts) + within]
+    first, second = equal_values(hashes[:, band], others[:, band])
     is_new = first < second  # each pair comes twice, and each image beside itself
     first = first[is_new]
     second = second[is_new]
     differing = hashes[first] ^ others[second]
     bits_apart = np.unpackbits(differing.view(np.uint8), axis=1).sum(1)
     is_close = bits_apart <= MOST_APART
-    pairs = zip(first[is_close].tolist(), second[is_close].tolist(), strict=True)
-    return {Pair(*numbers) for numbers in pairs}
+    return set(map(Pair, first[is_close].tolist(), second[is_close].tolist()))
+
+
+def equal_values(values: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where values equal others, both (N,): int64 indices of the ones and of the others.
+
+    A value that more than CROWD images share says nothing, and is passed over.
+    """
+    order = np.argsort(values, kind="stable")
+    in_order = values[order]
+    # The values that equal one of the others stand side by side: from `start`, `counts` many.
+    start = np.searchsorted(in_order, others, side="left")
+    stop = np.searchsorted(in_order, others, side="right")
+    counts = stop - start
+    counts[counts > CROWD] = 0
+    second = np.repeat(np.arange(len(others)), counts)
+    pairs_before = np.cumsum(counts) - counts
+    within = np.arange(len(second)) - np.repeat(pairs_before, counts)
+    first = order[np.repeat(start, counts) + within]
+    return first, second

@@ -16,7 +16,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 GREY = 128  # what libjpeg writes where data are missing
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
-ALONE = (0x01, *range(0xD0, 0xD9))  # markers without a length
+ALONE = {0x01}.union(range(0xD0, 0xD9))  # markers without a length
 # In the data of a scan, FF stands before 00, before a restart marker, or before FF.
 NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # Any data will do that a decoder takes for pixels where it lacks some; the 0 in front makes data
@@ -47,8 +47,14 @@ def ends_early(image: JpegImageFile, image_size: int) -> bool:
 def ends_grey(image: Image.Image) -> bool:
     """Whether the last pixel is one of those that libjpeg writes where data are missing."""
     pixel = image.getpixel((image.width - 1, image.height - 1))
-    channels = pixel if isinstance(pixel, tuple) else (pixel or 0,)
-    return all(abs(value - GREY) <= 1 for value in channels)
+    if isinstance(pixel, tuple):
+        return all(map(is_grey, pixel))
+    return is_grey(pixel or 0)  # a picture of one channel
+
+
+def is_grey(value: float) -> bool:
+    """Whether a channel's value is what libjpeg writes where data are missing."""
+    return abs(value - GREY) <= 1
 
 
 def scans_of(data: bytes) -> tuple[list[int], int]:
@@ -96,8 +102,8 @@ def is_complete(data: bytes, scans: list[int]) -> bool:
         for component in components:
             for coefficient in range(first, last + 1):
                 bits_left[component, coefficient] = precision & 15
-    all_components = {component for component, _ in bits_left}
-    for component in all_components:
+    components_seen = {component for component, _ in bits_left}
+    for component in components_seen:
         for coefficient in range(64):
             if bits_left.get((component, coefficient), 1) > 0:
                 return False

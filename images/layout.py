@@ -158,11 +158,7 @@ def divided_layout(
     folder: Path, listing: Listing, names: dict[str, str], passed: PassedOver
 ) -> Layout:
     """Layout of a folder whose folders are splits, under whatever names."""
-    splits = {}
-    for part in PARTS:
-        if part in names:
-            root = listing.path / names[part]
-            splits[part] = Split(root, look_into(root))
+    splits = splits_in(listing.path, names)
     train = splits["train"].listing
     classes = two_classes(train)
     unlabelled_notes = []
@@ -173,12 +169,7 @@ def divided_layout(
     refuse_other_splits(listing, names, classes)
     if "test" not in splits and "valid" in splits:
         splits["test"] = splits.pop("valid")
-    files: Files = {}
-    for part in PARTS:
-        if part in splits:
-            files[part] = files_of(splits[part].listing, classes, train, passed)
-    if "test" not in files:
-        files = {"": files["train"]}
+    files = files_of_splits(splits, classes, passed)
     count_beside_splits(folder, listing, names, passed)
     for split in splits.values():
         count_loose(split.listing, passed)
@@ -186,12 +177,36 @@ def divided_layout(
     return Layout(classes, files, notes + unlabelled_notes + word_note(train, classes))
 
 
+def splits_in(folder: Path, names: dict[str, str]) -> dict[str, Split]:
+    """The splits whose folders have these names."""
+    splits = {}
+    for part in PARTS:
+        if part in names:
+            root = folder / names[part]
+            splits[part] = Split(root, look_into(root))
+    return splits
+
+
+def files_of_splits(splits: dict[str, Split], classes: list[str], passed: PassedOver) -> Files:
+    """Paths of all pictures; without a test those of train are for the program to divide."""
+    train = splits["train"].listing
+    files: Files = {}
+    for part in PARTS:
+        if part in splits:
+            files[part] = files_of(splits[part].listing, classes, train, passed)
+    if "test" not in files:
+        return {"": files["train"]}
+    return files
+
+
 def count_beside_splits(
     folder: Path, listing: Listing, names: dict[str, str], passed: PassedOver
 ) -> None:
     """Count what lies beside the folders of splits, and is not read."""
-    for name in sorted(set(listing.folders) - set(names.values())):
-        passed.folders[path_below(folder, listing.path / name)] += 1
+    beside = set(listing.folders) - set(names.values())
+    for name in sorted(beside):
+        path = path_below(folder, listing.path / name)
+        passed.folders[path] += 1
     count_loose(listing, passed)
 
 
@@ -226,18 +241,25 @@ def taken_for(
     folder: Path, listing: Listing, splits: dict[str, Split], has_test: bool
 ) -> list[str]:
     """One line that says what the folders are taken for; none where their names say it."""
-    reason = "its pictures have no classes" if has_test else "no test folder"
+    reason = "no test folder"
+    if has_test:
+        reason = "its pictures have no classes"
     paths = {part: path_below(folder, split.root) for part, split in splits.items()}
-    if "test" not in splits:
-        return [f"split: 60 / 20 / 20 % of {paths['train']} ({reason})"]
-    if listing.path == folder and all(splits[part].root.name == part for part in splits):
-        return []
     train = paths["train"]
+    if "test" not in splits:
+        return [f"split: 60 / 20 / 20 % of {train} ({reason})"]
+    if listing.path == folder and are_plainly_named(splits):
+        return []
     valid = paths.get("valid", f"20 % of {train}")
     test = paths["test"]
     if part_of(splits["test"].root.name) != "test":
         test = f"{test} ({reason})"
     return [f"train: {train}, valid: {valid}, test: {test}"]
+
+
+def are_plainly_named(splits: dict[str, Split]) -> bool:
+    """Whether every split's folder has the split's own name."""
+    return all(split.root.name == part for part, split in splits.items())
 
 
 # --- classes ---------------------------------------------------------------------------------
@@ -274,9 +296,10 @@ def not_two_classes(listing: Listing, names: list[str]) -> str:
         first_names += ", …"
     hidden = hidden_folders(listing.path)
     if listing.folders:
-        plural = "s" if len(names) != 1 else ""
-        listed = f"{len(names)} class folder{plural} ({first_names}){hidden}"
-        return f"{listed}; a binary classifier needs exactly 2"
+        count = f"{len(names)} class folders"
+        if len(names) == 1:
+            count = "1 class folder"
+        return f"{count} ({first_names}){hidden}; a binary classifier needs exactly 2"
     if not listing.words:
         return f"no class folders and no pictures{hidden}; name the folder of two class folders"
     words = first_names or "digits"

@@ -44,8 +44,9 @@ def default_source(folder: Path) -> str:
     for child in folder.iterdir():
         if is_picture(child.name):
             return str(folder)
+        is_hidden = child.name.startswith(".")
         is_download = child.name in (PETS_FOLDER, CIFAR_FOLDER)
-        if child.is_dir() and not child.name.startswith(".") and not is_download:
+        if child.is_dir() and not is_hidden and not is_download:
             return str(folder)
     return "shapes"
 
@@ -69,10 +70,11 @@ def shapes_source() -> Source:
     from images import shapes  # here: it needs numpy, which --help does without
 
     def items() -> list[Item]:
-        drawn = []
-        for number, (part, target, image) in enumerate(shapes.draw_all()):
-            drawn.append(Item(f"{part}/{number:05d}", part, target, image))
-        return drawn
+        all_items = []
+        for number, drawn in enumerate(shapes.draw_all()):
+            name = f"{drawn.part}/{number:05d}"
+            all_items.append(Item(name, drawn.part, drawn.target, drawn.image))
+        return all_items
 
     return Source("shapes", shapes.CLASSES, items, drawn=True)
 
@@ -88,11 +90,12 @@ def pets_source() -> Source:
         download("OxfordIIITPet", split="trainval")
     items = []
     for part, name in (("train", "trainval"), ("test", "test")):
-        listed = (root / f"annotations/{name}.txt").read_text(encoding="utf-8")
-        for line in listed.splitlines():
+        text = (root / f"annotations/{name}.txt").read_text(encoding="utf-8")
+        for line in text.splitlines():
             image, _, species, _ = line.split()
             path = root / f"images/{image}.jpg"
-            items.append(Item(path.name, part, int(species) - 1, str(path)))
+            target = int(species) - 1
+            items.append(Item(path.name, part, target, str(path)))
     return Source("pets", CLASSES, lambda: items, stamp_of(items))
 
 
@@ -110,10 +113,10 @@ def cifar10_items() -> list[Item]:
     for part in ("train", "test"):
         dataset = download("CIFAR10", train=(part == "train"))
         labels = [dataset.class_to_idx[name] for name in CLASSES]
-        images = zip(dataset.targets, dataset.data, strict=True)
-        for number, (label, pixels) in enumerate(images):
+        for number, label in enumerate(dataset.targets):
             if label in labels:
-                items.append(Item(f"{part}/{number:05d}", part, labels.index(label), pixels))
+                name = f"{part}/{number:05d}"
+                items.append(Item(name, part, labels.index(label), dataset.data[number]))
     return items
 
 

@@ -44,7 +44,9 @@ def scales_of(extents: dict[str, Extent], known: Scales | None = None) -> Scales
     Whole numbers: as many bits, 8 at least, as hold all of them. Floats: 0 to 1, or the scale
     of whole numbers if there are none but those. InputError if floats lie otherwise.
     """
-    scales = dict(known or {})
+    scales = {}
+    if known:
+        scales = dict(known)
     for kind in (WHOLE, FLOAT, UPPER):
         of_kind = extents_of(kind, extents)
         if of_kind and kind not in scales:
@@ -54,7 +56,11 @@ def scales_of(extents: dict[str, Extent], known: Scales | None = None) -> Scales
 
 def extents_of(kind: str, extents: dict[str, Extent]) -> dict[str, Extent]:
     """Those of one kind of values, by the pictures' names."""
-    return {name: extent for name, extent in extents.items() if extent.kind == kind}
+    of_kind = {}
+    for name, extent in extents.items():
+        if extent.kind == kind:
+            of_kind[name] = extent
+    return of_kind
 
 
 def scale_of(kind: str, extents: dict[str, Extent]) -> list[float]:
@@ -62,13 +68,13 @@ def scale_of(kind: str, extents: dict[str, Extent]) -> list[float]:
     low = min(extent.low for extent in extents.values())
     high = max(extent.high for extent in extents.values())
     if kind == UPPER:
-        return [0.0, 2.0 ** max(1, bits_of(high)) - 1]
+        return [0.0, largest_of(bits=max(1, bits_of(high)))]
     if kind == FLOAT and low >= 0 and high <= 1:
         return [0.0, 1.0]
     if all(extent.is_whole for extent in extents.values()):
         return whole_scale(low, high)
-    names = ", ".join(list(extents)[:NAMED])
-    values = f"{kind} from {low:g} to {high:g} in {len(extents)} pictures ({names} …)"
+    first_names = ", ".join(list(extents)[:NAMED])
+    values = f"{kind} from {low:g} to {high:g} in {len(extents)} pictures ({first_names} …)"
     remedy = "scale them to 0 … 1 or save them with 8 or 16 bits"
     raise InputError(f"{values} fit no rule; {remedy}")
 
@@ -76,15 +82,21 @@ def scale_of(kind: str, extents: dict[str, Extent]) -> list[float]:
 def whole_scale(low: float, high: float) -> list[float]:
     """The range of the fewest bits, 8 at least, that hold whole numbers from low to high."""
     if low >= 0:
-        return [0.0, 2.0 ** max(8, bits_of(high)) - 1]
-    bits = max(7, bits_of(high), bits_of(-low - 1))
-    half = 2.0**bits
-    return [-half, half - 1]
+        return [0.0, largest_of(bits=max(8, bits_of(high)))]
+    largest = largest_of(bits=max(7, bits_of(high), bits_of(-low - 1)))
+    return [-largest - 1, largest]
+
+
+def largest_of(bits: int) -> float:
+    """The largest whole number of so many bits."""
+    return 2.0**bits - 1
 
 
 def bits_of(value: float) -> int:
     """How many bits a whole number needs; 0 if it is negative."""
-    return int(max(value, 0)).bit_length()
+    if value < 0:
+        return 0
+    return int(value).bit_length()
 
 
 def to_bytes(deep: Deep, scales: Scales) -> np.ndarray:
@@ -93,7 +105,8 @@ def to_bytes(deep: Deep, scales: Scales) -> np.ndarray:
     share = (deep.values - black) / (white - black)
     if deep.extent.white_is_zero:
         share = 1 - share
-    return np.rint(share.clip(0, 1) * 255).astype(np.uint8)
+    grey = np.rint(share.clip(0, 1) * 255)
+    return grey.astype(np.uint8)
 
 
 def scale_notes(extents: dict[str, Extent], scales: Scales) -> list[str]:
@@ -104,22 +117,28 @@ def scale_notes(extents: dict[str, Extent], scales: Scales) -> list[str]:
         if of_kind:
             count = f"pictures of more than 8 bits ({len(of_kind)}, {kind})"
             notes.append(f"{count}: {black:g} is black, {white:g} is white")
-        beyond = []
+        cut_off = []
         for name, extent in of_kind.items():
-            if extent.low < black or extent.high > white:  # which the scale cuts off
-                beyond.append(name)
-        if beyond:
-            names = ", ".join(beyond[:NAMED])
-            notes.append(f"values beyond {black:g} to {white:g} ({len(beyond)}): {names}")
+            if extent.low < black or extent.high > white:
+                cut_off.append(name)
+        if cut_off:
+            first_names = ", ".join(cut_off[:NAMED])
+            notes.append(f"values beyond {black:g} to {white:g} ({len(cut_off)}): {first_names}")
     return notes
 
 
 def scale_warning(scales: Scales, trained: Scales) -> list[str]:
     """Warn of a scale that is not the one of the training, whose own pictures decided it."""
     warnings = []
-    for kind, (black, white) in scales.items():
-        trained_black, trained_white = trained.get(kind, [black, white])
-        if (trained_black, trained_white) != (black, white):
-            then = f"{trained_black:g} to {trained_white:g}"
-            warnings.append(f"{kind} are read as {black:g} to {white:g}, in training as {then}")
+    for kind, scale in scales.items():
+        if kind in trained and list(trained[kind]) != list(scale):
+            now = range_in_words(scale)
+            then = range_in_words(trained[kind])
+            warnings.append(f"{kind} are read as {now}, in training as {then}")
     return warnings
+
+
+def range_in_words(scale: list[float]) -> str:
+    """A scale for a reader: 0 to 4095."""
+    black, white = scale
+    return f"{black:g} to {white:g}"
