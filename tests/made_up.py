@@ -22,12 +22,26 @@ def curve(*first: float, then: float, epochs: int = 20) -> list[float]:
 
 CURVE = curve(0.7, 0.6, then=0.5)
 CHANCE = Chance(0.5, 400, 0.5, 400)
-BASE = {"epochs": 20, "batch_size": 32, "learning_rate": 0.01, "loss_function": "CrossEntropyLoss"}
+BASE = {
+    "epochs": 20,
+    "batch_size": 32,
+    "learning_rate": 0.01,
+    "loss_function": "CrossEntropyLoss",
+}
 SIZES, RATES = [16, 32, 64], [0.001, 0.01, 0.1]
-STUDIES = {"Change_epochs": [20, 80], "Change_batch_size": SIZES, "Change_learning_rate": RATES}
+STUDIES = {
+    "Change_epochs": [20, 80],
+    "Change_batch_size": SIZES,
+    "Change_learning_rate": RATES,
+}
 SIX = [0.741, 0.752, 0.748, 0.763, 0.757, 0.744]  # test accuracies of six seeds
 DIVERGED = {"losses": [0.7, np.inf], "shift": -0.2}
-IDENTITY = {"threads": 1, "device": "cpu", "torch version": "2", "numpy version": "2"}
+IDENTITY = {
+    "threads": 1,
+    "device": "cpu",
+    "torch version": "2",
+    "numpy version": "2",
+}
 RECORD = {
     "train_images": 1000,
     "test_images": 10,

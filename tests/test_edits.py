@@ -7,7 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import Ended, Sweep, copy_project, make_photos, refused, small, train_arguments
+from conftest import (
+    Ended,
+    Sweep,
+    copy_project,
+    make_photos,
+    refused,
+    small,
+    train_arguments,
+)
 from forks import run_fork
 
 from records.files import file_digest, read_csv
@@ -280,7 +288,8 @@ def test_a_longer_base_has_the_bits_of_one_from_scratch(longer_base, photos, tmp
     assert file_digest(weight) == file_digest(tmp_path / "w.pth")
 
 
-NOTES, BREAK = "    for note in trial.notes:\n", "    raise SystemExit(1)\n"  # in train()
+NOTES = "    for note in trial.notes:\n"  # in train()
+BREAK = "    raise SystemExit(1)\n"
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,12 @@ from report.study import draw_study
 
 pytestmark = pytest.mark.filterwarnings("error")
 RATES = {"Change_learning_rate": [0.001, 0.01, 0.1]}
-GRID = {"Loss_by_rate": {"loss_function": ["L1Loss", "MSELoss"], "learning_rate": [0.001, 0.1]}}
+GRID = {
+    "Loss_by_rate": {
+        "loss_function": ["L1Loss", "MSELoss"],
+        "learning_rate": [0.001, 0.1],
+    }
+}
 
 
 @pytest.fixture
@@ -77,12 +82,30 @@ def draw_all(tmp_path: Path, for_print: bool = False, **options) -> None:
     ("options", "label"),
     [
         ({"seeds": 3, "changes": {0.1: DIVERGED}}, "base\n75.1% ± 0.8"),
-        ({"changes": {"base": DIVERGED, 0.001: DIVERGED, 0.1: DIVERGED}, "studies": RATES}, "0.1"),
-        ({"changes": {0.1: {"losses": [1e9] * 20, "shift": -0.7}}, "studies": RATES}, "0.1"),
-        ({"studies": {"Change_loss_function": ["W" * 40, "L1Loss"]}}, "W" * 19 + "…"),
+        (
+            {
+                "changes": {"base": DIVERGED, 0.001: DIVERGED, 0.1: DIVERGED},
+                "studies": RATES,
+            },
+            "0.1",
+        ),
+        (
+            {
+                "changes": {0.1: {"losses": [1e9] * 20, "shift": -0.7}},
+                "studies": RATES,
+            },
+            "0.1",
+        ),
+        (
+            {"studies": {"Change_loss_function": ["W" * 40, "L1Loss"]}},
+            "W" * 19 + "…",
+        ),
         ({"studies": {"Change_batch_size": list(range(1, 71))}}, "1"),
         ({"studies": GRID}, "L1Loss"),
-        ({"studies": GRID, "changes": {0.1: {"valid": 0.5}}}, "hatched: did not learn"),
+        (
+            {"studies": GRID, "changes": {0.1: {"valid": 0.5}}},
+            "hatched: did not learn",
+        ),
         ({"base": SIX[:1], "studies": RATES}, "base\n74.1%"),
     ],
 )
@@ -95,7 +118,10 @@ def test_pictures_of_odd_runs_can_be_drawn(options, label, drawn, tmp_path):
 @pytest.fixture
 def printed(drawn, tmp_path) -> list[Figure]:
     """The figures for print: 16 cm wide."""
-    studies = {"Change_loss_function": ["W" * 40, "L1Loss"], "Change_epochs": [20, 80]}
+    studies = {
+        "Change_loss_function": ["W" * 40, "L1Loss"],
+        "Change_epochs": [20, 80],
+    }
     draw_all(tmp_path, for_print=True, studies=studies)
     width = pytest.approx(16 / 2.54)
     return [figure for figure in drawn if figure.get_size_inches()[0] == width]
@@ -118,7 +144,10 @@ def test_the_base_carries_its_accuracy(drawn, tmp_path):
 
 def test_a_grid_is_grouped_by_its_first_setting_so_that_no_two_lines_read_the_same():
     rates = [0.0003, 0.001, 0.003, 0.01]
-    grid = {"loss_function": ["CrossEntropyLoss", "SmoothL1Loss"], "learning_rate": rates}
+    grid = {
+        "loss_function": ["CrossEntropyLoss", "SmoothL1Loss"],
+        "learning_rate": rates,
+    }
     studies, answer = make(studies={"Loss_by_rate": grid})
     labels = [entry.label for entry in answer_entries(studies, answer)]
     names = [str(rate) for rate in rates]

@@ -294,7 +294,9 @@ def test_batch_sizes_swing_more_or_less_only_by_the_rule_of_comparison(
     swings, more, less, is_trend
 ):
     values = only("swing_order", swinging(swings), BATCHES, seeds=6)
-    assert (values["more"], values["less"], values["is_trend"]) == (more, less, is_trend)
+    assert values["more"] == more
+    assert values["less"] == less
+    assert values["is_trend"] == is_trend
 
 
 def test_swings_come_with_the_steps_that_were_taken():
@@ -327,7 +329,13 @@ def test_what_diverged_or_did_not_learn_has_no_swing():
     ],
 )
 def test_convergence_by_its_rules(losses, valid, expected):
-    values = only("ends", {0.1: {"losses": losses, "valid": valid}}, RATES, label="0.1", seeds=3)
+    values = only(
+        "ends",
+        {0.1: {"losses": losses, "valid": valid}},
+        RATES,
+        label="0.1",
+        seeds=3,
+    )
     assert values["ends"] == [(expected, 3)]
 
 
@@ -340,7 +348,8 @@ def test_how_trainings_ended_is_counted():
 
 
 @pytest.mark.parametrize(
-    ("losses", "halves"), [(["MSELoss", "SmoothL1Loss"], True), (["MSELoss", "L1Loss"], False)]
+    ("losses", "halves"),
+    [(["MSELoss", "SmoothL1Loss"], True), (["MSELoss", "L1Loss"], False)],
 )
 def test_losses_are_compared_at_one_rate(losses, halves):
     study = "Change_loss_function"
@@ -350,7 +359,10 @@ def test_losses_are_compared_at_one_rate(losses, halves):
 
 # --- words -----------------------------------------------------------------------------------
 
-CALMING = {"changes": swinging({"base": 0.1, 32: 0.1, 16: 0.2, 64: 0.05}), "seeds": 6}
+CALMING = {
+    "changes": swinging({"base": 0.1, 32: 0.1, 16: 0.2, 64: 0.05}),
+    "seeds": 6,
+}
 CALM = {"changes": swinging({"base": 0.1, 32: 0.1, 16: 0.1, 64: 0.05}), "seeds": 6}
 CASES = [
     {},
@@ -404,20 +416,44 @@ def test_no_sentence_needs_a_statistician(word):
         ({"changes": WORSE}, r"0\.1 is worse than the base by 3\d\.\d points"),
         ({"changes": WORSE}, r"points \(2\d\.\d to 3\d\.\d; one training\)\."),
         ({"changes": WORSE, "seeds": 6}, r"points \(2\d\.\d to 3\d\.\d\)\."),
-        ({"base": SIX[:1]}, "Nothing can be said yet about five settings. Keep the base."),
+        (
+            {"base": SIX[:1]},
+            "Nothing can be said yet about five settings. Keep the base.",
+        ),
         ({"base": SIX[:1]}, "It is not known whether a setting is better than it"),
         ({}, r"Keep the base\.$"),
-        ({"changes": scattered(16, 0.76, 1)}, "No setting is better than it on the validation"),
+        (
+            {"changes": scattered(16, 0.76, 1)},
+            "No setting is better than it on the validation",
+        ),
         ({}, "Each setting but the base was trained once"),
         ({}, r"anywhere from −\d\.\d to \+\d\.\d points"),
         ({"changes": {"base": DIVERGED}}, "The base itself did not learn. Use "),
-        ({"changes": {16: {"shift": 0.2}}}, "Keep the base: on the validation images, by which"),
-        ({"changes": scattered(16, 0.95, 6), "seeds": 6}, "which is not shown to be better"),
-        ({"changes": {80: STEEP}}, r"80: overfits; lowest .* 15\.0 points above validation"),
-        ({"changes": {80: BELOW}}, r"80: does not overfit; .* 5\.0 points below validation"),
-        (CALMING, "The larger the batch, the less the validation loss goes up and down"),
+        (
+            {"changes": {16: {"shift": 0.2}}},
+            "Keep the base: on the validation images, by which",
+        ),
+        (
+            {"changes": scattered(16, 0.95, 6), "seeds": 6},
+            "which is not shown to be better",
+        ),
+        (
+            {"changes": {80: STEEP}},
+            r"80: overfits; lowest .* 15\.0 points above validation",
+        ),
+        (
+            {"changes": {80: BELOW}},
+            r"80: does not overfit; .* 5\.0 points below validation",
+        ),
+        (
+            CALMING,
+            "The larger the batch, the less the validation loss goes up and down",
+        ),
         (CALM, "It goes up and down less than with the base's 32: 64"),
-        ({"studies": {"Change_loss_function": ["MSELoss", "SmoothL1Loss"]}}, "is half of MSELoss"),
+        (
+            {"studies": {"Change_loss_function": ["MSELoss", "SmoothL1Loss"]}},
+            "is half of MSELoss",
+        ),
         ({"seeds": 6}, "As good as the base, to within 2 points"),
         ({"seeds": 6}, r"of the base too: 80 as good\."),
     ],
@@ -433,7 +469,10 @@ def test_what_is_found_is_said(case, told):
         ({"changes": WORSE, "seeds": 6}, "; one training"),
         ({}, "The base itself"),
         ({}, "Nothing can be said yet"),
-        ({"studies": {"Change_loss_function": ["MSELoss", "L1Loss"]}}, "is half of MSELoss"),
+        (
+            {"studies": {"Change_loss_function": ["MSELoss", "L1Loss"]}},
+            "is half of MSELoss",
+        ),
         ({"changes": {(80, 0): STEEP}, "seeds": 3}, "Training longer overfits"),
     ],
 )
@@ -497,7 +536,10 @@ def test_labels_of_seeds_are_counts(count, seeds, text):
 
 
 def test_thresholds_are_those_of_the_rules():
-    assert only("overfits_rule", {}, EPOCHS) == {"rise": rules.OVERFIT_RISE, "gap": 0.05}
+    assert only("overfits_rule", {}, EPOCHS) == {
+        "rise": rules.OVERFIT_RISE,
+        "gap": 0.05,
+    }
 
 
 def test_what_guessing_may_reach_is_at_most_every_image():

@@ -14,8 +14,20 @@ from report.grids import grid_findings
 from report.heatmap import map_of
 from report.results import Result, Setting, settings_of
 from report.words import say
-from studies.plan import MOST_LINES, Training, describe_plan, describe_price, make_plan
-from studies.settings import Run, all_runs, check_seeds, check_studies, check_written_once
+from studies.plan import (
+    MOST_LINES,
+    Training,
+    describe_plan,
+    describe_price,
+    make_plan,
+)
+from studies.settings import (
+    Run,
+    all_runs,
+    check_seeds,
+    check_studies,
+    check_written_once,
+)
 
 BASE = {
     "epochs": 20,
@@ -84,7 +96,8 @@ def lengths_of(studies: dict, goes_on: bool = True) -> list[int]:
 
 def test_a_grid_over_epochs_is_a_chain_for_each_value_of_the_other_setting():
     grid = {"Long_by_rate": {"epochs": [20, 40], "learning_rate": RATES}}
-    assert lengths_of(grid) == [1, 2, 2]  # the base's second seed, and a chain for each rate
+    # The base's second seed, and a chain for each rate.
+    assert lengths_of(grid) == [1, 2, 2]
 
 
 def test_a_setting_that_a_grid_shares_with_a_plain_study_is_trained_once():
@@ -93,23 +106,24 @@ def test_a_setting_that_a_grid_shares_with_a_plain_study_is_trained_once():
 
 
 @pytest.mark.parametrize(
-    ("study", "values", "message"),
+    ("study", "second", "message"),
     [
-        ("Loss_by_rate", {"loss_function": LOSSES}, "at least two settings"),
-        ("Loss_by_rate", {"loss_function": LOSSES, "learning_rate": []}, "at least two values"),
-        ("Loss_by_rate", {"loss_function": LOSSES, "learning_rate": [0.1]}, "at least two values"),
-        ("Loss_by_rate", {"loss_function": LOSSES, "learning_rate": 0.1}, "at least two values"),
-        ("Loss_by_rate", {"loss_function": LOSSES, "rate": RATES}, "a dict of such lists"),
-        ("Loss_by_rate", {"loss_function": LOSSES, "learning_rate": [0.1, 0.1]}, "twice"),
-        ("Loss_by_rate", {"loss_function": LOSSES, "learning_rate": [0.1, -1]}, "cannot be"),
-        ("Loss_by_rate", {"loss_function": LOSSES, "seed": [1, 2]}, "--seeds"),
-        ("Change_both", {"loss_function": LOSSES, "learning_rate": RATES}, "becomes a folder"),
-        ("../rates", {"loss_function": LOSSES, "learning_rate": RATES}, "becomes a folder"),
+        ("Loss_by_rate", {}, "at least two settings"),
+        ("Loss_by_rate", {"learning_rate": []}, "at least two values"),
+        ("Loss_by_rate", {"learning_rate": [0.1]}, "at least two values"),
+        ("Loss_by_rate", {"learning_rate": 0.1}, "at least two values"),
+        ("Loss_by_rate", {"rate": RATES}, "a dict of such lists"),
+        ("Loss_by_rate", {"learning_rate": [0.1, 0.1]}, "twice"),
+        ("Loss_by_rate", {"learning_rate": [0.1, -1]}, "cannot be"),
+        ("Loss_by_rate", {"seed": [1, 2]}, "--seeds"),
+        ("Change_both", {"learning_rate": RATES}, "becomes a folder"),
+        ("../rates", {"learning_rate": RATES}, "becomes a folder"),
     ],
 )
-def test_a_grid_that_cannot_be_run_is_refused(study, values, message):
+def test_a_grid_that_cannot_be_run_is_refused(study, second, message):
+    grid = {"loss_function": LOSSES, **second}
     with pytest.raises(InputError, match=message):
-        check_studies({study: values}, BASE)
+        check_studies({study: grid}, BASE)
 
 
 @pytest.fixture
@@ -200,7 +214,9 @@ def best_cells() -> list:
     return grid.values_of("grid_best")["items"]
 
 
-def test_the_best_cell_of_a_value_is_held_against_the_best_cell_of_the_bases_value(best_cells):
+def test_the_best_cell_of_a_value_is_held_against_the_best_cell_of_the_bases_value(
+    best_cells,
+):
     row = best_cells[1].row
     assert row.difference == pytest.approx(0.2)
     assert row.verdict == "better"
@@ -267,7 +283,8 @@ def test_where_none_goes_on_every_length_is_a_chain_of_its_own():
 
 
 @pytest.mark.parametrize(
-    ("first_seed", "base_seeds"), [(2**31 - 1, 6), (0.5, 6), (-1, 6), (0, 0), (0, True)]
+    ("first_seed", "base_seeds"),
+    [(2**31 - 1, 6), (0.5, 6), (-1, 6), (0, 0), (0, True)],
 )
 def test_seeds_that_are_no_numbers_of_seeds_are_refused(first_seed, base_seeds):
     with pytest.raises(InputError, match=r"_SEEDS? in my_script.py is"):
@@ -316,7 +333,8 @@ def test_the_map_of_a_list_by_a_switch_has_titles(wide_grid):
 
 def test_the_map_of_a_list_by_a_switch_has_labels(wide_grid):
     heat_map = map_of(wide_grid.cells, wide_grid.answer)
-    assert (heat_map.rows, heat_map.columns) == (["8-16-32", "8-24-48"], ["off", "on"])
+    assert heat_map.rows == ["8-16-32", "8-24-48"]
+    assert heat_map.columns == ["off", "on"]
 
 
 def test_the_map_of_a_list_by_a_switch_marks_the_base(wide_grid):

@@ -16,7 +16,15 @@ from urllib.error import URLError
 
 import numpy as np
 import pytest
-from conftest import PROJECT, arguments_for_test, fill, make_photos, noise, refused, train_arguments
+from conftest import (
+    PROJECT,
+    arguments_for_test,
+    fill,
+    make_photos,
+    noise,
+    refused,
+    train_arguments,
+)
 from PIL import Image
 
 from console.errors import InputError
@@ -29,7 +37,8 @@ def load(folder: Path, size: int = 16, **options: Any) -> Data:
     return load_data(str(folder), size, **options)
 
 
-def folders_of(data: Data) -> dict[str, dict[str, int]]:  # split: folder at the top: images
+def folders_of(data: Data) -> dict[str, dict[str, int]]:
+    """How many images of each folder at the top every split holds."""
     counts = {}
     for part, numbers in data.splits.items():
         names = [data.names[number] for number in numbers]
@@ -95,7 +104,11 @@ def test_train_lends_as_much_of_each_class_to_valid(photos):
 def test_train_lends_nothing_where_there_is_a_folder_valid(photos):
     fill(photos / "valid" / "cat", 3, first=7000)
     fill(photos / "valid" / "dog", 3, first=8000)
-    with_valid = {"train": {"train": 20}, "valid": {"valid": 6}, "test": {"test": 10}}
+    with_valid = {
+        "train": {"train": 20},
+        "valid": {"valid": 6},
+        "test": {"test": 10},
+    }
     assert folders_of(load(photos)) == with_valid
 
 
@@ -178,7 +191,9 @@ def test_a_loop_of_links_is_read_once(tmp_path):
     assert len(names) == 15
 
 
-def test_a_turned_jpeg_read_at_a_reduced_scale_is_close_to_the_upright_picture(tmp_path):
+def test_a_turned_jpeg_read_at_a_reduced_scale_is_close_to_the_upright_picture(
+    tmp_path,
+):
     y, x = np.mgrid[:400, :500]
     values = np.stack([x / 2, y / 2, (x + y) / 4], 2)
     smooth = Image.fromarray(values.astype(np.uint8))
@@ -247,7 +262,9 @@ def test_another_picture_gives_another_digest(photos):
     assert load(photos).digest != before
 
 
-def test_a_picture_replaced_by_one_that_looks_unchanged_from_outside_is_noticed(photos):
+def test_a_picture_replaced_by_one_that_looks_unchanged_from_outside_is_noticed(
+    photos,
+):
     picture, other = photos / "train" / "cat" / "0.bmp", photos / "other.bmp"
     for seed, path in enumerate((picture, other)):
         Image.fromarray(noise(seed)).save(path)
@@ -297,7 +314,13 @@ def bad(photos) -> Path:
 def test_bad_files_are_named_with_their_reasons(bad):
     with pytest.raises(InputError, match=r"^unreadable .* \(5\): .*--skip_bad_images$") as caught:
         load(bad)
-    for reason in ("empty.jpg (empty", "text.png (not", "bomb.ppm (Im", "gone.jpg (", "cut.jpg ("):
+    for reason in (
+        "empty.jpg (empty",
+        "text.png (not",
+        "bomb.ppm (Im",
+        "gone.jpg (",
+        "cut.jpg (",
+    ):
         assert f"train/cat/{reason}" in str(caught.value)
 
 
@@ -456,7 +479,13 @@ def test_a_missing_network_is_said(name, tmp_path, monkeypatch):
         load_data(name, 16)
 
 
-BATCHES = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"]
+BATCHES = [
+    "data_batch_1",
+    "data_batch_2",
+    "data_batch_3",
+    "data_batch_4",
+    "data_batch_5",
+]
 
 
 def cifar_pixels(seed: int) -> np.ndarray:

@@ -89,7 +89,11 @@ def without_test(tmp_path) -> Data:
 
 
 def test_without_test_the_folder_valid_is_the_test_set(without_test):
-    assert counts(without_test) == {"train": both(8), "valid": both(2), "test": both(4)}
+    assert counts(without_test) == {
+        "train": both(8),
+        "valid": both(2),
+        "test": both(4),
+    }
 
 
 def test_that_valid_is_the_test_set_is_noted(without_test):
@@ -107,7 +111,11 @@ def train_alone(tmp_path) -> Data:
 
 
 def test_train_alone_is_divided(train_alone):
-    assert counts(train_alone) == {"train": both(6), "valid": both(2), "test": both(2)}
+    assert counts(train_alone) == {
+        "train": both(6),
+        "valid": both(2),
+        "test": both(2),
+    }
 
 
 def test_that_train_is_divided_is_said(train_alone):
@@ -116,7 +124,12 @@ def test_that_train_is_divided_is_said(train_alone):
 
 def test_each_split_may_have_a_wrapper_folder_of_its_own(tmp_path):
     train, test = "training_set__training_set", "test_set__test_set"
-    folders = {f"{train}__no": 5, f"{train}__yes": 5, f"{test}__no": 2, f"{test}__yes": 2}
+    folders = {
+        f"{train}__no": 5,
+        f"{train}__yes": 5,
+        f"{test}__no": 2,
+        f"{test}__yes": 2,
+    }
     data = load(make(tmp_path, **folders))
     assert counts(data) == {"train": both(4), "valid": both(1), "test": both(2)}
 
@@ -159,7 +172,11 @@ WORDS = pytest.mark.parametrize(
 @WORDS
 def test_flat_files_have_their_class_in_their_name(words, tmp_path):
     make_flat(tmp_path, words)
-    assert counts(load(tmp_path)) == {"train": both(3), "valid": both(1), "test": both(1)}
+    assert counts(load(tmp_path)) == {
+        "train": both(3),
+        "valid": both(1),
+        "test": both(1),
+    }
 
 
 @WORDS
@@ -218,22 +235,37 @@ def test_classes_may_hold_one_folder_of_the_same_name(tmp_path):
     ("folders", "message"),
     [
         ([], "photos is not a folder; --data takes a folder"),
-        (["."], r"holds pictures without class folders, .* begin with digits; put each class"),
+        (
+            ["."],
+            r"holds pictures without class folders, .* begin with digits; put each class",
+        ),
         (
             [".cat", "dog"],
             r"holds 1 class folder \(dog\) beside what is passed over \(\.cat: rename",
         ),
-        (["bird", "cat", "dog"], r"holds 3 class folders \(bird, cat, dog\); a binary"),
+        (
+            ["bird", "cat", "dog"],
+            r"holds 3 class folders \(bird, cat, dog\); a binary",
+        ),
         (["train/cat", "test/cat"], r"train holds 1 class folder \(cat\); a binary"),
-        (["train/a", "train/b", "test/a", "test/c"], "class folders differ: .* a, b, .* a, c"),
+        (
+            ["train/a", "train/b", "test/a", "test/c"],
+            "class folders differ: .* a, b, .* a, c",
+        ),
         (["train/a", "train/b", "test/a"], r"test holds 1 class folder \(a\)"),
         (["val/a", "val/b", "test/a", "test/b"], "holds test and val, but no train"),
         (
             ["fold1/a", "fold1/b", "fold2/a", "fold2/b"],
             r"hold the same folders \(a, b\), as splits",
         ),
-        (["train/a", "train/b", "exam/a", "exam/b"], "exam holds the same classes as train; name"),
-        (["train/a", "train/b", "val/a", "val/b", "valid/a"], "val and valid, which both could be"),
+        (
+            ["train/a", "train/b", "exam/a", "exam/b"],
+            "exam holds the same classes as train; name",
+        ),
+        (
+            ["train/a", "train/b", "val/a", "val/b", "valid/a"],
+            "val and valid, which both could be",
+        ),
     ],
 )
 def test_wrong_layouts_are_named(tmp_path, folders, message):
@@ -243,7 +275,13 @@ def test_wrong_layouts_are_named(tmp_path, folders, message):
         load(tmp_path / "photos")
 
 
-FILES = ("no/IMG_1.HEIC", "yes/IMG_2.heic", "yes/notes.txt", "read.me", "no/.hidden.jpg")
+FILES = (
+    "no/IMG_1.HEIC",
+    "yes/IMG_2.heic",
+    "yes/notes.txt",
+    "read.me",
+    "no/.hidden.jpg",
+)
 FOLDERS = ("no/.thumbnails", "yes/@eaDir", "yes/deep/__MACOSX", ".Trash-1000")
 
 

@@ -49,14 +49,20 @@ def test_the_nearest_name_is_found_or_none(word, names, meant):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--epoch", 5], r"unrecognized arguments: --epoch 5; did you mean --epochs\?; see --help"),
+        (
+            ["--epoch", 5],
+            r"unrecognized arguments: --epoch 5; did you mean --epochs\?; see --help",
+        ),
         (["--epoch=5"], r"did you mean --epochs\?"),
         (["--lr", 0.1], r"did you mean --learning_rate\?"),
         (["--loss", "mse"], r"did you mean --loss_function\?"),
         (["weights/w.pth"], r"did you mean --weight_path weights/w\.pth\?"),
         (["photos"], r"did you mean --data photos\?"),
         (["photos/0.png"], r"did you mean --predict photos/0\.png\?"),
-        (["--learning_rate", "0,1"], r"'0,1' is not .*; write 0\.1, with a decimal point"),
+        (
+            ["--learning_rate", "0,1"],
+            r"'0,1' is not .*; write 0\.1, with a decimal point",
+        ),
         (["--frobnicate"], r"unrecognized arguments: --frobnicate; see"),
         (["nonsense"], r"unrecognized arguments: nonsense; see"),
     ],
@@ -83,11 +89,17 @@ def test_a_dash_is_a_dash_in_an_options_value(monkeypatch):
 @pytest.mark.parametrize(
     ("studies", "message"),
     [
-        ({"Change_learning_rate": [0, 1]}, "should it be 0,1? write 0.1, with a decimal point"),
+        (
+            {"Change_learning_rate": [0, 1]},
+            "should it be 0,1? write 0.1, with a decimal point",
+        ),
         ({"Change_learning_rate": ["0,1"]}, "write 0.1, with a decimal point"),
         ({"Change_epoch": [5]}, "did you mean epochs?"),
         ({"Change_Batch_Size": [5]}, "did you mean batch_size?"),
-        ({"grid": {"loss": ["L1Loss"] * 2, "epochs": [1, 2]}}, "did you mean loss_function?"),
+        (
+            {"grid": {"loss": ["L1Loss"] * 2, "epochs": [1, 2]}},
+            "did you mean loss_function?",
+        ),
     ],
 )
 def test_a_near_miss_in_the_studies_is_answered(studies, message):
@@ -113,7 +125,11 @@ def test_a_weight_file_without_its_option_is_answered(original, call):
 
 @pytest.mark.parametrize(
     "words",
-    ["--seeds N how often every setting is trained", "--out PATH", "--studies NAME [NAME ...]"],
+    [
+        "--seeds N how often every setting is trained",
+        "--out PATH",
+        "--studies NAME [NAME ...]",
+    ],
 )
 def test_help_shows_what_kind_of_value_an_option_takes(words, call):
     shown = " ".join(call("my_script", "--help").out.split())

@@ -224,7 +224,9 @@ def test_a_jpeg_cut_short_with_an_end_marker_is_noticed(tmp_path, options, kept)
     assert "cut short" in decode_or_reason(str(path), 32)
 
 
-def test_a_jpeg_cut_short_between_two_bytes_that_belong_together_is_noticed(tmp_path):
+def test_a_jpeg_cut_short_between_two_bytes_that_belong_together_is_noticed(
+    tmp_path,
+):
     path = tmp_path / "cut.jpg"
     whole = jpeg(path, quality=90)
     pair = whole.index(b"\xff\x00", len(whole) // 2)
@@ -408,7 +410,11 @@ def test_copies_in_one_split_are_no_ground_for_a_warning(tmp_path, copies):
 def test_splits_of_copies_have_the_usual_sizes(tmp_path, copies):
     data = load(make_copies(tmp_path, copies))
     held_out = 4 * copies
-    assert sizes_of(data) == {"train": 12 * copies, "valid": held_out, "test": held_out}
+    assert sizes_of(data) == {
+        "train": 12 * copies,
+        "valid": held_out,
+        "test": held_out,
+    }
 
 
 @pytest.fixture

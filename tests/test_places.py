@@ -137,6 +137,14 @@ def test_what_cannot_be_imported_is_said_in_one_line(code, photos, tmp_path):
 
 
 def test_a_number_of_seeds_that_would_be_planned_for_ever_is_refused(photos, tmp_path):
-    arguments = ["--data", photos, "--out", tmp_path / "out", "--seeds", 100_000, "--dry_run"]
+    arguments = [
+        "--data",
+        photos,
+        "--out",
+        tmp_path / "out",
+        "--seeds",
+        100_000,
+        "--dry_run",
+    ]
     said = refused(run_sweep(PROJECT, arguments))
     assert "'100000' is not a whole number from 1 to 1000" in said

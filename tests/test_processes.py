@@ -33,7 +33,10 @@ from PIL import Image
 from records.files import file_digest, read_record
 from records.runs import read_history
 
-NORMALISED = ("= nn.Linear(hidden, 2)", "= nn.Sequential(nn.Linear(hidden, 2), nn.BatchNorm1d(2))")
+NORMALISED = (
+    "= nn.Linear(hidden, 2)",
+    "= nn.Sequential(nn.Linear(hidden, 2), nn.BatchNorm1d(2))",
+)
 
 
 # --- under torchrun --------------------------------------------------------------------------
@@ -51,7 +54,12 @@ def under_torchrun(tmp_path_factory) -> UnderTorchrun:
     root = tmp_path_factory.mktemp("torchrun")
     photos, torchrun, log = root / "photos", root / "torchrun.py", root / "log"
     torchrun.write_text("from torch.distributed.run import main\nmain()\n")
-    words = ["--standalone", "--nproc_per_node=2", "--max_restarts=1", PROJECT / "train.py"]
+    words = [
+        "--standalone",
+        "--nproc_per_node=2",
+        "--max_restarts=1",
+        PROJECT / "train.py",
+    ]
     words += train_arguments(make_photos(photos), root, epochs=200, batch_size=7)
     with log.open("w") as out:
 
@@ -314,10 +322,12 @@ run_program(main)
 
 
 def test_what_a_child_has_printed_is_there_when_it_fails():
+    # As of a sweep, which ends without ado.
+    environment = {**os.environ, "CNN_STDIN_IS_PARENT": "1"}
     child = subprocess.Popen(
         [sys.executable, "-c", FAILING],
         cwd=PROJECT,
-        env={**os.environ, "CNN_STDIN_IS_PARENT": "1"},  # as of a sweep, which ends without ado
+        env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

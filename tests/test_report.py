@@ -195,7 +195,8 @@ def test_a_setting_that_predicts_both_classes_is_not_told(written):
 
 
 @pytest.mark.parametrize(
-    ("predicted", "told"), [(0, "dog taken for <script>x 90%"), (1, "<script>x taken for dog 90%")]
+    ("predicted", "told"),
+    [(0, "dog taken for <script>x 90%"), (1, "<script>x taken for dog 90%")],
 )
 def test_a_mistake_shows_the_true_class_first(predicted, told, report):
     report.predict(report.results[0], lambda index: predicted)
@@ -216,7 +217,8 @@ def test_softmax_of_other_losses_is_said_to_be_no_calibrated_probability(loss, t
 
 
 @pytest.mark.parametrize(
-    ("source", "told"), [("cifar10", True), ("/data/photos", False), ("shapes", False)]
+    ("source", "told"),
+    [("cifar10", True), ("/data/photos", False), ("shapes", False)],
 )
 def test_the_course_reports_numbers_stand_beside_comparable_data_only(source, told, report):
     report.data = replace(report.data, source=source)
@@ -275,7 +277,10 @@ def test_sentences_link_the_settings_they_name():
     studies, _ = make()
     parts = links.parts_of(NAMED, links.links_of(studies))
     linked = {part.text: part.anchor for part in parts if part.anchor}
-    assert linked == {"batch size 16 and 64": "Change_batch_size", "epochs 80": "Change_epochs"}
+    assert linked == {
+        "batch size 16 and 64": "Change_batch_size",
+        "epochs 80": "Change_epochs",
+    }
 
 
 def test_links_leave_the_words_of_a_sentence():
@@ -347,7 +352,8 @@ def test_images_that_the_program_draws_are_said_to_be(report):
 
 
 @pytest.mark.parametrize(
-    ("anchor", "name"), [("Change_batch_size", "batch size 16"), ("noise", "the base")]
+    ("anchor", "name"),
+    [("Change_batch_size", "batch size 16"), ("noise", "the base")],
 )
 def test_a_row_of_the_table_links_to_its_study(anchor, name, written):
     html = (written.folder / "report.html").read_text()
@@ -370,7 +376,9 @@ def test_a_row_of_the_table_holds_all_of_a_setting(with_last_epoch):
     assert re.search(cells, text)
 
 
-def test_the_accuracy_of_the_last_epoch_stands_beside_that_of_the_kept_one(with_last_epoch):
+def test_the_accuracy_of_the_last_epoch_stands_beside_that_of_the_kept_one(
+    with_last_epoch,
+):
     text = text_of((with_last_epoch.folder / "report.html").read_text())
     assert "last epoch: test 61.0%" in text
 
@@ -385,7 +393,9 @@ def test_summary_csv_has_a_difference_within_its_ends(written):
     assert float(row["low"]) < float(row["difference"]) < float(row["high"])
 
 
-def test_a_setting_of_which_some_seeds_predict_one_class_is_told_with_their_number(report):
+def test_a_setting_of_which_some_seeds_predict_one_class_is_told_with_their_number(
+    report,
+):
     report.predict(report.results[1], lambda index: 0)
     assert "of that class: the base (1 of 3 seeds)." in text_of(report.write())
 
@@ -400,7 +410,10 @@ def test_a_setting_that_diverged_is_told_with_its_epoch(report):
     ("chance", "told"),
     [
         (CHANCE, "The setting to use is the base. With seed 0"),
-        (Chance(0.9, 400, 0.9, 400), "No setting learned; these are of the base. With seed 0"),
+        (
+            Chance(0.9, 400, 0.9, 400),
+            "No setting learned; these are of the base. With seed 0",
+        ),
     ],
 )
 def test_mistakes_are_those_of_the_setting_to_use_if_there_is_one(

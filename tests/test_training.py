@@ -116,7 +116,8 @@ def test_the_kept_epoch_is_that_of_the_lowest_validation_loss(climbing):
 def test_kept_weights_are_those_of_the_kept_epoch(climbing, original, tmp_path, call):
     weight = load_weight(climbing / "w.pth")
     settings = {"epochs": weight["kept_epoch"], "learning_rate": 0.05}
-    call("train", train_arguments(original / "photos", tmp_path, **settings), "--no_pictures")
+    arguments = train_arguments(original / "photos", tmp_path, **settings)
+    call("train", arguments, "--no_pictures")
     last = load_weight(tmp_path / "w.pth")["last"]
     for name, value in last.items():
         assert torch.equal(value, weight["kept"][name])
@@ -163,7 +164,9 @@ def test_the_loss_of_an_epoch_is_a_mean_over_images_not_over_batches(uneven_epoc
     assert uneven_epoch.loss == pytest.approx(uneven_epoch.expected_loss, rel=1e-5)
 
 
-def test_the_accuracy_of_an_epoch_is_a_mean_over_images_not_over_batches(uneven_epoch):
+def test_the_accuracy_of_an_epoch_is_a_mean_over_images_not_over_batches(
+    uneven_epoch,
+):
     assert uneven_epoch.accuracy == pytest.approx(uneven_epoch.expected_accuracy)
 
 
@@ -210,7 +213,8 @@ class Diverged(NamedTuple):
 def diverged(call, original, tmp_path_factory) -> Diverged:
     out = tmp_path_factory.mktemp("diverged")
     settings = {"epochs": 30, "learning_rate": 1e6, "loss_function": "MSELoss"}
-    arguments = [train_arguments(original / "photos", out, **settings), "--no_pictures"]
+    arguments = train_arguments(original / "photos", out, **settings)
+    arguments.append("--no_pictures")
     ended = call("train", arguments)
     assert ended.status == 0, ended.err
     assert "diverged at epoch" in ended.out
@@ -397,7 +401,7 @@ REFUSED = [
     ("train", "--epochs", "0", "--epochs: '0' is not a whole number from 1"),
     ("train", "--epochs", "ten", "--epochs: 'ten' is not a whole number from 1"),
     ("train", "--epochs", "2.5", "--epochs: '2.5' is not a whole number from 1"),
-    ("train", "--batch_size", 2**40, "--batch_size: '1099511627776' is not a whole number from 1"),
+    ("train", "--batch_size", 2**40, "'1099511627776' is not a whole number from 1"),
     ("train", "--learning_rate", -1, "a finite number above 0"),
     ("train", "--learning_rate", 0, "a finite number above 0"),
     ("train", "--learning_rate", "nan", "a finite number above 0"),
@@ -405,22 +409,22 @@ REFUSED = [
     ("train", "--learning_rate", "1e300", "a finite number above 0"),
     ("train", "--learning_rate", "fast", "a finite number above 0"),
     ("train", "--image_size", 8, "'8' is not a whole number from 16 to 2048"),
-    ("train", "--image_size", 100000, "'100000' is not a whole number from 16 to 2048"),
+    ("train", "--image_size", 100000, "'100000' is not a whole number from 16 to"),
     ("train", "--device", "meta", "--device meta cannot be used"),
     ("train", "--device", "toaster", "--device toaster cannot be used"),
     ("train", "--device", "cuda", "--device cuda cannot be used"),
     ("train", "--seed", -1, "--seed: '-1' is not a whole number from 0"),
-    ("train", "--loss_function", "Hinge", "invalid choice: 'Hinge' (losses.py has CrossEnt"),
+    ("train", "--loss_function", "Hinge", "invalid choice: 'Hinge' (losses.py has"),
     ("train", "--frobnicate", "1", "unrecognized arguments: --frobnicate"),
     ("train", "--data", "/nowhere/at/all", "/nowhere/at/all is not a folder"),
     ("train", "--data", "", "--data: '' is not a name: it is empty"),
     ("train", "--weight_path", "", "--weight_path: '' is not a path: it is empty"),
     ("train", "--weight_path", README / "w.pth", "README.md"),
-    ("train", "--weight_path", PROJECT / "docs", "is a folder; --weight_path takes a file"),
+    ("train", "--weight_path", PROJECT / "docs", "is a folder; --weight_path takes"),
     ("train", "--img_path", README / "r", "README.md"),
-    ("test", "--weight_path", "/nowhere.pth", "/nowhere.pth is no file; train first"),
+    ("test", "--weight_path", "/nowhere.pth", "/nowhere.pth is no file; train"),
     ("test", "--predict", "", "--predict: '' is not a path: it is empty"),
-    ("my_script", "--studies", "Change_weather", "'Change_weather' is not one of Change_epochs"),
+    ("my_script", "--studies", "Change_weather", "'Change_weather' is not one of"),
     ("my_script", "--seeds", 0, "--seeds: '0'"),
     ("my_script", "--jobs", 0, "--jobs: '0'"),
     ("my_script", "--out", "", "--out: '' is not a path: it is empty"),
