@@ -16,8 +16,8 @@ from report.comparison import (
     LATER_LOOK,
     OPEN,
     WORSE,
+    Comparison,
     Noise,
-    Row,
     compare_with_base,
     found_from,
     mean_with_interval,
@@ -105,7 +105,7 @@ class Pair(NamedTuple):
     """The seeds of a setting, and its row against the base."""
 
     seeds: list[float]
-    row: Row
+    row: Comparison
 
 
 SHIFTS = [-0.03, -0.002, 0.0, 0.011, 0.02, 0.2]
@@ -135,7 +135,7 @@ def test_two_settings_of_equal_noise_are_told_apart_by_the_t_test(pair):
 
 
 @pytest.fixture
-def singles() -> dict[str, Row]:
+def singles() -> dict[str, Comparison]:
     """Rows of four settings with a seed each."""
     accuracies = {"d": [0.70], "base": SIX, "a": [0.75], "c": [0.77], "b": [0.735]}
     return compare_with_base(accuracies, "base")
@@ -305,7 +305,7 @@ def test_without_a_noise_of_its_own_a_noisier_setting_would_be_named(monkeypatch
 
 
 @pytest.fixture(scope="module")
-def odd_answers() -> list[dict[str, Row]]:
+def odd_answers() -> list[dict[str, Comparison]]:
     """Rows of random accuracies on two test images or on a thousand, of one to six seeds."""
     random, answers = np.random.default_rng(2), []
     for images in [2] * 100 + [1000] * 50:
