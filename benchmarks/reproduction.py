@@ -328,6 +328,7 @@ def print_losses_fairly(results: Results) -> None:
     print_claim(Claim(words, [smooth], -1, cross), results)
     at_base = key(loss_function="SmoothL1Loss")
     print_claim(Claim("the same, both at 0.01", [at_base], -1, key()), results)
+    print_pairs(best, results)
     print_turns(study, results)
 
 
@@ -342,6 +343,7 @@ def print_batches_fairly(results: Results) -> None:
     print_claim(diagonal, results)
     at_base = key(batch_size=128)
     print_claim(Claim("the same, both at 0.01", [at_base], -1, key(batch_size=16)), results)
+    print_pairs(best, results)
     print_turns(study, results)
 
 
@@ -360,6 +362,19 @@ def print_best(study: str, best: dict[object, Key], results: Results) -> None:
     print("|---|---|---|")
 
 
+def print_pairs(best: dict[object, Key], results: Results) -> None:
+    """Pairs of values that are told apart, each at its own best rate."""
+    told_apart = []
+    for one, other in itertools.combinations(best, 2):
+        compared = against(results, best[other], test)
+        if direction(compared[best[one]]):
+            told_apart.append(f"{one} and {other}")
+    pairs, word = "no pair", "not shown"
+    if told_apart:
+        pairs, word = "; ".join(told_apart), WORDS[1]
+    print(f"| any two are told apart | {pairs} | {word} |")
+
+
 def print_turns(study: str, results: Results) -> None:
     """Pairs of values whose order is one at a rate and the other at another, both beyond noise."""
     rows = rows_of_grid(study)
@@ -371,7 +386,7 @@ def print_turns(study: str, results: Results) -> None:
             signs.add(direction(compared[setting]))
         if {1, -1} <= signs:
             turns.append(f"{one} and {other}")
-    pairs, word = "of no pair", "not shown"
+    pairs, word = "no pair", "not shown"
     if turns:
         pairs, word = "; ".join(turns), WORDS[1]
     print(f"| the order changes with the rate | {pairs} | {word} |")
