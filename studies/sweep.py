@@ -247,7 +247,8 @@ def run_all(children: Children, trainings: list[Training], report: WriteReport) 
         parts += report(0, list(failures))[-1:]  # where it is; none of a single line of a dry run
         progress.say("; ".join(parts))
         raise
-    print("\n".join(report(0, list(failures))))
+    for sentence in report(0, list(failures)):
+        print(sentence)
     print(f"done in {duration(time.monotonic() - started)}")
     return show_faults(requested, failures)
 

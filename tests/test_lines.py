@@ -155,6 +155,10 @@ def failed(photos, tmp_path_factory) -> Failed:
     return Failed(sweep, run_line(longest_chain))
 
 
+def test_a_line_prints_no_empty_line(failed):
+    assert all(failed.ended.out.splitlines())
+
+
 def test_a_line_with_a_failing_training_ends_with_1(failed):
     assert failed.ended.status == 1
 
