@@ -60,7 +60,8 @@ PICTURES = {
 
 def styled(for_print: bool = False) -> AbstractContextManager[None]:
     """The look of figures, for the screen or for a text."""
-    style = matplotlib.rc_params_from_file(STYLE)
+    style = dict(matplotlib.rc_params_from_file(STYLE))
+    del style["backend"]  # to set it, matplotlib would import pyplot
     if for_print:
         style["font.size"] = PRINT_TEXT
         style["axes.titlesize"] = PRINT_TEXT
