@@ -196,7 +196,7 @@ def contents(folder: Path, found: Found, data: Data) -> Page:
 
 def by_study(settings: list[Setting]) -> dict[str, list[Setting]]:
     """Settings by the study they belong to, in their order."""
-    return {study: list(group) for study, group in groupby(settings, lambda each: each.study)}
+    return {study: list(group) for study, group in groupby(settings, lambda setting: setting.study)}
 
 
 def left_out_of(settings: list[Setting]) -> int:

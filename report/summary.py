@@ -74,7 +74,8 @@ class SummaryRow(NamedTuple):
     def ended(self) -> str:
         """How the trainings ended: converged; or converged 5, diverged 1."""
         if len(self.ends) == 1:
-            return "".join(self.ends)
+            [end] = self.ends
+            return end
         return ", ".join(f"{end} {count}" for end, count in self.ends.items())
 
 

@@ -75,12 +75,12 @@ class Child:
 
     def __str__(self) -> str:
         words = f"{self.training.main_run.name} {self.program}"
-        if self.program != "train":  # a test says only what came of it, after what training said
+        lines = self.last_lines()
+        if self.program != "train" or not lines:  # a test's log ends with what training said
             return words
-        for line in self.last_lines()[-1:]:
-            epoch = re.match(r"epoch \d+ of \d+", line)
-            if epoch:
-                words += f" {epoch.group()}"
+        epoch = re.match(r"epoch \d+ of \d+", lines[-1])
+        if epoch:
+            words += f" {epoch.group()}"
         return words
 
     def failure(self) -> str:
