@@ -6,7 +6,9 @@ threads_for(64)      # of a training or test at 64 pixels
 
 import os
 
-PIXELS_A_THREAD = 2048  # of an image; with fewer, threads wait for one another more than they work
+# Of an image. With fewer a second thread gains a third on a quiet machine, and loses more beside
+# one busy program.
+PIXELS_A_THREAD = 2048
 
 
 def wait_politely() -> None:
