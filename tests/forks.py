@@ -8,19 +8,22 @@ Importing torch takes two seconds; a suite that starts a hundred programs would 
 hundred times. A fork runs the script as Python does: with the project's modules imported anew
 from the script's own folder, its own arguments and streams, its own exit status, and signals
 that reach it alone. What a fork shares with the tests is only what packages have imported. Tests
-in which the process itself is the point (kills, torchrun, GNU parallel) start real ones:
+in which the process itself is the point (Ctrl-C, torchrun, GNU parallel) start real ones:
 run_process.
 """
 
+import contextlib
 import functools
 import importlib
 import io
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.context import ForkProcess
@@ -81,6 +84,25 @@ def run_fork(
         out.seek(0)
         err.seek(0)
         return Ended(child.exitcode, out.read(), err.read())
+
+
+def fork_sweep(project: Path, *arguments: object) -> ForkProcess:
+    """Start a sweep in a forked process, for kill_sweep to kill with all that it has started."""
+
+    def before() -> None:
+        os.setsid()
+        fork_children()
+        draw_blank()
+
+    with Path(os.devnull).open("w") as out:
+        return fork(project / "my_script.py", arguments, out, out, before)
+
+
+def kill_sweep(process: ForkProcess) -> None:
+    """Kill such a sweep and its trainings at one moment."""
+    assert process.pid is not None  # of a process that has been started
+    os.killpg(process.pid, signal.SIGKILL)
+    process.join()
 
 
 def run_sweep(project: Path, *arguments: object, draws: bool = False) -> Ended:
@@ -186,15 +208,46 @@ def fork_children() -> None:
 
 
 def draw_blank() -> None:
-    """In a forked sweep: have report/figures.py write pictures without anything in them."""
-    from report import figures
+    """In a forked sweep: have report/ write pictures without anything in them."""
+    from report import differences, figures, heatmap, study
 
-    def blank_pixels(figure: Any) -> np.ndarray:
-        width, height = figure.get_size_inches() * figure.dpi
-        return np.full((round(height), round(width), 3), 255, dtype=np.uint8)
+    for module in (differences, figures, heatmap, study):
+        members = vars(module)
+        for name in list(members):
+            if name.startswith("plot_"):
+                members[name] = plot_nothing
+        members["Figure"] = BlankFigure
+        members["styled"] = plain_style
+    vars(figures)["pixels_of"] = blank_pixels
+    vars(figures)["FigureCanvasPdf"] = BlankPdf
 
-    figures.pixels_of = blank_pixels
-    figures.FigureCanvasPdf = BlankPdf
+
+def plot_nothing(*_: object) -> None:
+    """What a blank picture shows."""
+
+
+def plain_style(for_print: bool = False) -> AbstractContextManager[None]:
+    """The look of a blank picture."""
+    return contextlib.nullcontext()
+
+
+class BlankFigure:
+    """What report/ needs of matplotlib's Figure besides plotting, and of what is laid out in it."""
+
+    def __init__(self, figsize: tuple[float, float], dpi: float = 100) -> None:
+        self.figsize, self.dpi = figsize, dpi
+
+    def lay_out(self, *_: object, **__: object) -> "BlankFigure":
+        return self
+
+    add_subplot = add_gridspec = subgridspec = legend = __getitem__ = lay_out
+
+
+def blank_pixels(figure: BlankFigure) -> np.ndarray:
+    """A figure as white pixels, uint8 (H, W, 3)."""
+    width, height = figure.figsize
+    size = (round(height * figure.dpi), round(width * figure.dpi), 3)
+    return np.full(size, 255, dtype=np.uint8)
 
 
 class BlankPdf:

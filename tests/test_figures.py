@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_up import DIVERGED, SIX, made, make
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -53,7 +52,7 @@ def drawn(monkeypatch) -> list[Figure]:
 
 
 def check_edges(figure: Figure) -> None:
-    FigureCanvasAgg(figure).draw()
+    figure.draw_without_rendering()
     box = figure.get_tightbbox()
     width, height = figure.get_size_inches()
     assert min(box.x0, box.y0) > -0.01

@@ -4,7 +4,6 @@ import platform
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -14,12 +13,13 @@ from conftest import (
     Ended,
     Sweep,
     copy_project,
+    fork_sweep,
+    kill_sweep,
     make_photos,
     refused,
     run_sweep,
     small,
     wait_for,
-    words_of,
 )
 
 from records.files import file_digest, read_csv, read_record
@@ -85,14 +85,14 @@ class ByLines(NamedTuple):
 
 @pytest.fixture(scope="module")
 def by_lines(finished, tmp_path_factory) -> ByLines:
-    """Lines done by a shell or by GNU parallel, from another folder and into an awkward one."""
+    """Lines into an awkward folder, one of them done by a shell or by GNU parallel elsewhere."""
     out = tmp_path_factory.mktemp("by_lines") / "it's; $out"
     studies = ["--studies", "Change_batch_size"]
     sweep = Sweep(finished.project, [finished.options, studies, "--out", out])
     lines = lines_of(sweep)
-    runner = ["parallel", "--jobs", "2"] if shutil.which("parallel") else ["sh"]
-    text = "\n".join(lines)
-    subprocess.run(runner, input=text, text=True, cwd="/", check=True, capture_output=True)
+    assert run_line(lines[0]).status == 0
+    runner = "parallel" if shutil.which("parallel") else "sh"
+    subprocess.run([runner], input=lines[1], text=True, cwd="/", check=True, capture_output=True)
     return ByLines(sweep, out, lines, sweep.run("--collect"))
 
 
@@ -316,12 +316,10 @@ def contest(photos, tmp_path_factory) -> Contest:
     copy_project(project, my_script=small('{"Change_epochs": [1, 100000]}'))
     sweep = Sweep(project, ["--data", photos, "--image_size", 16])
     line = lines_of(sweep)[0]
-    command = [sys.executable, project / "my_script.py", *words_of(sweep.options)]
-    first = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    first = fork_sweep(project, sweep.options)
     wait_for((project / "result/Change_epochs/100000/history.csv").is_file)
     second, other = sweep.run(), run_line(line)
-    first.kill()
-    first.wait()
+    kill_sweep(first)
     shutil.rmtree(project / "result/Change_epochs")
     replace_in(project / "my_script.py", "[1, 100000]", "[1]")
     holder = f"process {first.pid} on {platform.node()} is at work in {project / 'result'}"

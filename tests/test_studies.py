@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import Mock
@@ -17,6 +18,8 @@ from conftest import (
     Ended,
     Sweep,
     copy_project,
+    fork_sweep,
+    kill_sweep,
     make_photos,
     refused,
     small,
@@ -379,12 +382,6 @@ def test_no_study_at_all_is_refused():
 # --- stopped and killed ----------------------------------------------------------------------
 
 
-def start(project: Path, options: list, out: Path) -> subprocess.Popen:
-    """Start a sweep and do not wait for it."""
-    command = [sys.executable, project / "my_script.py", *words_of(options), "--out", out]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 class Stopped(NamedTuple):
     """A sweep that was stopped by Ctrl-C, its folder, and how it ended."""
 
@@ -400,7 +397,8 @@ def stopped(photos, tmp_path_factory) -> Stopped:
     endless = ("[2, 4]", "[100000]")
     project = copy_project(root / "project", my_script=[*SMALL, endless])
     options = ["--data", photos, "--image_size", 16, "--studies", "Change_epochs"]
-    process = start(project, options, out)
+    command = [sys.executable, project / "my_script.py", *words_of(options), "--out", out]
+    process = subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True)
     wait_for((out / "result/Change_epochs/100000/history.csv").is_file)
     process.send_signal(signal.SIGINT)
     said, told = process.communicate(timeout=60)
@@ -451,11 +449,9 @@ def killed(finished, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("killed")
     project, options = finished.sweep
     options = [*options, "--studies", "Change_learning_rate"]
-    process = start(project, [*options, "--jobs", 1], out)
+    process = fork_sweep(project, options, "--jobs", 1, "--out", out)
     wait_for(lambda: weights(out) != {})
-    process.kill()
-    process.communicate(timeout=60)
-    wait_for(lambda: not trainings_of(out))
+    kill_sweep(process)
     assert len(weights(out)) == 1, "killed in the middle"
     unfinished = out / "result" / RATES[0] / f".acc.txt.{platform.node()}.1.unfinished"
     unfinished.parent.mkdir(parents=True, exist_ok=True)

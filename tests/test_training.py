@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import conftest
+import forks
 import numpy as np
 import pytest
 import torch
@@ -23,7 +24,6 @@ from conftest import (
     arguments_for_test,
     fill,
     fork,
-    fork_children,
     refused,
     run_fork,
     run_process,
@@ -438,7 +438,7 @@ def test_bad_arguments_give_one_line(
 ):
     monkeypatch.chdir(tmp_path)
     arguments = ["--data", original / "photos", option, value]
-    ended = run_fork(PROJECT / f"{program}.py", arguments, before=fork_children)
+    ended = run_fork(PROJECT / f"{program}.py", arguments, before=forks.fork_children)
     assert message in refused(ended)
     assert not any(path.is_file() for path in tmp_path.rglob("*")), "nothing half-written"
 
