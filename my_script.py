@@ -29,7 +29,7 @@ from console.options import (
 )
 from console.progress import Progress
 from images.sources import fill_data_defaults, image_folder
-from records.places import refuse_among_images
+from records.places import refuse_among_images, refuse_unwritable
 from records.sources import PROJECT, hand_over_code, sources
 from report.comparison import SMALL
 from studies import settings
@@ -85,6 +85,9 @@ def parse_options() -> Namespace:
         raise InputError("--until decides on the seeds: leave out --seeds, --fresh and --against")
     fill_data_defaults(options)
     refuse_among_images(image_folder(options.data), out=options.out)
+    if not options.dry_run:
+        refuse_unwritable("out", options.out / "result")
+        refuse_unwritable("out", options.out / "weights")
     options.out = options.out.resolve()
     return options
 

@@ -2,8 +2,10 @@
 
 check_weight_path(Path("weights/weight.pth"), results=Path("result"))
 refuse_among_images(Path("photos"), img_path=Path("result"))
+refuse_unwritable("out", Path("sweep"))
 """
 
+import os
 from pathlib import Path
 
 from console.errors import InputError
@@ -50,3 +52,15 @@ def refuse_among_images(folder: Path | None, **places: Path) -> None:
                 inside = f"--{option} {place} lies in the folder of images {folder}"
                 why = "where results would become images; name another place"
                 raise InputError(f"{inside}, {why}")
+
+
+def refuse_unwritable(option: str, place: Path) -> None:
+    """InputError if the folder that an option names is none, or may not be made or written."""
+    there = place.absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise InputError(f"--{option} {place}: {there} is a file; name a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        why = f"{there} may not be written"
+        raise InputError(f"--{option} {place}: {why}; name another folder, or allow it")

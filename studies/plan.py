@@ -400,9 +400,11 @@ def describe_training(training: Training) -> str:
         return "done"
     if training.is_trained:
         return f"to test: {in_words(training.tested, 'tested')}"
-    to_do = f"to train {training.epochs_to_do} epochs"
+    to_do = f"to train {counted(training.epochs_to_do, 'epoch')}"
     epochs_before = training.settings["epochs"] - training.epochs_to_do
-    if epochs_before:
+    if training.epochs_to_do == 0:
+        to_do = "to write again from its last checkpoint"
+    elif epochs_before:
         to_do += f", goes on after epoch {epochs_before}"
     return f"{to_do}: {in_words(training.trained, 'trained')}"
 

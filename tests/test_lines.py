@@ -225,7 +225,7 @@ def planned_again(photos, tmp_path_factory) -> Sweep:
 def test_a_line_means_the_same_work_whatever_is_planned_later(planned_again):
     said = planned_again.run("--collect").out
     missing = [line for line in said.splitlines() if line.startswith("MISSING")]
-    assert missing == ["MISSING Change_batch_size/2: to train 1 epochs: not trained yet"]
+    assert missing == ["MISSING Change_batch_size/2: to train 1 epoch: not trained yet"]
 
 
 def test_a_line_of_several_trainings_gives_the_bits_of_a_sweep(planned_again, finished):
@@ -262,7 +262,7 @@ def test_collecting_ends_with_1_where_a_run_is_missing(collected):
 def test_collecting_names_what_is_missing(collected):
     lines = collected.ended.out.splitlines()
     missing = [line for line in lines if line.startswith("MISSING")]
-    assert missing == ["MISSING Change_batch_size/4: to train 1 epochs: not trained yet"]
+    assert missing == ["MISSING Change_batch_size/4: to train 1 epoch: not trained yet"]
 
 
 def test_collecting_copies_what_studies_share(collected):
@@ -275,6 +275,13 @@ def test_collecting_writes_the_report_of_what_is_there(collected):
 
 def test_collecting_trains_nothing(collected):
     assert not (collected.project / "result/Change_batch_size").exists()
+
+
+def test_a_run_that_lost_its_results_alone_is_to_be_written_again(finished, tmp_path):
+    project = shutil.copytree(finished.project, tmp_path / "project")
+    shutil.rmtree(project / "result/Change_batch_size")
+    said = run_sweep(project, finished.options, "--collect").out
+    assert "MISSING Change_batch_size/4: to write again from its last checkpoint" in said
 
 
 def test_lines_are_planned_for_a_device_that_is_not_here(bare):

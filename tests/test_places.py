@@ -42,6 +42,25 @@ def test_a_sweep_among_the_images_is_refused(photos):
     assert all_files(photos) == before
 
 
+@pytest.mark.parametrize("name", ["out", "out/result", "out/weights"])
+def test_a_sweep_into_a_file_is_refused_at_once(name, tmp_path, call):
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("mine")
+    said = refused(call("my_script", "--out", tmp_path / "out"))
+    assert f"{file} is a file; name a folder" in said
+    assert file.read_text() == "mine"
+
+
+def test_a_sweep_into_a_folder_that_may_not_be_written_is_refused_at_once(
+    tmp_path, call, monkeypatch
+):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # of root nothing is kept
+    said = refused(call("my_script", "--out", tmp_path / "out"))
+    assert f"{tmp_path} may not be written" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_test_among_the_images_is_refused(trained, call):
     before = all_files(trained)
     photos = trained / "photos"
