@@ -204,12 +204,17 @@ def check_index(index: dict[str, Any]) -> None:
         "classes": len(index["classes"]) == 2,
         "targets": len(targets) == count and set(targets) == {0, 1},
         "splits": is_split(index["splits"], count),
-        "mean": len(index["mean"]) == 3 and all(0 <= mean <= 1 for mean in index["mean"]),
-        "std": len(index["std"]) == 3 and all(0 < std <= 1 for std in index["std"]),
+        "mean": is_of_channels(index["mean"]),
+        "std": is_of_channels(index["std"]) and min(index["std"]) > 0,
     }
     for name, is_right in fits.items():
         if not is_right:
             raise Damaged(f"{name} of index.json is not that of {count} images")
+
+
+def is_of_channels(values: list[float]) -> bool:
+    """Whether there is a value from 0 to 1 for each of three channels."""
+    return len(values) == 3 and min(values) >= 0 and max(values) <= 1
 
 
 def is_split(splits: dict[str, list[int]], count: int) -> bool:

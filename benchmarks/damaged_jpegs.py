@@ -48,7 +48,9 @@ def second_half_zero(jpeg: bytes, _: bytes) -> bytes:
 
 
 def second_half_of_another(jpeg: bytes, other: bytes) -> bytes:
-    return jpeg[: sum(data_of(jpeg)) // 2] + other[sum(data_of(other)) // 2 :]
+    middle = sum(data_of(jpeg)) // 2
+    middle_of_other = sum(data_of(other)) // 2
+    return jpeg[:middle] + other[middle_of_other:]
 
 
 def tenth_removed(jpeg: bytes, _: bytes) -> bytes:
@@ -71,8 +73,11 @@ def sector(content: Callable[[int], bytes]) -> Damage:
 
 
 def bit_flipped(jpeg: bytes, _: bytes) -> bytes:
+    damaged = bytearray(jpeg)
     place = RANDOM.randrange(*data_of(jpeg))
-    return jpeg[:place] + bytes([jpeg[place] ^ 1 << RANDOM.randrange(8)]) + jpeg[place + 1 :]
+    bit = RANDOM.randrange(8)
+    damaged[place] ^= 1 << bit
+    return bytes(damaged)
 
 
 KINDS: dict[str, Damage] = {
@@ -128,7 +133,8 @@ def main() -> None:
     print(f"noticed, of {len(jpegs)}:            as they are  progressive")
     for name, damage in KINDS.items():
         plain = noticed(jpegs, damage, options.image_size)
-        print(f"  {name:30} {plain:8} {noticed(rewritten, damage, options.image_size):12}")
+        progressive = noticed(rewritten, damage, options.image_size)
+        print(f"  {name:30} {plain:8} {progressive:12}")
 
 
 if __name__ == "__main__":

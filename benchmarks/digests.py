@@ -60,7 +60,8 @@ def print_costs(medians: dict[str, float]) -> None:
     """Milliseconds of each, and their share of an epoch."""
     epoch = medians["an epoch"]
     for name, seconds in medians.items():
-        print(f"  {name:40} {1000 * seconds:8.1f} ms  {100 * seconds / epoch:6.2f} % of an epoch")
+        percent = 100 * seconds / epoch
+        print(f"  {name:40} {1000 * seconds:8.1f} ms  {percent:6.2f} % of an epoch")
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from measure import (
     PROJECT,
@@ -80,11 +81,22 @@ def private_memory(process: subprocess.Popen) -> float:
         lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     except OSError:
         return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
+    for line in lines:
+        if line.startswith("RssAnon"):
+            kilobytes = line.split()[1]
+            return int(kilobytes) / 1024
+    return 0.0
 
 
-def run(commands: list[list[str]], cache: Path) -> tuple[str, list[float]]:
-    """Run programs side by side: what the first printed, and the highest memory of each."""
+class Ran(NamedTuple):
+    """Of programs that ran side by side: what the first printed, the highest memory of each."""
+
+    printed: str
+    megabytes: list[float]
+
+
+def run(commands: list[list[str]], cache: Path) -> Ran:
+    """Run programs side by side."""
     variables = environment(1)
     variables["XDG_CACHE_HOME"] = str(cache)
     running = []
@@ -101,23 +113,32 @@ def run(commands: list[list[str]], cache: Path) -> tuple[str, list[float]]:
     printed = [process.communicate()[0] for process in running]
     if any(process.returncode for process in running):
         raise SystemExit("a program failed")
-    return printed[0], highest
+    return Ran(printed[0], highest)
 
 
 def print_case(images: Path, count: int, image_size: int) -> None:
     """Read and train on one folder at one size, and print a line."""
-    cache, outs = images.with_name("cache"), [images.with_name(f"out_{job}") for job in range(2)]
-    printed, (reading,) = run([[sys.executable, "-c", READ, str(images), str(image_size)]], cache)
-    read, scanned = map(float, printed.split())
+    cache = images.with_name("cache")
+    read_command = [sys.executable, "-c", READ, str(images), str(image_size)]
+    reading = run([read_command], cache)
+    read_seconds, scan_seconds = map(float, reading.printed.split())
     options = argparse.Namespace(data=images, image_size=image_size, epochs=2)
-    trainings = [train_command(options, out, "--fresh") for out in outs]
-    _, (one,) = run(trainings[:1], cache)
-    record = read_record(outs[0] / "train.json")
-    _, both = run(trainings, cache)
-    epoch = record["seconds"] / options.epochs / record["train_images"]
-    times = [f"{1e3 * read / count:.2f} ms", f"{1e3 * scanned / count:.3f} ms"]
-    of_training = [f"{1e3 * epoch:.3f} ms", f"{one:.0f} MB", f"{sum(both):.0f} MB"]
-    row = ROW.format(count, image_size, *times, f"{reading:.0f} MB", *of_training)
+    first, second = images.with_name("out_0"), images.with_name("out_1")
+    trainings = [train_command(options, out, "--fresh") for out in (first, second)]
+    one = run(trainings[:1], cache)
+    record = read_record(first / "train.json")
+    two = run(trainings, cache)
+    epoch_seconds = record["seconds"] / options.epochs / record["train_images"]
+    row = ROW.format(
+        count,
+        image_size,
+        f"{1000 * read_seconds / count:.2f} ms",
+        f"{1000 * scan_seconds / count:.3f} ms",
+        f"{sum(reading.megabytes):.0f} MB",
+        f"{1000 * epoch_seconds:.3f} ms",
+        f"{sum(one.megabytes):.0f} MB",
+        f"{sum(two.megabytes):.0f} MB",
+    )
     print(row, flush=True)
 
 

@@ -70,7 +70,8 @@ def main() -> None:
     data = load_data(options.data, options.image_size)
     started = time.process_time()
     pairs = near_copies(data.images)
-    print(f"{len(pairs)} pairs of {len(data.names)}, {time.process_time() - started:.2f} s (CPU)")
+    seconds = time.process_time() - started
+    print(f"{len(pairs)} pairs of {len(data.names)}, {seconds:.2f} s (CPU)")
     for first, second in pairs:
         print(f"  {data.names[first]} = {data.names[second]}")
     paths = image_files(options.data)

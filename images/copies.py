@@ -139,7 +139,8 @@ def close_pairs(grids: np.ndarray) -> set[Pair]:
 def grids_of(images: np.ndarray) -> np.ndarray:
     """Brightness of 9 x 9 cells of images, uint8 (N, H, W, 3): float32 (N, 9, 9)."""
     size = images.shape[1]
-    edges = np.rint(np.arange(CELLS + 1) * size / CELLS).astype(int)
+    equal_parts = np.linspace(0, size, CELLS + 1)
+    edges = np.rint(equal_parts).astype(int)
     lengths = np.diff(edges)
     values_in_cell = 3 * np.outer(lengths, lengths)
     grids = np.empty((len(images), CELLS, CELLS), np.float32)
@@ -154,7 +155,8 @@ def grids_of(images: np.ndarray) -> np.ndarray:
 
 def hashes_of(grids: np.ndarray) -> np.ndarray:
     """Hashes of images in bands of 16 bits: uint16 (N, 4)."""
-    brighter = grids[:, :-1, 1:] > grids[:, :-1, :-1]
+    rows = grids[:, :-1]
+    brighter = rows[:, :, 1:] > rows[:, :, :-1]
     bits = np.packbits(brighter.reshape(len(grids), 64), axis=1)
     return bits.view(np.uint16)
 
