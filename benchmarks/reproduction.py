@@ -28,7 +28,7 @@ from report.answer import words_of
 from report.comparison import Comparison, compare_with_base, pooled_noise, t_quantile
 from report.heatmap import Cell, HeatMap, draw_heat_map
 from report.results import Result
-from report.rules import LOST, Chance, End, convergence, overfits, rise, swing_of
+from report.rules import UNLEARNED, Chance, End, convergence, overfits, rise, swing_of
 from studies.settings import Studies, changes_of, combinations
 
 LOSSES = ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
@@ -191,7 +191,7 @@ def print_fast_rate(results: Results) -> None:
     seeds = results[key(learning_rate=0.1)]
     ends = [convergence(result, chance_of(results)) for result in seeds]
     words = ", ".join(f"{end.value} {count}×" for end, count in Counter(ends).items())
-    truths = [end in LOST or end is End.UNSTABLE for end in ends]
+    truths = [end in UNLEARNED or end is End.UNSTABLE for end in ends]
     print_count("0.1 oscillates and does not converge", words, truths)
 
 
@@ -416,7 +416,7 @@ def draw_map(study: str, results: Results, path: Path) -> None:
 
 def is_above_chance(result: Result, results: Results) -> bool:
     """Whether a training learned something."""
-    return convergence(result, chance_of(results)) not in LOST
+    return convergence(result, chance_of(results)) not in UNLEARNED
 
 
 # --- all of it -------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ class Answer(NamedTuple):
     `rows` compares the kept weights in test accuracy, `last_rows` those of the last epoch,
     `valid_rows` the kept ones on the validation images; all by Setting.key, empty where nothing
     can be compared: `problem` says why, if it is the noise. `means` has every setting's test
-    accuracy. Of settings that learned with no seed, `failed` has the keys. `close` is the
+    accuracy. Of settings that learned with no seed, `unlearned` has the keys. `close` is the
     difference up to which settings are alike. `use` is the setting to use.
     """
 
@@ -46,7 +46,7 @@ class Answer(NamedTuple):
     valid_rows: Rows
     means: dict[tuple, Mean]
     last_means: dict[tuple, Mean]
-    failed: list[tuple]
+    unlearned: list[tuple]
     problem: str
     use: Setting | None
 
@@ -55,7 +55,7 @@ def make_answer(settings: list[Setting], chance: rules.Chance, close: float = SM
     """Hold every setting against the base, which is the first if it is finished."""
     unique = first_of_each(settings)
     base = unique[0] if unique and unique[0].label == "base" else None
-    failed = [setting.key for setting in unique if rules.learned(setting, chance) == 0]
+    unlearned = [setting.key for setting in unique if rules.learned(setting, chance) == 0]
     kept, last = values_of(unique, test_accuracy), values_of(unique, last_accuracy)
     valid_rows = rows_of(values_of(unique, valid_accuracy), base, close)
     pool, problem = known_noise(kept)
@@ -71,9 +71,9 @@ def make_answer(settings: list[Setting], chance: rules.Chance, close: float = SM
         valid_rows=valid_rows,
         means={key: mean_with_interval(sample, pool) for key, sample in kept.items()},
         last_means={key: mean_with_interval(sample, last_pool) for key, sample in last.items()},
-        failed=failed,
+        unlearned=unlearned,
         problem=problem,
-        use=setting_to_use(unique, base, valid_rows, failed),
+        use=setting_to_use(unique, base, valid_rows, chance),
     )
 
 
@@ -129,14 +129,14 @@ def rows_of(samples: dict[tuple, list[float]], base: Setting | None, close: floa
 
 
 def setting_to_use(
-    settings: list[Setting], base: Setting | None, valid_rows: Rows, failed: list[tuple]
+    settings: list[Setting], base: Setting | None, valid_rows: Rows, chance: rules.Chance
 ) -> Setting | None:
     """The base, unless another setting is better on the validation images beyond noise.
 
     Of several that are, the best there; where the base did not learn, the best there of all that
-    did. The test images have no say. None where no setting learned.
+    did. The test images have no say, not even in whether one learned. None where none did.
     """
-    learned = [setting for setting in settings if setting.key not in failed]
+    learned = [setting for setting in settings if rules.is_choosable(setting, chance)]
     if base not in learned:
         return max(learned, key=valid_mean, default=None)
     better = []

@@ -81,7 +81,7 @@ def answer_findings(answer: Answer) -> list[Finding]:
     found += single_ones(answer)
     found += size_found(answer, base)
     found.append(use_finding(answer, base))
-    found += lost_ones(answer)
+    found += unlearned_ones(answer)
     found += longest_one(answer)
     return found
 
@@ -97,7 +97,8 @@ def headline(answer: Answer, base: Setting) -> Finding:
     if answer.use:
         values["use"] = name_of(answer.use)
     values["keep_base"] = answer.use is base
-    values["base_failed"] = base.key in answer.failed
+    values["base_failed"] = not rules.is_choosable(base, answer.chance)
+    values["use_tests_at_chance"] = answer.use is not None and answer.use.key in answer.unlearned
     return Finding("headline", values)
 
 
@@ -189,7 +190,7 @@ def use_finding(answer: Answer, base: Setting) -> Finding:
         values["tested_better"] = grouped(better)
         values["compared"] = bool(answer.valid_rows)
         return Finding("use_base", values, use.study)
-    if use.key in answer.valid_rows and base.key not in answer.failed:
+    if use.key in answer.valid_rows and rules.is_choosable(base, answer.chance):
         values["row"] = answer.valid_rows[use.key]
         values["tested_better"] = answer.rows[use.key].verdict == BETTER
         values["of"] = len(answer.settings)
@@ -197,14 +198,14 @@ def use_finding(answer: Answer, base: Setting) -> Finding:
     return Finding("use_without_base", values, use.study)
 
 
-def lost_ones(answer: Answer) -> list[Finding]:
+def unlearned_ones(answer: Answer) -> list[Finding]:
     """Settings that learned with no seed, with some only, or lost what they had learned."""
     found = []
-    lost = [setting for setting in answer.settings if setting.key in answer.failed]
-    if lost:
-        values: dict[str, Any] = {"names": [name_of(setting) for setting in lost]}
-        values |= what_guessing_reaches(lost, answer)
-        found.append(Finding("lost", values))
+    unlearned = [setting for setting in answer.settings if setting.key in answer.unlearned]
+    if unlearned:
+        values: dict[str, Any] = {"names": [name_of(setting) for setting in unlearned]}
+        values |= what_guessing_reaches(unlearned, answer)
+        found.append(Finding("unlearned", values))
     partly: list[InSeeds] = []
     at_chance: list[InSeeds] = []
     for setting in answer.settings:
@@ -335,7 +336,7 @@ def about_batches(settings: list[Setting], answer: Answer) -> list[Finding]:
     learned: list[Setting] = []
     swings = []
     for setting in settings:
-        if setting.key in answer.failed or setting.diverged:
+        if setting.key in answer.unlearned or setting.diverged:
             continue
         learned.append(setting)
         swing = fmean(rules.valid_swing(result) for result in setting.results)
@@ -354,7 +355,7 @@ def about_batches(settings: list[Setting], answer: Answer) -> list[Finding]:
 def swing_rows(settings: list[Setting], answer: Answer) -> Rows:
     """The settings' swings against the base's, by the rule of all comparisons."""
     base = answer.base
-    if base is None or base.key in answer.failed or base.diverged:
+    if base is None or base.key in answer.unlearned or base.diverged:
         return {}
     with_base = first_of_each([base, *settings])
     swings = values_of(with_base, rules.valid_swing)

@@ -91,7 +91,7 @@ def cell_of(setting: Setting, answer: Answer) -> Cell:
         accuracy=answer.means[setting.key].mean,
         verdict=verdict,
         is_base=answer.base is not None and setting.key == answer.base.key,
-        learned=setting.key not in answer.failed,
+        learned=setting.key not in answer.unlearned,
     )
 
 

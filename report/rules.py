@@ -31,7 +31,7 @@ class End(Enum):
     CONVERGED = "converged"
 
 
-LOST = (End.DIVERGED, End.NOT_LEARNED)
+UNLEARNED = (End.DIVERGED, End.NOT_LEARNED)
 
 
 class Chance(NamedTuple):
@@ -76,13 +76,21 @@ def valid_swing(result: Result) -> float:
 def up_and_down(losses: np.ndarray) -> float:
     """Mean movement between epochs beyond the net change, as a share of the curve's range."""
     net = abs(losses[-1] - losses[0]) / (len(losses) - 1)
-    return float((swing_of(losses) - net) / (np.ptp(losses) or np.inf))
+    extent = np.ptp(losses)
+    if extent == 0:
+        return 0.0
+    return float((swing_of(losses) - net) / extent)
 
 
 def rise(result: Result) -> float:
-    """Share by which the validation loss at the end exceeds its minimum."""
+    """Share by which the validation loss at the end exceeds its minimum; infinite above zero."""
     losses = result.valid_losses
-    return float(losses[-1] / (losses.min() or np.inf) - 1)
+    last, lowest = losses[-1], losses.min()
+    if last == lowest:
+        return 0.0
+    if lowest == 0:
+        return math.inf
+    return float(last / lowest - 1)
 
 
 def gap(result: Result) -> float:
@@ -130,12 +138,17 @@ def convergence(result: Result, chance: Chance) -> End:
 
 
 def is_at_chance(result: Result, chance: Chance) -> bool:
-    """Whether nothing shows that a training learned: no epoch's validation, neither test."""
-    accuracies = result.valid_accuracies
-    best_test = max(result.accuracy, result.last_accuracy)
-    if accuracies.max() <= chance.valid_bound(len(accuracies)):
+    """Whether guessing reaches as much: in validation at every epoch, or in both tests."""
+    if not is_above_chance_in_validation(result, chance):
         return True
+    best_test = max(result.accuracy, result.last_accuracy)
     return best_test <= chance.test_bound()
+
+
+def is_above_chance_in_validation(result: Result, chance: Chance) -> bool:
+    """Whether an epoch's validation accuracy exceeds what guessing may reach."""
+    accuracies = result.valid_accuracies
+    return accuracies.max() > chance.valid_bound(len(accuracies))
 
 
 def ends_at_chance(result: Result, chance: Chance) -> bool:
@@ -152,6 +165,14 @@ def ends_of(setting: Setting, chance: Chance) -> dict[End, int]:
     return counts
 
 
+def is_choosable(setting: Setting, chance: Chance) -> bool:
+    """Whether a seed of a setting learned, by the validation images alone."""
+    for result in setting.results:
+        if not result.train["diverged"] and is_above_chance_in_validation(result, chance):
+            return True
+    return False
+
+
 def learned(setting: Setting, chance: Chance) -> int:
     """In how many of its seeds a setting learned."""
-    return sum(convergence(result, chance) not in LOST for result in setting.results)
+    return sum(convergence(result, chance) not in UNLEARNED for result in setting.results)

@@ -7,6 +7,7 @@ error, never another sentence.
 """
 
 import functools
+import math
 from pathlib import Path
 
 import jinja2
@@ -61,6 +62,13 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{share:.{digits}%}"
 
 
+def far(share: float) -> str:
+    """By how much a loss exceeds another: 0.123 -> 12%; infinitely far, if that is zero."""
+    if math.isinf(share):
+        return "infinitely far"
+    return percent(share, digits=0)
+
+
 def size(share: float, digits: int = 1) -> str:
     """The size of a difference of shares, in points: 0.0123 -> 1.2."""
     return f"{100 * share:.{digits}f}"
@@ -106,4 +114,4 @@ def span(first: int, last: int) -> str:
 
 
 # All ways to write a value that templates know.
-WRITERS = (percent, points, size, whole, number, counted, one_name, listed, seeds_of, span)
+WRITERS = (percent, far, points, size, whole, number, counted, one_name, listed, seeds_of, span)

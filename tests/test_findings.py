@@ -180,9 +180,40 @@ def test_test_images_have_no_say_in_what_to_use():
     assert values["tested_better"] == [("batch size", ["16"])]
 
 
+def test_a_setting_that_tests_at_chance_is_chosen_by_the_validation_images_alone():
+    changes = scattered(16, 0.95, 6)
+    for change in changes.values():
+        change["shift"] = -0.25
+    values = only("use_better", changes, seeds=6)
+    assert values["name"] == "batch size 16"
+
+
+def test_that_what_is_to_be_used_tests_at_chance_is_said_first():
+    changes = {"base": {"shift": -0.25}}
+    values = only("headline", changes)
+    assert values["keep_base"]
+    assert values["use_tests_at_chance"]
+    told = say(all_found(changes))
+    assert "On the test images it is no better than guessing" in told[0]
+
+
+def test_that_what_is_to_be_used_tests_at_chance_is_not_said_otherwise():
+    assert not only("headline")["use_tests_at_chance"]
+
+
 def test_where_the_base_diverged_the_best_of_those_that_learned_is_to_be_used():
     values = only("use_without_base", {"base": DIVERGED, 16: {"valid": 0.76}})
     assert values["name"] == "batch size 16"
+
+
+def test_a_loss_that_was_zero_rises_infinitely_far():
+    findings = all_found({80: {"losses": curve(0.7, 0.0, then=0.1), "train": 1.0}})
+    told = " ".join(say(findings))
+    assert "the validation loss ends infinitely far above its lowest value" in told
+
+
+def test_a_loss_that_stays_zero_does_not_rise():
+    assert found("longest_overfits", {80: {"losses": curve(0.7, then=0.0), "train": 1.0}}) == []
 
 
 def test_where_all_failed_nothing_is_to_be_used():
@@ -195,7 +226,7 @@ def test_where_all_failed_nothing_is_to_be_used():
 
 
 def test_what_diverged_or_did_not_learn_is_named():
-    values = only("lost", {0.1: DIVERGED, 64: {"valid": 0.54}, 16: {"valid": 0.6}})
+    values = only("unlearned", {0.1: DIVERGED, 64: {"valid": 0.54}, 16: {"valid": 0.6}})
     assert values["names"] == ["batch size 64", "learning rate 0.1"]
 
 
@@ -206,11 +237,11 @@ def test_a_setting_that_learned_with_some_seeds_only_is_counted():
 def test_the_best_of_many_epochs_must_exceed_what_guessing_reaches_at_its_best():
     assert CHANCE.valid_bound(1) == pytest.approx(0.549, abs=1e-3)
     assert CHANCE.valid_bound(20) == pytest.approx(0.576, abs=1e-3)
-    assert only("lost", {16: {"valid": 0.56}})["names"] == ["batch size 16"]
+    assert only("unlearned", {16: {"valid": 0.56}})["names"] == ["batch size 16"]
 
 
 def test_a_seed_that_tests_like_guessing_did_not_learn():
-    assert only("lost", {16: {"shift": -0.21}})["names"] == ["batch size 16"]
+    assert only("unlearned", {16: {"shift": -0.21}})["names"] == ["batch size 16"]
 
 
 def test_a_setting_whose_last_epochs_only_guess_reaches_the_answer():
