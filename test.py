@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
 from argparse import Namespace
 
-from console.options import Option, parse, path, shared_options, whole_number
+from console.options import CALIBRATED, Option, parse, path, shared_options, whole_number
 
 
 def parse_options() -> Namespace:
@@ -44,7 +44,7 @@ from dataset import Data, describe, load_data, load_pictures
 from images.sources import image_folder
 from images.values import scale_warning
 from records.files import write_csv, write_record, write_text
-from records.finished import PREDICTION_COLUMNS, accuracies
+from records.finished import PREDICTION_COLUMNS, accuracies_text
 from records.places import check_weight_path, refuse_among_images
 from records.runs import test_identity
 from records.sources import imported_sources
@@ -97,7 +97,7 @@ def test(options: Namespace, weight: Values, device: torch.device, code: dict[st
         "correct": kept.correct,
         "last_correct": last.correct,
     }
-    text = accuracies(counts)
+    text = accuracies_text(counts)
     rows = prediction_rows(data, kept.scores)
     folder = options.img_path
     accuracies_digest = write_text(folder / "acc.txt", text)
@@ -178,7 +178,7 @@ def predict(options: Namespace, weight: Values, device: torch.device) -> None:
         print(f"note: {note}", file=sys.stderr)
     for warning in data.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    if weight["loss_function"] != "CrossEntropyLoss":
+    if weight["loss_function"] not in CALIBRATED:
         note = "gives no calibrated probability; the number is the softmax of the raw scores"
         print(f"note: {weight['loss_function']} {note}", file=sys.stderr)
 

@@ -129,6 +129,7 @@ SETTINGS: dict[str, Option] = {  # what a training is told, and a study may chan
     "learning_rate": Option(positive_float, 0.01, "step size of SGD"),
     "loss_function": Option(filled, "CrossEntropyLoss", "what is minimised, a name in losses.py"),
 }
+CALIBRATED = ("CrossEntropyLoss",)  # losses that make the softmax of scores a probability
 # What else your model.py, losses.py or train.py read and a result depends on: files, named from
 # the project's folder ("prior.npy"), and environment variables ("$VARIANT").
 ALSO_DECIDE: list[str] = []
@@ -201,7 +202,7 @@ def parse(description: str, options: dict[str, Option]) -> Namespace:
     check_settings()
     parser = Parser(description=description, allow_abbrev=False)
     for name, option in options.items():
-        add(parser, name, option)
+        add_option(parser, name, option)
     words = [with_underscores(word, options) for word in sys.argv[1:]]
     values, unknown = parser.parse_known_args(words)
     if unknown:
@@ -210,13 +211,14 @@ def parse(description: str, options: dict[str, Option]) -> Namespace:
     return values
 
 
-def add(parser: Parser, name: str, option: Option) -> None:
+def add_option(parser: Parser, name: str, option: Option) -> None:
     """Have a parser know an option."""
-    flag, default = f"--{name}", option.default
+    flag = f"--{name}"
+    default = option.default
     meaning = option.meaning
     if default is not None:
         meaning = f"{meaning} (default: {value_text(default)})"
-    if option.is_switch and name in SETTINGS:
+    if option.is_switch and name in SETTINGS:  # a study may switch it off, too
         parser.add_argument(flag, action=BooleanOptionalAction, default=default, help=meaning)
     elif option.is_switch:
         parser.add_argument(flag, action="store_true", default=default, help=meaning)

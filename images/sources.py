@@ -19,7 +19,8 @@ DOWNLOADS = PROJECT / "data"  # where pets and cifar10 are kept
 PETS_FOLDER, CIFAR_FOLDER = "oxford-iiit-pet", "cifar-10-batches-py"  # torchvision's names
 CLASSES = ("cat", "dog")
 IMAGE_SIZE = 64  # side in pixels, where the user names none
-IMAGE_SIZES = {"shapes": 32, "cifar10": 32}
+SHAPES = "shapes"  # images that the program draws
+IMAGE_SIZES = {SHAPES: 32, "cifar10": 32}
 
 
 def fill_data_defaults(options: Namespace) -> Namespace:
@@ -40,7 +41,7 @@ def image_folder(data: str) -> Path | None:
 def default_source(folder: Path) -> str:
     """Name the source used when the user names none: data/ if it holds images, else shapes."""
     if not folder.is_dir():
-        return "shapes"
+        return SHAPES
     for child in folder.iterdir():
         if is_picture(child.name):
             return str(folder)
@@ -48,7 +49,7 @@ def default_source(folder: Path) -> str:
         is_download = child.name in (PETS_FOLDER, CIFAR_FOLDER)
         if child.is_dir() and not is_hidden and not is_download:
             return str(folder)
-    return "shapes"
+    return SHAPES
 
 
 def open_source(data: str) -> Source:
@@ -76,7 +77,7 @@ def shapes_source() -> Source:
             all_items.append(Item(name, drawn.part, drawn.target, drawn.image))
         return all_items
 
-    return Source("shapes", shapes.CLASSES, items, drawn=True)
+    return Source(SHAPES, shapes.CLASSES, items, drawn=True)
 
 
 def pets_source() -> Source:
@@ -132,4 +133,4 @@ def download(name: str, **options: str | bool) -> Any:
         raise InputError(f"cannot fetch {name} into {DOWNLOADS}: {error}; {remedy}") from None
 
 
-BUILT_IN = {"shapes": shapes_source, "pets": pets_source, "cifar10": cifar10_source}
+BUILT_IN = {SHAPES: shapes_source, "pets": pets_source, "cifar10": cifar10_source}

@@ -30,6 +30,7 @@ from records.runs import (
     MISSING,
     Change,
     Epoch,
+    Layer,
     Stage,
     Status,
     is_finite,
@@ -180,10 +181,15 @@ def check_training(record: dict[str, Any], history: list[Epoch]) -> None:
         "kept_epoch": record["kept_epoch"] == kept_epoch(history),
         "diverged": record["diverged"] == (not is_finite(history[-1])),
         "train_images": record["train_images"] > 0,
-        "network": all(isinstance(row, list) and len(row) == 4 for row in record["network"]),
+        "network": all(map(is_layer, record["network"])),
         "seconds": 0 <= record["seconds"] < math.inf,
     }
     refuse_disagreement(TRAIN_RECORD, record, agreement)
+
+
+def is_layer(values: object) -> bool:
+    """Whether a record's values are those of a layer of a network."""
+    return isinstance(values, dict) and set(values) == set(Layer._fields)
 
 
 class Made(NamedTuple):
@@ -259,7 +265,7 @@ def check_test(record: dict[str, Any], contents: dict[str, bytes]) -> None:
         "seconds": 0 <= record["seconds"] < math.inf,
     }
     refuse_disagreement(TEST_RECORD, record, agreement)
-    if contents[ACCURACIES] != accuracies(record).encode():
+    if contents[ACCURACIES] != accuracies_text(record).encode():
         raise Damaged(f"{ACCURACIES} is not that of {TEST_RECORD}")
 
 
@@ -297,7 +303,7 @@ def is_share(text: str) -> bool:
     return 0 <= value <= 1 or math.isnan(value)
 
 
-def accuracies(record: dict[str, Any]) -> str:
+def accuracies_text(record: dict[str, Any]) -> str:
     """The text of acc.txt: the test accuracy of the kept weights and of the last ones."""
     kept = 100 * record["correct"] / record["test_images"]
     last = 100 * record["last_correct"] / record["test_images"]

@@ -23,6 +23,15 @@ TEST_FILES = ("acc.txt", "predictions.csv")
 RUN_FILES = (HISTORY, "log.txt", *TEST_FILES, "test.json", "train.json")  # records last
 
 
+class Layer(NamedTuple):
+    """A layer that has parameters, as a record tells it: `shape` is its output of one image."""
+
+    name: str
+    text: str
+    shape: list[int]
+    parameters: int
+
+
 class Epoch(NamedTuple):
     """A row of history.csv: means over the images, after an epoch of a training."""
 
@@ -118,10 +127,10 @@ def test_identity(weight: str, images: str, code: dict) -> dict:
 @functools.cache
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that compute."""
-    versions = {"Python version": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    of_packages = {"Python version": f"{sys.version_info.major}.{sys.version_info.minor}"}
     for name in ("torch", "numpy"):
-        versions[f"{name} version"] = importlib.metadata.version(name)
-    return versions
+        of_packages[f"{name} version"] = importlib.metadata.version(name)
+    return of_packages
 
 
 class Change(NamedTuple):

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dataset import Data
 from records.sources import PROJECT
@@ -53,12 +53,17 @@ def citation(results: list[Result], rows: list[SummaryRow], data: Data) -> Citat
         counts=[f"{len(indices):,} {part}" for part, indices in data.splits.items()],
         classes=list(data.classes),
         versions=f"Python {sys.version.split()[0]}, {', '.join(packages)}",
-        parameters=f"{sum(layer[3] for layer in train['network']):,}",
+        parameters=f"{parameters_of(train['network']):,}",
         settings=len(others),
         has_grid=any(is_grid([row.setting]) for row in others),
         base_seeds=len(base.setting.results),
         seeds=from_to([len(row.setting.results) for row in others or rows]),
     )
+
+
+def parameters_of(network: list[dict[str, Any]]) -> int:
+    """How many parameters the layers of a network have together."""
+    return sum(layer["parameters"] for layer in network)
 
 
 def from_to(seeds: list[int]) -> str:

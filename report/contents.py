@@ -5,15 +5,15 @@ templates().get_template("page.html").render(page=page)
 """
 
 import shlex
-from itertools import groupby
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dataset import Data
+from images.sources import SHAPES
 from report.answer import Answer
 from report.citation import Citation, citation
-from report.comparison import Mean
+from report.comparison import FAR, NOISIER, Mean
 from report.differences import MOST, furthest, study_name
 from report.examples import Count, MistakesView, counts_of, examples_of, view_of_mistakes
 from report.findings import Finding, answer_findings, study_findings
@@ -48,7 +48,7 @@ class Found(NamedTuple):
         return [settings for study, settings in self.studies.items() if study != BASE_STUDY]
 
 
-class Status(NamedTuple):
+class SweepStatus(NamedTuple):
     """How many trainings are done of all, how many this call still does; what failed."""
 
     done: int
@@ -82,7 +82,6 @@ class SettingView(NamedTuple):
     valid: str
     unkept: int
     seeds: int
-    images: int
     diverged: int
     diverged_at: str
 
@@ -115,7 +114,7 @@ class TableRow(NamedTuple):
     anchor: str
 
 
-class Training(NamedTuple):
+class RunTimes(NamedTuple):
     """One line of the table of times."""
 
     run: str
@@ -132,6 +131,8 @@ class Page(NamedTuple):
     answer_picture: Picture | None
     left_out: int
     close: float
+    far: float
+    noisier: float
     classes: list[str]
     table: list[TableRow]
     one_class: list[str]
@@ -139,16 +140,17 @@ class Page(NamedTuple):
     course_report: bool
     studies: list[StudyView]
     source: str
+    is_drawn: bool
     side: int
     counts: list[Count]
     notes: list[str]
     warnings: list[str]
     examples: dict[str, list[str]]
-    network: list[list]
+    network: list[dict[str, Any]]
     parameters: str
     machine: str
     threads: int
-    times: list[Training]
+    times: list[RunTimes]
     commands: list[str]
     mistakes: MistakesView
     citation: Citation
@@ -168,6 +170,8 @@ def contents(folder: Path, found: Found, data: Data) -> Page:
         answer_picture=picture_of_answer(folder, rows) if answer.rows else None,
         left_out=left_out_of(changes),
         close=answer.close,
+        far=FAR,
+        noisier=NOISIER,
         classes=list(data.classes),
         table=table_of(rows),
         one_class=[one_class_words(row) for row in rows if row.one_class],
@@ -175,6 +179,7 @@ def contents(folder: Path, found: Found, data: Data) -> Page:
         course_report=data.source in COMPARABLE,
         studies=[view_of_study(folder, changed, found) for changed in found.changes],
         source=data.source,
+        is_drawn=data.source == SHAPES,
         side=data.images.shape[1],
         counts=counts_of(data),
         notes=list(data.notes),
@@ -196,7 +201,10 @@ def contents(folder: Path, found: Found, data: Data) -> Page:
 
 def by_study(settings: list[Setting]) -> dict[str, list[Setting]]:
     """Settings by the study they belong to, in their order."""
-    return {study: list(group) for study, group in groupby(settings, lambda setting: setting.study)}
+    studies: dict[str, list[Setting]] = {}
+    for setting in settings:
+        studies.setdefault(setting.study, []).append(setting)
+    return studies
 
 
 def left_out_of(settings: list[Setting]) -> int:
@@ -296,11 +304,14 @@ def view_of_base(folder: Path, study: list[Setting]) -> BaseView | None:
     if not study:
         return None
     accuracies = study[0].accuracies
+    deviation = ""
+    if len(accuracies) > 1:
+        deviation = f"{100 * stdev(accuracies):.1f}"
     path = folder / BASE_STUDY / "comparison.png"
     return BaseView(
         accuracies=[f"{accuracy:.1%}" for accuracy in accuracies],
         mean=f"{fmean(accuracies):.1%}",
-        deviation=f"{100 * stdev(accuracies):.1f}" if len(accuracies) > 1 else "",
+        deviation=deviation,
         panels=panels_of(path, BASE_STUDY, "base setting: "),
     )
 
@@ -323,7 +334,6 @@ def view_of_setting(setting: Setting, answer: Answer) -> SettingView:
         valid="" if valid is None else f"{valid:.1%}",
         unkept=len(results) - len(kept),
         seeds=len(results),
-        images=results[0].test["test_images"],
         diverged=len(diverged),
         diverged_at=epochs_from_to(diverged),
     )
@@ -347,11 +357,11 @@ def score_of(mean: Mean) -> Score:
 # --- what was run ----------------------------------------------------------------------------
 
 
-def time_of(result: Result) -> Training:
+def time_of(result: Result) -> RunTimes:
     """The times of one run."""
     train_seconds = f"{result.train['seconds']:.0f} s"
     test_seconds = f"{result.test['seconds']:.1f} s"
-    return Training(result.run.name, train_seconds, test_seconds, result.test["finished"])
+    return RunTimes(result.run.name, train_seconds, test_seconds, result.test["finished"])
 
 
 def commands_of(results: list[Result]) -> list[str]:

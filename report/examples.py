@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from console.options import CALIBRATED
 from dataset import Data
 from records.finished import read_predictions
 from report.answer import name_of
@@ -45,6 +46,7 @@ class MistakesView(NamedTuple):
     wrong: int
     images: int
     loss_function: str
+    is_calibrated: bool
     mistakes: list[Mistake]
     confusion: Picture
 
@@ -79,6 +81,7 @@ def view_of_mistakes(setting: Setting, data: Data, is_to_use: bool) -> MistakesV
     """The test images that the first run of a setting got wrong and was surest of."""
     result = setting.results[0]
     images = result.test["test_images"]
+    loss_function = result.run.settings["loss_function"]
     path = result.run.result / "confusion_matrix.png"
     return MistakesView(
         is_to_use=is_to_use,
@@ -86,7 +89,8 @@ def view_of_mistakes(setting: Setting, data: Data, is_to_use: bool) -> MistakesV
         seed=result.run.settings["seed"],
         wrong=images - result.test["correct"],
         images=images,
-        loss_function=result.run.settings["loss_function"],
+        loss_function=loss_function,
+        is_calibrated=loss_function in CALIBRATED,
         mistakes=mistakes_of(result, data),
         confusion=picture(path, "confusion-matrix", f"confusion matrix of {result.run.name}"),
     )

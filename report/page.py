@@ -15,7 +15,7 @@ from records.files import write_text
 from records.runs import IdentityOf
 from report.answer import make_answer
 from report.comparison import SMALL
-from report.contents import Found, Status, by_study, contents
+from report.contents import Found, SweepStatus, by_study, contents
 from report.differences import answer_entries, draw_answer, entries_of, furthest
 from report.figures import draw_confusion_matrix, draw_curves
 from report.findings import answer_findings
@@ -63,7 +63,7 @@ def write_report(
     write_summary(folder, found.rows, data.classes)
     draw_all(folder, found, data.classes, for_print=trainings_to_do == 0)
     done = count_trainings([result.run for result in results])
-    status = Status(done, count_trainings(runs), trainings_to_do, failed)
+    status = SweepStatus(done, count_trainings(runs), trainings_to_do, failed)
     page = contents(folder, found, data) if results else None
     text = templates().get_template("page.html").render(page=page, status=status)
     write_text(folder / "report.html", text)

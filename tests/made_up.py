@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from records.files import write_csv, write_record, write_text
-from records.finished import PREDICTION_COLUMNS, accuracies
+from records.finished import PREDICTION_COLUMNS, accuracies_text
 from records.runs import HISTORY_COLUMNS, Epoch, kept_epoch
 from report.answer import Answer, make_answer
 from report.results import Result, Setting, settings_of, valid_accuracy_at
@@ -51,7 +51,7 @@ RECORD = {
     "command": ["python"],
     "seconds": 1.0,
     "weight_sha256": "",
-    "network": [["conv1", "3, 8", [8, 16, 16], 224]],
+    "network": [{"name": "conv1", "text": "3, 8", "shape": [8, 16, 16], "parameters": 224}],
     "identity": IDENTITY,
 }
 
@@ -84,7 +84,7 @@ def write_run(run, result: Result, identity: dict, tested: str = "w") -> None:
     counts = {"test_images": 1000, "correct": correct, "last_correct": correct}
     predictions = run.result / "predictions.csv"
     digests = {
-        "acc_sha256": write_text(run.result / "acc.txt", accuracies(counts)),
+        "acc_sha256": write_text(run.result / "acc.txt", accuracies_text(counts)),
         "predictions_sha256": write_csv(predictions, PREDICTION_COLUMNS, rows),
     }
     test = RECORD | {"identity": {"weight.pth": tested}} | counts | digests

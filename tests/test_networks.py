@@ -287,6 +287,30 @@ def test_a_trial_counts_all_numbers_that_are_trained(plain_trial):
     assert sum(layer.parameters for layer in plain_trial.layers) == numbers
 
 
+class Shared(Small):
+    """A layer is used twice, and another one has its parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.other = nn.Linear(8, 2)
+        self.other.weight = self.head.weight
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.features(images)
+        return self.head(features) + self.head(features**2) + self.other(features)
+
+
+def test_a_layer_that_is_used_twice_is_told_once(use):
+    use(Shared)
+    assert [layer.name for layer in run_trial().layers] == ["stem", "head", "other"]
+
+
+def test_parameters_that_layers_share_are_counted_once(use):
+    use(Shared)
+    numbers = sum(values.numel() for values in Shared().parameters())
+    assert sum(layer.parameters for layer in run_trial().layers) == numbers
+
+
 def test_the_network_of_model_py_runs_in_the_faster_format(plain_trial):
     assert plain_trial.memory_format == torch.channels_last
 

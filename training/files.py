@@ -40,6 +40,7 @@ from records.lock import TRAINING_LOCK, locked
 from records.runs import (
     HISTORY_COLUMNS,
     Epoch,
+    Layer,
     checkpoint_path,
     is_finite,
     kept_epoch,
@@ -48,7 +49,7 @@ from records.runs import (
 )
 from records.sources import digests_of, import_closure
 from training.batches import Images
-from training.network import Layer, build_network, describe_network, probe_scores, weights_of
+from training.network import build_network, describe_network, probe_scores, weights_of
 from training.optimizer import Optimizer
 from training.processes import from_first, rank
 
@@ -231,7 +232,7 @@ def write_results(
     record = {
         "identity": identity,
         "command": [sys.executable, *sys.argv],
-        "network": [list(layer) for layer in layers],
+        "network": [layer._asdict() for layer in layers],
         "train_images": len(data.splits["train"]),
         "kept_epoch": kept_epoch(state.history),
         "epochs": state.epoch,

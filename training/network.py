@@ -15,7 +15,7 @@ import traceback
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,15 +29,6 @@ from training.batches import seed_all
 
 ROOMS = ("console", "records", "images", "training", "studies", "report")
 PROBES = 2  # images whose scores tell one network from another
-
-
-class Layer(NamedTuple):
-    """A layer that has parameters, as a record tells it: `shape` is its output of one image."""
-
-    name: str
-    text: str
-    shape: list[int]
-    parameters: int
 
 
 class BrokenCode(InputError):

@@ -20,11 +20,11 @@ from torch.optim.lr_scheduler import LRScheduler
 from console.errors import InputError
 from console.options import SETTINGS, words_of
 from dataset import Data
+from records.runs import Layer
 from training.batches import Images
 from training.files import State, from_bytes, model_of, to_bytes
 from training.network import (
     BrokenCode,
-    Layer,
     blaming,
     describe_network,
     probe_scores,
@@ -265,8 +265,12 @@ def scores_or_error(scores: object, count: int, when: str) -> Tensor:
 
 @torch.no_grad()
 def layers_of(model: nn.Module, images: Images) -> list[Layer]:
-    """The layers that have parameters, in the order in which a network uses them."""
-    layers: list[Layer] = []
+    """The layers that have parameters, in the order in which a network first uses them.
+
+    Their test of one image must give two scores; ValueError if it does not.
+    """
+    layers: dict[nn.Module, Layer] = {}
+    counted: set[int] = set()  # parameters that layers share are those of the first one
     names = {}
     for name, module in model.named_modules():
         if module._parameters:
@@ -275,9 +279,12 @@ def layers_of(model: nn.Module, images: Images) -> list[Layer]:
     def note(module: nn.Module, _: tuple[Any, ...], output: object) -> None:
         text = f"{type(module).__name__}({module.extra_repr()})"
         shape = list(output.shape[1:]) if isinstance(output, Tensor) else []
-        parameters = module.parameters(recurse=False)
-        count = sum(values.numel() for values in parameters)
-        layers.append(Layer(names[module], text, shape, count))
+        count = 0
+        for values in module.parameters(recurse=False):
+            if id(values) not in counted:
+                counted.add(id(values))
+                count += values.numel()
+        layers.setdefault(module, Layer(names[module], text, shape, count))
 
     hooks = [module.register_forward_hook(note) for module in names]
     one_image = images.splits["valid"][:1]
@@ -285,7 +292,7 @@ def layers_of(model: nn.Module, images: Images) -> list[Layer]:
     scores_or_error(scores, 1, "in testing")
     for hook in hooks:
         hook.remove()
-    return layers
+    return list(layers.values())
 
 
 # --- a training that goes on -----------------------------------------------------------------
