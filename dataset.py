@@ -113,19 +113,24 @@ def folder_for(source: Source, image_size: int, skip_bad_images: bool) -> Path:
 
 def hand_over(data: Data, image_size: int, skip_bad_images: bool) -> dict[str, str]:
     """What spares a child program the scan of the images: a variable of its environment."""
-    values = [data.source, image_size, skip_bad_images, str(data.folder)]
+    values = {
+        "images": [data.source, image_size, skip_bad_images],
+        "folder": str(data.folder),
+    }
     return {HANDED: json.dumps(values)}
 
 
 def handed_folder(name: str, image_size: int, skip_bad_images: bool) -> Path | None:
     """Where the program that started this one found these images; None if it handed nothing."""
-    handed = json.loads(os.environ.get(HANDED, "[]"))
+    if HANDED not in os.environ:
+        return None
+    handed = json.loads(os.environ[HANDED])
     source = name
     if name not in BUILT_IN:
         source = str(Path(name).resolve())
-    if handed[:3] != [source, image_size, skip_bad_images]:
+    if handed["images"] != [source, image_size, skip_bad_images]:
         return None
-    return Path(handed[3])
+    return Path(handed["folder"])
 
 
 def has_changed(data: Data, name: str, image_size: int, skip_bad_images: bool) -> bool:
@@ -159,7 +164,8 @@ def open_cache(folder: Path, image_size: int) -> Data | None:
         return None
     try:
         return read_cache(folder, image_size)
-    except (Damaged, FileNotFoundError, PermissionError) as error:  # it appeared whole
+    # It was renamed into place whole: a file that is missing is damage.
+    except (Damaged, FileNotFoundError, PermissionError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         refuse_foreign(folder)
         note = f"decoding again, since decoded images are damaged: {folder} ({error})"

@@ -123,15 +123,7 @@ def show_start(options: Namespace) -> None:
 
 def prepare_sweep(options: Namespace, data: "Data", handed_code: dict[str, str]) -> Sweep:
     """All that this call has to go by. InputError if the device, or what is to run there, fails."""
-    close = options.until / 100 if options.until else SMALL  # a difference that is alike, a share
-
-    def report(runs: list[settings.Run], trainings_to_do: int, failed: list[str]) -> list[str]:
-        from report.page import write_report  # here: matplotlib takes a second to import
-
-        identity_of = sweep.identity_of
-        return write_report(options.out, runs, data, identity_of, trainings_to_do, failed, close)
-
-    sweep = Sweep(
+    return Sweep(
         options=options,
         data=data,
         device=choose_device(options),
@@ -139,9 +131,21 @@ def prepare_sweep(options: Namespace, data: "Data", handed_code: dict[str, str])
         reusable=runs_elsewhere(options),
         code=sources("train.py"),
         handed_code=handed_code,
-        report=report,
+        report=report_on,
     )
-    return sweep
+
+
+def report_on(
+    sweep: Sweep, runs: list[settings.Run], trainings_to_do: int, failed: list[str]
+) -> list[str]:
+    """Write the report of what is finished of these runs; the answer's sentences."""
+    from report.page import write_report  # here: matplotlib takes a second to import
+
+    close = SMALL  # a difference that is alike, a share
+    if sweep.options.until:
+        close = sweep.options.until / 100
+    out, identity_of = sweep.options.out, sweep.identity_of
+    return write_report(out, runs, sweep.data, identity_of, trainings_to_do, failed, close)
 
 
 def all_runs(out: Path, seeds: int) -> list[settings.Run]:

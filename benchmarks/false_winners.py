@@ -270,11 +270,11 @@ class Rounds(NamedTuple):
     equal: float
 
 
-def go_on(true: list[float], close: float, draws: int) -> Rounds:
+def simulate_until(true_differences: list[float], close: float, draws: int) -> Rounds:
     """Rounds of one more seed for what is open, as report/rounds.py has them; all in sd."""
     random = np.random.default_rng(0)
-    settings = len(true)
-    differences = np.array(true)
+    settings = len(true_differences)
+    differences = np.array(true_differences)
     accuracies = normal(random, (draws, 1 + settings, BASE_SEEDS + MOST))
     accuracies[:, 1:] += differences[:, None]
     seeds = equal_seeds(draws, settings, 1)
@@ -283,13 +283,13 @@ def go_on(true: list[float], close: float, draws: int) -> Rounds:
     for _ in range(MOST):
         judged = judge(accuracies, seeds, Rule())
         alike = judged.is_alike(close)
-        other_sign = np.sign(judged.difference) != np.sign(differences)
+        other_sign = np.sign(judged.difference) != np.sign(differences)  # of equal ones, any sign
         falsely |= (judged.named & other_sign).any(1)
         wrongly |= (alike & (np.abs(differences) > close)).any(1)
         still_open = ~judged.named & ~alike
-        more = still_open & (seeds[:, 1:] < MOST)
-        seeds[:, 1:] += more
-        seeds[:, 0] += more.any(1)
+        gets_a_seed = still_open & (seeds[:, 1:] < MOST)
+        seeds[:, 1:] += gets_a_seed
+        seeds[:, 0] += gets_a_seed.any(1)  # the base
     equal = equal_trainings(accuracies, close, still_open.sum(1))
     trainings = float(seeds.sum(1).mean())
     return Rounds(count(falsely), count(wrongly), count(still_open), trainings, equal)
@@ -320,7 +320,7 @@ def print_rounds(draws: int) -> None:
             "mixed": [0.0, 0.0, 0.0, 0.0, 1.0, -1.0, -2.0, -3.5, -5.0, -10.0, -20.0],
         }
         for name, true in studies.items():
-            rounds = go_on(true, close, draws // 5)
+            rounds = simulate_until(true, close, draws // 5)
             cells: list[object] = [rounds.named_falsely, rounds.alike_wrongly, rounds.open]
             cells.append(f"{rounds.trainings:.0f}")
             cells.append(f"{rounds.equal:.0f}")

@@ -25,10 +25,11 @@ from report.answer import last_accuracy as last
 from report.answer import test_accuracy as test
 from report.answer import valid_accuracy as valid
 from report.answer import words_of
-from report.comparison import Comparison, compare_with_base, pooled_noise, t_quantile
+from report.comparison import Comparison, compare_with_base, points, pooled_noise, t_quantile
 from report.heatmap import Cell, HeatMap, draw_heat_map
 from report.results import Result
 from report.rules import UNLEARNED, Chance, End, convergence, overfits, rise, swing_of
+from report.summary import difference_of
 from studies.settings import Studies, changes_of, combinations
 
 LOSSES = ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
@@ -99,16 +100,6 @@ def against(results: Results, reference: Key, measure: Measure) -> dict[Key, Com
     return compare_with_base(samples_of(results, measure), reference)
 
 
-def signed(number: float) -> str:
-    """A share as points: -0.012 is −1.2."""
-    return f"{100 * number:+.1f}".replace("-", "−")
-
-
-def in_points(row: Comparison) -> str:
-    """A difference and its interval in points."""
-    return f"{signed(row.difference)} ({signed(row.low)} to {signed(row.high)})"
-
-
 def direction(row: Comparison) -> int:
     """1 above the reference beyond noise, -1 below it, 0 if neither is known."""
     if not row.named:
@@ -140,7 +131,7 @@ def print_claim(claim: Claim, results: Results) -> None:
     """A claim's row: the differences, and whether it holds."""
     rows_by_setting = against(results, claim.reference, claim.measure)
     rows = [rows_by_setting[setting] for setting in claim.settings]
-    differences = "; ".join(in_points(row) for row in rows)
+    differences = "; ".join(difference_of(row) for row in rows)
     print(f"| {claim.words} | {differences} | {verdict(rows, claim.sign)} |")
 
 
@@ -171,8 +162,8 @@ def print_numbers(results: Results) -> None:
         word = "not compatible"
         if abs(difference) <= half:
             word = "compatible"
-        interval = f"({signed(difference - half)} to {signed(difference + half)})"
-        ours = f"{100 * mean:.1f} %: {signed(difference)} {interval}"
+        interval = f"({points(difference - half)} to {points(difference + half)})"
+        ours = f"{100 * mean:.1f} %: {points(difference)} {interval}"
         print(f"| {number.name}: {number.accuracy} % | {ours} | {word} |")
 
 
@@ -242,7 +233,7 @@ def print_studies(results: Results) -> None:
         last_accuracy = mean_and_deviation(seeds, last)
         compared = ""
         if setting in rows:
-            compared = f"{in_points(rows[setting])}: {rows[setting].verdict}"
+            compared = f"{difference_of(rows[setting])}: {rows[setting].verdict}"
         print(f"| {name_of(setting)} | {kept_accuracy} | {last_accuracy} | {compared} |")
     print("\n| the original | ours | verdict |")
     print("|---|---|---|")

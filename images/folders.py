@@ -81,7 +81,7 @@ def stamp_of(items: list[Item]) -> str:
 
 
 def state_of(path: str) -> os.stat_result:
-    """Size and times of a file, in one call to the system; of a link that leads nowhere its own."""
+    """Size and times of a file; of a link that leads nowhere, those of the link."""
     try:
         return os.stat(path)
     except OSError:

@@ -46,10 +46,8 @@ def ends_early(image: JpegImageFile, image_size: int) -> bool:
 
 def ends_grey(image: Image.Image) -> bool:
     """Whether the last pixel is one of those that libjpeg writes where data are missing."""
-    pixel = image.getpixel((image.width - 1, image.height - 1))
-    if isinstance(pixel, tuple):
-        return all(map(is_grey, pixel))
-    return is_grey(pixel or 0)  # a picture of one channel
+    last = image.crop((image.width - 1, image.height - 1, image.width, image.height))
+    return all(map(is_grey, last.tobytes()))  # a byte for each channel
 
 
 def is_grey(value: float) -> bool:

@@ -71,7 +71,7 @@ def find_layout(folder: Path) -> Layout:
     passed = PassedOver()
     listing = look_into(folder)
     names = split_folders(listing)
-    if names and not are_classes(listing, names):
+    if names and not are_classes(listing, names):  # a class may be called "train"
         layout = divided_layout(folder, listing, names, passed)
     else:
         layout = undivided_layout(folder, listing, passed)
@@ -283,7 +283,7 @@ def two_classes(listing: Listing) -> list[str]:
     names = listing.class_names()
     if not listing.has_classes():
         raise InputError(f"{listing.path} holds {not_two_classes(listing, names)}")
-    if names[0] == names[1]:
+    if names[0] == names[1]:  # one in Unicode's form NFC, the other in NFD
         twice = f"two folders whose names look the same ({names[0]})"
         raise InputError(f"{listing.path} holds {twice}; give them different names")
     return names

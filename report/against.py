@@ -18,7 +18,7 @@ from report.comparison import Comparison, compare_sweeps
 from report.differences import Entry, draw_answer, names_in_picture
 from report.pictures import picture
 from report.results import Result, Setting, read_result, settings_of
-from report.summary import difference_of, digits, number
+from report.summary import bare_percent, difference_of, digits
 from report.words import VERDICTS, templates
 from studies.settings import BASE_STUDY, Run
 
@@ -201,7 +201,9 @@ def write_page(path: Path, out: Path, other: Path, sweeps: Sweeps) -> None:
     """Write the page, with the picture that stands beside it."""
     drawn = picture(path.with_suffix(".png"), "against", "differences, as in the table")
     template = templates().get_template("against.html")
-    html = template.render(out=out, other=other, sweeps=sweeps, picture=drawn, number=number)
+    html = template.render(
+        out=out, other=other, sweeps=sweeps, picture=drawn, bare_percent=bare_percent
+    )
     write_text(path, html)
 
 
@@ -230,5 +232,5 @@ def csv_row(pair: Pair) -> list[object]:
         digits(comparison.difference),
         digits(comparison.low),
         digits(comparison.high),
-        comparison.verdict,
+        VERDICTS[comparison.verdict],
     ]

@@ -33,6 +33,8 @@ from studies.settings import BASE_STUDY, PREFIX
 
 MOST = 60  # settings of a study, or of the answer, that pictures have room for
 FAR_OUT = 2.0  # times the usual interval: what is beyond would press the others flat
+MARGIN = 1.08  # of the axis beyond the longest interval
+NUMBER_ENDS = 4.4  # font sizes to the right of the axis
 COLOURS = {BETTER: BLUE, WORSE: ORANGE}  # of what differs from the base
 
 
@@ -193,7 +195,7 @@ def limit_of(rows: list[Comparison]) -> float:
         return 1.0
     far = FAR_OUT * median(row.high - row.low for row in rows)
     widest = max(max(-row.low, row.high) for row in rows)
-    return 108 * min(far, widest)
+    return 100 * MARGIN * min(far, widest)
 
 
 def plot_difference(axes: Axes, line: int, row: Comparison, limit: float) -> None:
@@ -242,8 +244,8 @@ def write_beside(axes: Axes, line: int, text: str, colour: str) -> None:
     size = 0.9 * matplotlib.rcParams["font.size"]
     axes.annotate(
         text,
-        (1, line),
-        (4.4 * size, 0),
+        xy=(1, line),
+        xytext=(NUMBER_ENDS * size, 0),
         xycoords=axes.get_yaxis_transform(),
         textcoords="offset points",
         color=colour,

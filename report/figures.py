@@ -182,7 +182,7 @@ def plot_band(axes: Axes, values: np.ma.MaskedArray, label: str, zorder: float =
     `values` is float (seeds, epochs).
     """
     epochs = np.arange(1, values.shape[1] + 1)
-    marker = "o" if len(epochs) == 1 else None
+    marker = "o" if len(epochs) == 1 else None  # a line of one point is not to be seen
     (line,) = axes.plot(epochs, values.mean(0), marker=marker, label=label, zorder=zorder)
     colour = line.get_color()
     if len(values) > 1:
@@ -206,7 +206,8 @@ def column_of(histories: Sequence[Sequence[Epoch]], column: int) -> np.ma.Masked
 def style_epochs(axes: Axes, kind: Kind, last: int) -> None:
     """An axis of whole epochs, from the first to the last."""
     round_ones = MaxNLocator(8, steps=[1, 2, 5, 10], integer=True).tick_values(0, last)
-    axes.set_xticks([1, *(tick for tick in round_ones if 1 < tick <= last)])
+    later = [tick for tick in round_ones if 1 < tick <= last]
+    axes.set_xticks([1, *later])
     axes.set_xlabel("Epoch")
     axes.set_ylabel(kind.name.capitalize())
     axes.set_xlim(0.5, 0.5 + 1.03 * last)

@@ -180,9 +180,9 @@ def mean_or_none(values: list[float | None]) -> float | None:
 
 def cells_of(row: SummaryRow) -> Cells:
     """A setting's row as texts: accuracies in percent, differences in points."""
-    accuracy = number(row.accuracy)
+    accuracy = bare_percent(row.accuracy)
     if row.deviation is not None:
-        accuracy = f"{accuracy} ± {number(row.deviation)}"
+        accuracy = f"{accuracy} ± {bare_percent(row.deviation)}"
     difference = verdict = auc = DASH
     if row.comparison:
         difference = difference_of(row.comparison)
@@ -195,8 +195,8 @@ def cells_of(row: SummaryRow) -> Cells:
         accuracy=accuracy,
         difference=difference,
         verdict=verdict,
-        last_accuracy=number(row.last_accuracy),
-        recalls=[number(recall) for recall in row.recalls],
+        last_accuracy=bare_percent(row.last_accuracy),
+        recalls=[bare_percent(recall) for recall in row.recalls],
         auc=auc,
         ended=row.ended,
     )
@@ -207,7 +207,7 @@ def difference_of(row: Comparison) -> str:
     return f"{points(row.difference)} ({points(row.low)} to {points(row.high)})"
 
 
-def number(share: float | None) -> str:
+def bare_percent(share: float | None) -> str:
     """A share in percent, without the sign; a dash if there is none."""
     if share is None:
         return DASH
@@ -266,7 +266,7 @@ def csv_row(row: SummaryRow, classes: list[str]) -> dict[str, object]:
         values["difference"] = digits(row.comparison.difference)
         values["low"] = digits(row.comparison.low)
         values["high"] = digits(row.comparison.high)
-        values["verdict"] = row.comparison.verdict
+        values["verdict"] = VERDICTS[row.comparison.verdict]
     values["last_test_accuracy"] = digits(row.last_accuracy)
     for name, recall in zip(classes, row.recalls, strict=True):
         values[f"recall_{name}"] = digits(recall)

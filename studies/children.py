@@ -253,17 +253,17 @@ def try_out(device: str, image_size: int, runs: list[Run]) -> str:
 
     InputError with its error line if something will not do, or with Python's last one.
     """
-    program = [sys.executable, str(PROJECT / "train.py"), "--device", device]
-    program += ["--image_size", str(image_size), "--try_out"]
+    command = [sys.executable, str(PROJECT / "train.py"), "--device", device]
+    command += ["--image_size", str(image_size), "--try_out"]
     for settings in settings_to_try(runs):
-        program.append(json.dumps(settings))
+        command.append(json.dumps(settings))
     environment = os.environ | {STDIN_IS_PARENT: "1"}
     with open_pipe() as pipe:
-        ended = subprocess.run(program, stdin=pipe, env=environment, capture_output=True, text=True)
+        ended = subprocess.run(command, stdin=pipe, env=environment, capture_output=True, text=True)
     if ended.returncode:
         lines = ended.stderr.splitlines() or [f"train.py ended: {ended.returncode}"]
         raise InputError(error_in(lines))
-    return ended.stdout.split()[-1]
+    return ended.stdout.split()[-1]  # train.py prints the device last
 
 
 def error_in(lines: list[str]) -> str:

@@ -88,7 +88,7 @@ def stale_runs(trainings: list[Training], out: Path) -> list[Stale]:
             if made is None:
                 continue
             aside = folder_aside(run, made, out)
-            if is_whole(run, made, aside):
+            if has_its_weights(run, made, aside):
                 stale.append(Stale(run, training, status.changes, aside))
     return stale
 
@@ -116,8 +116,11 @@ def run_with_seed(run: Run, training: Training) -> Run | None:
     return None
 
 
-def is_whole(run: Run, made: Made, aside: Path) -> bool:
-    """Whether a run's weights are those of its record, where they were or already aside."""
+def has_its_weights(run: Run, made: Made, aside: Path) -> bool:
+    """Whether the weights of its record are there: in a run's place, or aside.
+
+    A kill may have come between moving the weights and moving the record.
+    """
     for weight in (run.weight, aside / run.weight.name):
         if file_digest(weight) == made.weight_digest:
             return True

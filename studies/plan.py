@@ -30,7 +30,7 @@ REPEATED = (
 )
 MANY = 500  # runs that take a while to look up: their price is said before
 MOST_LINES = 40  # settings with a line of their own in a plan
-BEGUN = (Stage.MISSING, Stage.OVERWRITTEN)  # of trainings that may have been interrupted
+MAY_BE_BEGUN = (Stage.MISSING, Stage.OVERWRITTEN)  # of trainings that may have been interrupted
 SPOILED = (Stage.INCOMPLETE, Stage.DAMAGED)  # of finished ones whose checkpoints may be whole
 
 
@@ -192,7 +192,7 @@ def look_up(training: Training, identity: dict, images: str, fresh: bool) -> Non
 
 
 def lost_runs(trainings: list[Training]) -> list[str]:
-    """Say which finished runs are no longer there, as when somebody has removed a folder."""
+    """Say of which finished runs files were changed or removed since, as by a user meanwhile."""
     lost = []
     for training in trainings:
         if not training.is_finished:
@@ -201,8 +201,8 @@ def lost_runs(trainings: list[Training]) -> list[str]:
             trained = training_status(run.result, run.weight, training.identity)
             tested = test_status(run.result, run.weight, training.images)
             if trained != DONE or tested != DONE:
-                remedy = "something else changed or removed its files; run it again"
-                lost.append(f"LOST {run.name}: it was finished, then {remedy}")
+                then = "then something else changed or removed its files"
+                lost.append(f"LOST {run.name}: it was finished, {then}; run it again")
     return lost
 
 
@@ -242,10 +242,10 @@ def note_epochs(training: Training) -> None:
     """Work out how many epochs are to be done: those that no checkpoint holds."""
     reached = 0
     stage = training.statuses[training.main_run].stage
-    if stage in BEGUN + SPOILED and training.trained.stage is not Stage.TO_REPEAT:
+    if stage in MAY_BE_BEGUN + SPOILED and training.trained.stage is not Stage.TO_REPEAT:
         begun = status_of_begun(training)
         reached = begun.epochs
-        if stage in BEGUN and begun != MISSING:
+        if stage in MAY_BE_BEGUN and begun != MISSING:
             training.trained = begun
     if training.shorter and can_go_on_from(training.shorter):
         reached = max(reached, training.shorter.settings["epochs"])

@@ -53,7 +53,7 @@ class Sweep:
     reusable: list[Run]
     code: dict
     handed_code: dict[str, str]
-    report: Callable[[list[Run], int, list[str]], list[str]]
+    report: Callable[["Sweep", list[Run], int, list[str]], list[str]]
 
     def identity_of(self, settings: dict) -> dict:
         """The identity of a training with these settings, here and now."""
@@ -81,7 +81,7 @@ def run_sweep(sweep: Sweep, runs: list[Run]) -> int:
     trainings = []
     for chain in chains:
         trainings += chain
-    report = partial(sweep.report, runs)
+    report = partial(sweep.report, sweep, runs)
     if options.line:
         return run_line(sweep, chains)
     if options.collect:

@@ -75,13 +75,13 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("{% if setting.seeds == 1 %}; curves", "{% if setting.seeds > 1 %}; curves"),
         ("{% if setting.diverged %}", "{% if not setting.diverged %}"),
         ("{% if setting.kept %}those", "{% if setting.unkept %}those"),
-        ("{% if page.mistakes.loss_function == ", "{% if page.mistakes.loss_function != "),
+        ("{% if page.mistakes.is_calibrated %}", "{% if not page.mistakes.is_calibrated %}"),
         ("if page.mistakes.is_to_use else", "if not page.mistakes.is_to_use else"),
         (
             "{{ mistake.true_class }} taken for {{ mistake.predicted_class }}",
             "{{ mistake.predicted_class }} taken for {{ mistake.true_class }}",
         ),
-        ('{% if page.source == "shapes" %}', '{% if page.source != "shapes" %}'),
+        ("{% if page.is_drawn %}", "{% if not page.is_drawn %}"),
         ("{% if page.citation.commit %}", "{% if not page.citation.commit %}"),
         ("lies within {{ page.close|whole }} points", "lies within {{ page.close }} points"),
     ],
@@ -109,6 +109,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ),
         ('{{ "above" if v.gap >= 0 else "below" }}', '{{ "below" if v.gap >= 0 else "above" }}'),
         ('{{ "does not overfit" if v.seeds == 1 and not v.count else "overfits" }}', "overfits"),
+        ("{% if v.use_tests_at_chance %}", "{% if not v.use_tests_at_chance %}"),
         ("{% if v.is_trend %}", "{% if not v.is_trend %}"),
         ("{% if v.halves %}", "{% if not v.halves %}"),
         ("{% if v.turn %}", "{% if not v.turn %}"),
@@ -121,6 +122,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ),
         ('return f"{100 * share:.{digits}f}"', 'return f"{share:.{digits}f}"'),
         ("    if seeds > 1:\n", "    if seeds > 2:\n"),
+        ("if math.isinf(share):", "if not math.isinf(share):"),
     ],
     "report/answer.py": [
         ("rules.learned(setting, chance) == 0", "rules.learned(setting, chance) == 1"),
@@ -163,6 +165,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
     "report/contents.py": [
         ('COMPARABLE = ("cifar10",)', 'COMPARABLE = ("cifar10", "shapes")'),
         ("max(0, len(settings) - MOST)", "len(settings)"),
+        ("is_drawn=data.source == SHAPES", "is_drawn=data.source != SHAPES"),
         ("    if row.one_class == seeds:\n", "    if row.one_class:\n"),
         (
             "if answer.base is not None and setting.key == answer.base.key:",
@@ -182,6 +185,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ),
         ('images - result.test["correct"]', 'result.test["correct"]'),
         ("larger = count.max() / count.sum()", "larger = count.min() / count.sum()"),
+        ("loss_function in CALIBRATED", "loss_function not in CALIBRATED"),
     ],
     "report/summary.py": [
         ('columns["true_class"]) == classes[1]', 'columns["true_class"]) == classes[0]'),
@@ -210,6 +214,8 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
     "report/rules.py": [
         ("OVERFIT_GAP = 0.05 ", "OVERFIT_GAP = 0.07 "),
         ("rise(result) > OVERFIT_RISE and gap", "rise(result) > OVERFIT_RISE or gap"),
+        ("    if last == lowest:\n", "    if last < lowest:\n"),
+        ("and is_above_chance_in_validation", "and not is_above_chance_in_validation"),
     ],
     "report/against.py": [
         ("    if len(digests) > 1:\n", "    if len(digests) > 2:\n"),
