@@ -2,7 +2,7 @@
 
     judged = judge(accuracies, seeds, Rule())      # accuracies (answers, 1 + settings, seeds)
 
-The base comes first. tests/test_benchmarks.py holds this copy of the rule against the report's.
+The base comes first. tests/test_benchmarks_rule.py holds this copy of the rule against it.
 """
 
 from collections.abc import Callable

@@ -84,7 +84,7 @@ def print_threads(options: argparse.Namespace, cores: int) -> None:
 def accuracy(out: Path) -> float:
     """Validation accuracy at the kept epoch, percent."""
     kept = read_record(out / "train.json")["kept_epoch"]
-    return 100 * read_history(out)[kept - 1][4]
+    return 100 * read_history(out)[kept - 1].valid_accuracy
 
 
 def print_ways(options: argparse.Namespace, cores: int) -> None:

@@ -1,6 +1,6 @@
 """The same picture in several files: kept in one split, and told where that cannot be.
 
-    notes = copy_notes(names, digests, parts, targets)
+    notes = copy_notes(names, digests, parts, classes)
 
 Copies are those whose decoded pixels are equal, however the files were encoded.
 """

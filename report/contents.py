@@ -1,7 +1,7 @@
 """What stands on the page, decided here as plain values; page.html words it.
 
 page = contents(folder, found, data)
-templates().get_template("page.html").render(page=page)
+templates().get_template("page.html").render(page=page, status=status)
 """
 
 import shlex

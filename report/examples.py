@@ -1,6 +1,6 @@
 """What the page shows of the images: how many, examples of them, and those taken for others.
 
-mistakes = view_of_mistakes(answer.use, data)
+mistakes = view_of_mistakes(answer.use, data, is_to_use=True)
 """
 
 from typing import NamedTuple

@@ -26,8 +26,9 @@ from matplotlib.typing import ColorType
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from records.files import digest_of, file_digest, read_csv, replacing
-from records.runs import Epoch, is_finite, kept_epoch, read_history
+from records.files import digest_of, file_digest, replacing
+from records.finished import PREDICTIONS, read_predictions
+from records.runs import HISTORY, Epoch, is_finite, kept_epoch, read_history
 
 # Of text too: their contrast on white is above 5.
 BLUE, ORANGE, GREY = "#0072B2", "#B84C00", "#333333"
@@ -42,16 +43,16 @@ ENDINGS = (b"IEND\xaeB`\x82", b"%%EOF\n")  # of a PNG and of a PDF that are whol
 
 
 class Kind(NamedTuple):
-    """What a picture of curves shows: two columns of a history, and their name."""
+    """What a picture of curves shows: two values of each Epoch, and their name."""
 
-    train_column: int
-    valid_column: int
+    train_name: str
+    valid_name: str
     name: str
 
 
 PICTURES = {
-    "Training_accuracy": Kind(3, 4, "accuracy"),
-    "Loss_curve": Kind(1, 2, "loss"),
+    "Training_accuracy": Kind("train_accuracy", "valid_accuracy", "accuracy"),
+    "Loss_curve": Kind("train_loss", "valid_loss", "loss"),
 }
 
 
@@ -136,7 +137,7 @@ def draw_curves(folder: Path, sources: Sequence[Path] = ()) -> None:
     `sources`: their mean in a band from the lowest to the highest.
     """
     sources = sources or [folder]
-    of_sources = [file_digest(source / "history.csv") for source in sources]
+    of_sources = [file_digest(source / HISTORY) for source in sources]
     digest = digest_of_picture(of_sources)
     pictures = [folder / f"{name}.png" for name in PICTURES]
     if all(is_current(picture, digest) for picture in pictures):
@@ -152,8 +153,8 @@ def draw_curves(folder: Path, sources: Sequence[Path] = ()) -> None:
 
 def plot_curves(axes: Axes, histories: Sequence[Sequence[Epoch]], kind: Kind) -> None:
     """Plot training and validation of one run, its kept epoch, or of several seeds."""
-    plot_band(axes, column_of(histories, kind.train_column), f"train-{kind.name}")
-    plot_band(axes, column_of(histories, kind.valid_column), f"valid-{kind.name}")
+    plot_band(axes, values_of(histories, kind.train_name), f"train-{kind.name}")
+    plot_band(axes, values_of(histories, kind.valid_name), f"valid-{kind.name}")
     if len(histories) == 1:
         mark_kept_epoch(axes, histories[0], kind)
     style_epochs(axes, kind, max(len(history) for history in histories))
@@ -170,7 +171,7 @@ def mark_kept_epoch(axes: Axes, history: Sequence[Epoch], kind: Kind) -> None:
     kept = kept_epoch(history)
     if not kept:
         return
-    value = history[kept - 1][kind.valid_column]
+    value = getattr(history[kept - 1], kind.valid_name)
     label = f"weights kept: epoch {kept}"
     axes.axvline(kept, color="0.6", linewidth=0.8, linestyle="-", zorder=0)
     axes.plot(kept, value, "o", color=ORANGE, markerfacecolor="white", label=label)
@@ -190,8 +191,8 @@ def plot_band(axes: Axes, values: np.ma.MaskedArray, label: str, zorder: float =
     return colour
 
 
-def column_of(histories: Sequence[Sequence[Epoch]], column: int) -> np.ma.MaskedArray:
-    """A column of several histories, float (seeds, epochs).
+def values_of(histories: Sequence[Sequence[Epoch]], name: str) -> np.ma.MaskedArray:
+    """What several histories have by this name of Epoch, float (seeds, epochs).
 
     What is missing or infinite is masked: a diverged seed is shorter than the others and
     ends in no number.
@@ -199,7 +200,7 @@ def column_of(histories: Sequence[Sequence[Epoch]], column: int) -> np.ma.Masked
     longest = max(len(history) for history in histories)
     values = np.full((len(histories), longest), np.nan)
     for seed, history in enumerate(histories):
-        values[seed, : len(history)] = [row[column] for row in history]
+        values[seed, : len(history)] = [getattr(epoch, name) for epoch in history]
     return np.ma.masked_invalid(values)
 
 
@@ -219,12 +220,12 @@ def style_epochs(axes: Axes, kind: Kind, last: int) -> None:
 
 def draw_confusion_matrix(folder: Path, classes: list[str]) -> None:
     """Draw confusion_matrix.png from predictions.csv: counts and shares."""
-    path, source = folder / "confusion_matrix.png", folder / "predictions.csv"
+    path, source = folder / "confusion_matrix.png", folder / PREDICTIONS
     digest = digest_of_picture(file_digest(source), list(classes))
     if is_current(path, digest):
         return
     pairs: Counter[tuple[str, str]] = Counter()
-    for line in read_csv(source):
+    for line in read_predictions(folder):
         pairs[line["true_class"], line["predicted_class"]] += 1
     counts = np.zeros((len(classes), len(classes)), dtype=int)
     for row, true_class in enumerate(classes):

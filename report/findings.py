@@ -128,7 +128,7 @@ def differences_in(settings: list[Setting], rows: Rows) -> list[Finding]:
             size = abs(row.difference)
             differing.append(Difference(setting.label, size, low, high, row.seeds))
         if differing:
-            values = {"what": words_of(settings[0].changed), "items": differing}
+            values = {"what": words_of(settings[0].changed), "differences": differing}
             found.append(Finding(verdict, values, settings[0].study))
     return found
 
@@ -217,9 +217,9 @@ def unlearned_ones(answer: Answer) -> list[Finding]:
         if count and 2 * ended > seeds:
             at_chance.append(InSeeds(name_of(setting), ended, seeds))
     if partly:
-        found.append(Finding("partly", {"items": partly}))
+        found.append(Finding("partly", {"settings": partly}))
     if at_chance:
-        found.append(Finding("ends_at_chance", {"items": at_chance}))
+        found.append(Finding("ends_at_chance", {"settings": at_chance}))
     return found
 
 
@@ -343,7 +343,7 @@ def about_batches(settings: list[Setting], answer: Answer) -> list[Finding]:
         swings.append(Swing(setting.label, swing, rules.updates(setting)))
     found = []
     if swings:
-        found.append(Finding("swings", {"items": swings}, study))
+        found.append(Finding("swings", {"swings": swings}, study))
     compared = swing_rows(learned, answer)
     if compared and answer.base:
         base_size = dict(answer.base.key)["batch_size"]

@@ -90,11 +90,11 @@ def grid_findings(cells: list[Setting], answer: Answer) -> list[Finding]:
     items = held_against_base(best, cells, answer)
     findings = [
         Finding("grid_cells", counts_of(cells, answer), study),
-        Finding("grid_best", {"first": first, "others": others, "items": items}, study),
+        Finding("grid_best", {"first": first, "others": others, "cells": items}, study),
     ]
     edges = edges_of(list(best.values()), cells)
     if edges:
-        findings.append(Finding("grid_edges", {"items": edges}, study))
+        findings.append(Finding("grid_edges", {"edges": edges}, study))
     if answer.rows and len(cells) <= MOST_CELLS:
         turn = find_turn(cells, answer)
         values = {"first": first, "others": others, "turn": turn}

@@ -18,7 +18,6 @@ from report.figures import (
     PICTURES,
     PRINT_WIDTH,
     Kind,
-    column_of,
     digest_of_picture,
     is_current,
     plot_band,
@@ -27,6 +26,7 @@ from report.figures import (
     short,
     style_epochs,
     styled,
+    values_of,
 )
 from report.results import Setting
 
@@ -133,8 +133,8 @@ def all_histories(settings: list[Setting]) -> list[list[Epoch]]:
 def plot_setting(axes: Axes, setting: Setting, kind: Kind, top: float) -> None:
     """The validation curve of a setting, with the training curve faint."""
     histories = [result.history for result in setting.results]
-    valid = column_of(histories, kind.valid_column)
-    train = column_of(histories, kind.train_column).mean(0)
+    valid = values_of(histories, kind.valid_name)
+    train = values_of(histories, kind.train_name).mean(0)
     epochs = len(train)
     above = 2 + 1 / epochs  # a shorter training is part of a longer one
     colour = plot_band(axes, valid, short(setting.label), zorder=above)
@@ -147,7 +147,7 @@ def usual_top(settings: list[Setting], kind: Kind) -> float:
 
     Three times the median of the curves' highest values.
     """
-    values = column_of(all_histories(settings), kind.valid_column)
+    values = values_of(all_histories(settings), kind.valid_name)
     usual = float(3 * np.ma.median(values.max(1)))
     if 0 < usual < values.max():
         return usual

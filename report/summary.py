@@ -4,7 +4,6 @@ rows = summarize(answer, data.classes)
 write_summary(Path("result"), rows, data.classes)
 """
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
@@ -14,6 +13,7 @@ import numpy as np
 
 from console.options import SETTINGS
 from records.files import write_text
+from records.finished import read_predictions
 from report.answer import Answer, name_of
 from report.comparison import Comparison, deviation_of, points
 from report.results import Setting, write_table
@@ -82,24 +82,17 @@ class SummaryRow(NamedTuple):
 # --- how the classes were told apart ---------------------------------------------------------
 
 
-def recognition(predictions: Path, classes: list[str]) -> Recognition:
-    """Recalls and AUC from a run's predictions.csv."""
-    columns = columns_of(predictions)
-    is_second = np.array(columns["true_class"]) == classes[1]
-    chose_second = np.array(columns["predicted_class"]) == classes[1]
-    probability = np.array(columns["probability"], dtype=float)
+def recognition(predictions: list[dict[str, str]], classes: list[str]) -> Recognition:
+    """Recalls and AUC from the rows of a run's predictions.csv."""
+    true_classes = [row["true_class"] for row in predictions]
+    predicted_classes = [row["predicted_class"] for row in predictions]
+    is_second = np.array(true_classes) == classes[1]
+    chose_second = np.array(predicted_classes) == classes[1]
+    probability = np.array([float(row["probability"]) for row in predictions])
     scores = np.where(chose_second, probability, 1 - probability)
     recalls = [share_of(~chose_second, ~is_second), share_of(chose_second, is_second)]
-    one_class = len(set(columns["predicted_class"])) < len(set(columns["true_class"]))
+    one_class = len(set(predicted_classes)) < len(set(true_classes))
     return Recognition(recalls, area_under_roc(scores, is_second), one_class)
-
-
-def columns_of(table: Path) -> dict[str, tuple[str, ...]]:
-    """The columns of a CSV file, by their names."""
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
-    columns = zip(*rows[1:], strict=True)
-    return dict(zip(rows[0], columns, strict=True))
 
 
 def share_of(hits: np.ndarray, members: np.ndarray) -> float | None:
@@ -138,7 +131,8 @@ def summarize_setting(setting: Setting, answer: Answer, classes: list[str]) -> S
     """The row of one setting."""
     of_runs = []
     for result in setting.results:
-        of_runs.append(recognition(result.run.result / "predictions.csv", classes))
+        predictions = read_predictions(result.run.result)
+        of_runs.append(recognition(predictions, classes))
     ends = {}
     for end, count in ends_of(setting, answer.chance).items():
         ends[end.value] = count

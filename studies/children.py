@@ -1,6 +1,6 @@
 """Trainings and tests as child programs: several at once, watched until the last has ended.
 
-    for child in Children(chains, command_for, jobs=2).run(Progress()):
+    for child in Children(chains, command_for, jobs=2, environment={}).run(Progress()):
         print(child.training.names, child.program, child.process.returncode)
 
 Every child has one thread, writes to its run's log, and ends when this program does.

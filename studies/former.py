@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from records.files import digest_of, file_digest
-from records.finished import Made, made_in, recorded
+from records.finished import ACCURACIES, TRAIN_RECORD, Made, made_in, recorded
 from records.runs import RUN_FILES, Change, Stage, checkpoint_path, what_changed
 from studies.plan import Training
 from studies.settings import FORMER, Run
 
 DIGITS = 8  # of the digest that names what made a run
-RECORD = "train.json"
-SUMMARIES = ("acc.txt", "Training_accuracy.png", "Loss_curve.png")  # of a setting's seeds
+SUMMARIES = (ACCURACIES, "Training_accuracy.png", "Loss_curve.png")  # of a setting's seeds
 MOST_NAMES = 4  # of what changed, in a line
 
 
@@ -36,7 +35,7 @@ def former_runs(out: Path, runs: list[Run]) -> list[Run]:
         settings = recorded_settings(run.result, names)
         if settings and settings != run.settings:
             former.append(replace(run, settings=settings))
-    for path in sorted((out / "result" / FORMER).rglob(RECORD)):
+    for path in sorted((out / "result" / FORMER).rglob(TRAIN_RECORD)):
         settings = recorded_settings(path.parent, names)
         if settings:
             former.append(run_set_aside(path.parent, out, settings))
@@ -161,7 +160,7 @@ def describe_left_out(trainings: list[Training], out: Path) -> list[str]:
     results = out / "result"
     names = []
     for folder in sorted(results.glob("*/")):
-        if folder.name not in known and any(folder.rglob(RECORD)):
+        if folder.name not in known and any(folder.rglob(TRAIN_RECORD)):
             names.append(folder.name)
     if not names:
         return []
@@ -170,7 +169,15 @@ def describe_left_out(trainings: list[Training], out: Path) -> list[str]:
 
 def set_aside(trainings: list[Training], out: Path) -> None:
     """Move what is in the way of trainings to where it is kept, or to its seed's folder."""
-    moved: dict[Run, Run] = {}  # by the run as it was
+    moved = move_stale(trainings, out) | move_to_seeds(trainings, out)
+    for training in trainings:
+        training.main_run = moved.get(training.main_run, training.main_run)
+        training.former = [moved.get(run, run) for run in training.former]
+
+
+def move_stale(trainings: list[Training], out: Path) -> dict[Run, Run]:
+    """Set stale runs aside; where those are now that other trainings may go on from."""
+    moved = {}
     for stale in stale_runs(trainings, out):
         run = stale.run
         settings = recorded_settings(run.result, list(run.settings))
@@ -179,16 +186,21 @@ def set_aside(trainings: list[Training], out: Path) -> None:
         if settings == run.settings:
             stale.training.former.append(aside)
         elif settings:
-            moved[replace(run, settings=settings)] = aside
+            as_former = replace(run, settings=settings)  # as former_runs() has named it
+            moved[as_former] = aside
+    return moved
+
+
+def move_to_seeds(trainings: list[Training], out: Path) -> dict[Run, Run]:
+    """Bring what calls of one seed left to the folders of their seeds; where they are now."""
+    moved = {}
     for training in trainings:
         for run in training.elsewhere:
             with_seed = run_with_seed(run, training)
             if with_seed is not None:
                 move_to_seed(run, training, out)
                 moved[run] = with_seed
-    for training in trainings:
-        training.main_run = moved.get(training.main_run, training.main_run)
-        training.former = [moved.get(run, run) for run in training.former]
+    return moved
 
 
 def move_to_seed(run: Run, training: Training, out: Path) -> None:
@@ -199,7 +211,7 @@ def move_to_seed(run: Run, training: Training, out: Path) -> None:
         name = f"seed_{settings['seed']}"
         folder = run.result / name
         weights = run.weight.parent / name
-        if not (folder / RECORD).is_file():
+        if not (folder / TRAIN_RECORD).is_file():
             move_files(run, folder, weights)
         elif file_digest(run.weight) == file_digest(weights / run.weight.name):
             remove_files(run)

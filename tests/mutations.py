@@ -188,14 +188,14 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("loss_function in CALIBRATED", "loss_function not in CALIBRATED"),
     ],
     "report/summary.py": [
-        ('columns["true_class"]) == classes[1]', 'columns["true_class"]) == classes[0]'),
+        ("np.array(true_classes) == classes[1]", "np.array(true_classes) == classes[0]"),
         (
             "np.where(chose_second, probability, 1 - probability)",
             "np.where(chose_second, 1 - probability, probability)",
         ),
         (
-            'len(set(columns["predicted_class"])) < len(set',
-            'len(set(columns["predicted_class"])) <= len(set',
+            "len(set(predicted_classes)) < len(set",
+            "len(set(predicted_classes)) <= len(set",
         ),
         ("last_accuracy=fmean(result.last_accuracy for", "last_accuracy=fmean(result.accuracy for"),
         ('values["low"] = digits(row.comparison.low', 'values["low"] = digits(row.comparison.high'),

@@ -70,17 +70,17 @@ def test_the_first_sentence_is_the_whole_answer_in_short():
 
 
 def test_a_difference_is_that_of_a_setting_with_its_seeds():
-    (item,) = only("worse", WORSE)["items"]
+    (item,) = only("worse", WORSE)["differences"]
     assert (item.name, item.seeds) == ("0.1", 1)
 
 
 def test_a_difference_lies_within_its_ends():
-    (item,) = only("worse", WORSE)["items"]
+    (item,) = only("worse", WORSE)["differences"]
     assert item.low < item.difference < item.high
 
 
 def test_a_difference_has_its_size():
-    (item,) = only("worse", WORSE)["items"]
+    (item,) = only("worse", WORSE)["differences"]
     assert item.difference == pytest.approx(0.3, abs=0.02)
 
 
@@ -231,7 +231,7 @@ def test_what_diverged_or_did_not_learn_is_named():
 
 
 def test_a_setting_that_learned_with_some_seeds_only_is_counted():
-    assert only("partly", {"seed 3": {"valid": 0.54}})["items"] == [("the base", 5, 6)]
+    assert only("partly", {"seed 3": {"valid": 0.54}})["settings"] == [("the base", 5, 6)]
 
 
 def test_the_best_of_many_epochs_must_exceed_what_guessing_reaches_at_its_best():
@@ -246,7 +246,7 @@ def test_a_seed_that_tests_like_guessing_did_not_learn():
 
 def test_a_setting_whose_last_epochs_only_guess_reaches_the_answer():
     values = only("ends_at_chance", {16: {"last": 0.5}}, seeds=3)
-    assert values["items"] == [("batch size 16", 3, 3)]
+    assert values["settings"] == [("batch size 16", 3, 3)]
 
 
 def test_a_setting_with_few_last_epochs_that_only_guess_does_not():
@@ -331,13 +331,13 @@ def test_batch_sizes_swing_more_or_less_only_by_the_rule_of_comparison(
 
 
 def test_swings_come_with_the_steps_that_were_taken():
-    items = only("swings", {}, BATCHES)["items"]
+    items = only("swings", {}, BATCHES)["swings"]
     steps = {label: count for label, _, count in items}
     assert steps == {"16": 1260, "32": 640, "64": 320}
 
 
 def test_what_diverged_or_did_not_learn_has_no_swing():
-    items = only("swings", {16: {"valid": 0.54}, 32: DIVERGED}, BATCHES)["items"]
+    items = only("swings", {16: {"valid": 0.54}, 32: DIVERGED}, BATCHES)["swings"]
     assert [label for label, _, _ in items] == ["64"]
 
 

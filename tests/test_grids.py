@@ -202,7 +202,7 @@ def test_a_grid_counts_the_cells_that_differ_from_the_base(what, count):
 def test_each_value_stands_at_the_rate_of_its_highest_validation_accuracy():
     tests = {(L1, 0.003): 0.2}  # the test images have no say
     grid = make_grid(tests, valids={(L1, 0.03): 0.8, (CROSS, 0.003): 0.8})
-    best = {item.value: item.others for item in grid.values_of("grid_best")["items"]}
+    best = {item.value: item.others for item in grid.values_of("grid_best")["cells"]}
     assert best == {CROSS: {"learning_rate": 0.003}, L1: {"learning_rate": 0.03}}
 
 
@@ -211,7 +211,7 @@ def best_cells() -> list:
     """The best cell of the base's loss function, and that of another."""
     tests = {(CROSS, 0.003): -0.1, (L1, 0.03): 0.1}
     grid = make_grid(tests, valids={(L1, 0.03): 0.8, (CROSS, 0.003): 0.8})
-    return grid.values_of("grid_best")["items"]
+    return grid.values_of("grid_best")["cells"]
 
 
 def test_the_best_cell_of_a_value_is_held_against_the_best_cell_of_the_bases_value(
@@ -229,7 +229,7 @@ def test_the_best_cell_of_the_bases_value_is_held_against_nothing(best_cells):
 @pytest.mark.parametrize("edge", [0.003, 0.03])
 def test_a_best_value_at_an_edge_of_the_grid_is_told(edge):
     grid = make_grid(valids={(L1, edge): 0.8, (CROSS, 0.01): 0.8})
-    [told] = grid.values_of("grid_edges")["items"]
+    [told] = grid.values_of("grid_edges")["edges"]
     assert (told.value, told.name, told.best) == (L1, "learning rate", edge)
 
 
@@ -317,12 +317,12 @@ def wide_grid() -> Grid:
 
 
 def test_a_list_is_named_by_its_members_in_findings(wide_grid):
-    items = wide_grid.values_of("grid_best")["items"]
+    items = wide_grid.values_of("grid_best")["cells"]
     assert [item.value for item in items] == ["8-16-32", "8-24-48"]
 
 
 def test_a_switch_is_on_or_off_in_findings(wide_grid):
-    items = wide_grid.values_of("grid_best")["items"]
+    items = wide_grid.values_of("grid_best")["cells"]
     assert items[1].others == {"augment": "off"}
 
 

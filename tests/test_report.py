@@ -19,6 +19,7 @@ from PIL import Image
 
 from dataset import load_data
 from records.files import read_csv, write_csv, write_text
+from records.finished import read_predictions
 from records.runs import HISTORY_COLUMNS
 from report import citation, contents, differences, examples, links, page, pictures
 from report.results import Result
@@ -327,7 +328,7 @@ def test_a_grid_of_more_curves_than_can_be_told_apart_shows_its_map_alone():
         "76.3% 95% interval",
         "lies within 2 points either way",
         "these are of the base. With seed 0 it got 3 of 10 test images wrong.",
-        "16 × 16 pixels. part <script>x dog larger class train 8 8 50.0%",
+        "16 × 16 pixels. split <script>x dog larger class train 8 8 50.0%",
     ],
 )
 def test_a_page_at_rest_says_what_is_so(sentence, written):
@@ -484,7 +485,7 @@ def recognised(tmp_path) -> Recognition:
         ("d", "cat", "cat", 0.7),
     ]
     write_csv(tmp_path / "predictions.csv", COLUMNS, rows)
-    return recognition(tmp_path / "predictions.csv", ["cat", "dog"])
+    return recognition(read_predictions(tmp_path), ["cat", "dog"])
 
 
 def test_recalls_are_those_of_the_predictions(recognised):

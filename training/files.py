@@ -35,9 +35,10 @@ from records.files import (
     write_csv,
     write_record,
 )
-from records.finished import BEGUN
+from records.finished import BEGUN, TRAIN_RECORD
 from records.lock import TRAINING_LOCK, locked
 from records.runs import (
+    HISTORY,
     HISTORY_COLUMNS,
     Epoch,
     Layer,
@@ -149,7 +150,7 @@ def write_checkpoint(state: State, identity: Identity, options: Namespace) -> No
     checkpoint = {"identity": identity, "epoch": state.epoch, "state": state.state_dict()}
     begun = json.dumps({"identity": identity, "epochs": state.epoch})  # for my_script.py's plan
     save(CHECKPOINT, checkpoint_path(options.weight_path), checkpoint, {BEGUN: begun})
-    write_csv(options.img_path / "history.csv", HISTORY_COLUMNS, state.history)
+    write_csv(options.img_path / HISTORY, HISTORY_COLUMNS, state.history)
 
 
 def resume(
@@ -227,7 +228,7 @@ def write_results(
     weight = weight_values(state, images, data, options)
     weight_digest = digest_of(save(WEIGHT, options.weight_path, weight))
     # The last epochs of a history that is there may be another run's.
-    history_path = options.img_path / "history.csv"
+    history_path = options.img_path / HISTORY
     history_digest = write_csv(history_path, HISTORY_COLUMNS, state.history)
     record = {
         "identity": identity,
@@ -242,7 +243,7 @@ def write_results(
         "weight_sha256": weight_digest,
         "history_sha256": history_digest,
     }
-    write_record(options.img_path / "train.json", record)
+    write_record(options.img_path / TRAIN_RECORD, record)
 
 
 def weight_values(state: State, images: Images, data: Data, options: Namespace) -> Values:
