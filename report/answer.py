@@ -56,7 +56,8 @@ def make_answer(settings: list[Setting], chance: rules.Chance, close: float = SM
     unique = first_of_each(settings)
     base = unique[0] if unique and unique[0].label == "base" else None
     unlearned = [setting.key for setting in unique if rules.learned(setting, chance) == 0]
-    kept, last = values_of(unique, test_accuracy), values_of(unique, last_accuracy)
+    kept = values_of(unique, test_accuracy)
+    last = values_of(unique, last_accuracy)
     valid_rows = rows_of(values_of(unique, valid_accuracy), base, close)
     pool, problem = known_noise(kept)
     last_pool, _ = known_noise(last)
@@ -69,8 +70,8 @@ def make_answer(settings: list[Setting], chance: rules.Chance, close: float = SM
         rows=rows_of(kept, base, close),
         last_rows=rows_of(last, base, close),
         valid_rows=valid_rows,
-        means={key: mean_with_interval(sample, pool) for key, sample in kept.items()},
-        last_means={key: mean_with_interval(sample, last_pool) for key, sample in last.items()},
+        means=means_of(kept, pool),
+        last_means=means_of(last, last_pool),
         unlearned=unlearned,
         problem=problem,
         use=setting_to_use(unique, base, valid_rows, chance),
@@ -89,7 +90,18 @@ def values_of(
     settings: list[Setting], measure: Callable[[Result], float]
 ) -> dict[tuple, list[float]]:
     """A measure of every seed, by Setting.key."""
-    return {setting.key: [measure(result) for result in setting.results] for setting in settings}
+    values = {}
+    for setting in settings:
+        values[setting.key] = [measure(result) for result in setting.results]
+    return values
+
+
+def means_of(samples: dict[tuple, list[float]], pool: Pool | None) -> dict[tuple, Mean]:
+    """The mean of every sample, with its interval where the noise is known."""
+    means = {}
+    for key, sample in samples.items():
+        means[key] = mean_with_interval(sample, pool)
+    return means
 
 
 def test_accuracy(result: Result) -> float:
@@ -172,8 +184,12 @@ def name_of(setting: Setting) -> str:
     """What a setting is called where its study is not named: learning rate 0.1."""
     if setting.label == "base":
         return "the base"
-    changes = zip(setting.changed.split(", "), setting.label.split(", "), strict=True)
-    return ", ".join(f"{words_of(name)} {value}" for name, value in changes)
+    names = setting.changed.split(", ")
+    values = setting.label.split(", ")
+    changes = []
+    for name, value in zip(names, values, strict=True):
+        changes.append(f"{words_of(name)} {value}")
+    return ", ".join(changes)
 
 
 def with_verdict(settings: list[Setting], rows: Rows, verdict: str) -> list[Setting]:

@@ -42,12 +42,13 @@ def citation(results: list[Result], rows: list[SummaryRow], data: Data) -> Citat
     """Date, command, program, data and versions, for a text; `rows` begin with the base."""
     train = results[0].train
     identity = train["identity"]
-    packages = [f"{name} {identity[f'{name} version']}" for name in ("torch", "numpy")]
+    packages = [f"{name} {identity[name + ' version']}" for name in ("torch", "numpy")]
+    program = Path(sys.argv[0])
     side = data.images.shape[1]
-    base, *others = rows
+    others = rows[1:]
     return Citation(
         finished=max(result.test["finished"] for result in results),
-        command=shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
+        command=shlex.join(["python", program.name, *sys.argv[1:]]),
         commit=commit_of(PROJECT),
         images=f"{Path(data.source).name}, {side} × {side} pixels",
         counts=[f"{len(indices):,} {part}" for part, indices in data.splits.items()],
@@ -56,7 +57,7 @@ def citation(results: list[Result], rows: list[SummaryRow], data: Data) -> Citat
         parameters=f"{parameters_of(train['network']):,}",
         settings=len(others),
         has_grid=any(is_grid([row.setting]) for row in others),
-        base_seeds=len(base.setting.results),
+        base_seeds=len(rows[0].setting.results),
         seeds=from_to([len(row.setting.results) for row in others or rows]),
     )
 

@@ -45,7 +45,11 @@ class Found(NamedTuple):
     @property
     def changes(self) -> list[list[Setting]]:
         """The settings of each study but that of the base."""
-        return [settings for study, settings in self.studies.items() if study != BASE_STUDY]
+        others = []
+        for study, settings in self.studies.items():
+            if study != BASE_STUDY:
+                others.append(settings)
+        return others
 
 
 class SweepStatus(NamedTuple):
@@ -160,14 +164,20 @@ def contents(folder: Path, found: Found, data: Data) -> Page:
     """Everything that the page shows, as plain values."""
     results, studies, answer, rows = found
     links = links_of(studies)
-    lead, *told = [parts_of(sentence(finding), links) for finding in answer_findings(answer)]
-    changes = [setting for changed in found.changes for setting in changed]
+    sentences = [sentence(finding) for finding in answer_findings(answer)]
+    paragraphs = [parts_of(text, links) for text in sentences]
+    changes: list[Setting] = []
+    for changed in found.changes:
+        changes += changed
+    answer_picture = None
+    if answer.rows:
+        answer_picture = picture_of_answer(folder, rows)
     train = results[0].train
     cited = citation(results, rows, data)
     return Page(
-        lead=lead,
-        told=told,
-        answer_picture=picture_of_answer(folder, rows) if answer.rows else None,
+        lead=paragraphs[0],
+        told=paragraphs[1:],
+        answer_picture=answer_picture,
         left_out=left_out_of(changes),
         close=answer.close,
         far=FAR,
@@ -322,16 +332,21 @@ def view_of_base(folder: Path, study: list[Setting]) -> BaseView | None:
 def view_of_setting(setting: Setting, answer: Answer) -> SettingView:
     """All that the page shows of one setting in its study."""
     results = setting.results
-    kept = [result.train["kept_epoch"] for result in results if result.train["kept_epoch"]]
+    kept = []
+    for result in results:
+        if result.train["kept_epoch"]:
+            kept.append(result.train["kept_epoch"])
     diverged = [result.train["epochs"] for result in setting.diverged]
-    valid = setting.valid_accuracy
+    valid = ""
+    if setting.valid_accuracy is not None:
+        valid = f"{setting.valid_accuracy:.1%}"
     return SettingView(
         label=setting.label,
         pictures=curves_of(setting),
         score=score_of(answer.means[setting.key]),
         last=score_of(answer.last_means[setting.key]),
         kept=epochs_from_to(kept),
-        valid="" if valid is None else f"{valid:.1%}",
+        valid=valid,
         unkept=len(results) - len(kept),
         seeds=len(results),
         diverged=len(diverged),

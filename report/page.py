@@ -72,7 +72,10 @@ def write_report(
 
 def count_trainings(runs: list[Run]) -> int:
     """How many trainings runs come to: those of the same settings and seed are one."""
-    return len({(key_of(run.settings), run.settings["seed"]) for run in runs})
+    trainings = set()
+    for run in runs:
+        trainings.add((key_of(run.settings), run.settings["seed"]))
+    return len(trainings)
 
 
 def find(results: list[Result], data: Data, close: float) -> Found:

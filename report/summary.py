@@ -76,7 +76,8 @@ class SummaryRow(NamedTuple):
         if len(self.ends) == 1:
             [end] = self.ends
             return end
-        return ", ".join(f"{end} {count}" for end, count in self.ends.items())
+        counts = [f"{end} {count}" for end, count in self.ends.items()]
+        return ", ".join(counts)
 
 
 # --- how the classes were told apart ---------------------------------------------------------

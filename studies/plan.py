@@ -333,7 +333,8 @@ def name_of_setting(run: Run) -> str:
     """What a run changes, to what: batch_size 16; base for the base setting."""
     if run.study == BASE_STUDY:
         return "base"
-    return ", ".join(f"{name} {value_text(value)}" for name, value in run.changed.items())
+    changes = [f"{name} {value_text(value)}" for name, value in run.changed.items()]
+    return ", ".join(changes)
 
 
 def describe_setting(name: str, trainings: list[Training]) -> str:
@@ -420,9 +421,14 @@ def describe_versions(trainings: list[Training], changed: list[str]) -> str:
         else:
             unfinished += names
     lines = [f"{', '.join(changed)} changed while this ran; the same command does all runs anew"]
-    lines.append(f"  of the version before ({len(finished)}): {', '.join(finished) or 'none'}")
-    lines.append(f"  not done ({len(unfinished)}): {', '.join(unfinished) or 'none'}")
+    lines.append(f"  of the version before {counted_names(finished)}")
+    lines.append(f"  not done {counted_names(unfinished)}")
     return "\n".join(lines)
+
+
+def counted_names(names: list[str]) -> str:
+    """How many names, and which: (2): a, b."""
+    return f"({len(names)}): {', '.join(names) or 'none'}"
 
 
 def deliver(training: Training) -> None:
