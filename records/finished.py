@@ -188,8 +188,8 @@ def check_training(record: dict[str, Any], history: list[Epoch]) -> None:
 
 
 def is_layer(values: object) -> bool:
-    """Whether a record's values are those of a layer of a network."""
-    return isinstance(values, dict) and set(values) == set(Layer._fields)
+    """Whether a record's values are those of a layer; --against reads lists of before, too."""
+    return isinstance(values, (dict, list)) and len(values) == len(Layer._fields)
 
 
 class Made(NamedTuple):
