@@ -92,11 +92,14 @@ def main() -> int:
 
 
 def try_settings(options: Namespace, device: torch.device) -> None:
-    """Try out what a sweep is going to train; print the device."""
+    """Try out what a sweep is going to train; print what each leaves unread, and the device."""
     program = Program(prepare, train_epochs, GOES_ON)
+    unread = []
     for setting in options.try_out:
         values = vars(options) | setting
-        try_out(program, Namespace(**values), device)
+        trial = try_out(program, Namespace(**values), device)
+        unread.append(trial.unread)
+    print(json.dumps(unread))
     print(device)
 
 

@@ -251,19 +251,41 @@ def plain_device(name: str) -> str:
 def try_out(device: str, image_size: int, runs: list[Run]) -> str:
     """Have train.py try, in a program of its own, what is to be trained; the device's name.
 
-    InputError with its error line if something will not do, or with Python's last one.
+    InputError with its error line if something will not do, or with Python's last one; or if a
+    study changes a setting that nothing reads.
     """
     command = [sys.executable, str(PROJECT / "train.py"), "--device", device]
     command += ["--image_size", str(image_size), "--try_out"]
-    for settings in settings_to_try(runs):
-        command.append(json.dumps(settings))
+    to_try = settings_to_try(runs)
+    command += map(json.dumps, to_try.values())
     environment = os.environ | {STDIN_IS_PARENT: "1"}
     with open_pipe() as pipe:
         ended = subprocess.run(command, stdin=pipe, env=environment, capture_output=True, text=True)
     if ended.returncode:
         lines = ended.stderr.splitlines() or [f"train.py ended: {ended.returncode}"]
         raise InputError(error_in(lines))
-    return ended.stdout.split()[-1]  # train.py prints the device last
+    unread, name = ended.stdout.splitlines()[-2:]  # before, whatever model.py may print
+    unread_in = dict(zip(to_try, json.loads(unread), strict=True))
+    refuse_unread(runs, unread_in)
+    return name
+
+
+def refuse_unread(runs: list[Run], unread_in: dict[str, list[str]]) -> None:
+    """InputError if a study changes a setting that none of its trainings reads.
+
+    `unread_in` has what the trial of what_may_fail() has not read.
+    """
+    read = set()
+    for run in runs:
+        unread = unread_in[what_may_fail(run.settings)]
+        for name in run.changed:
+            if name not in unread:
+                read.add((run.study, name))
+    for run in runs:
+        for name in run.changed:
+            if name != "seed" and (run.study, name) not in read:
+                remedy = f"use options.{name} in train.py, or let CNN of model.py take {name}"
+                raise InputError(f"{run.study} changes {name}, which nothing reads; {remedy}")
 
 
 def error_in(lines: list[str]) -> str:
@@ -286,15 +308,23 @@ def open_pipe() -> Iterator[int]:
         os.close(writing)
 
 
-def settings_to_try(runs: list[Run]) -> list[dict]:
-    """The settings that may fail each in its own way; of those alike that of the smallest batch."""
+def settings_to_try(runs: list[Run]) -> dict[str, dict]:
+    """The settings that may fail each in its own way, by what_may_fail().
+
+    Of those alike the ones of the smallest batch.
+    """
     to_try: dict[str, dict] = {}
     for run in sorted(runs, key=lambda run: run.settings["batch_size"]):
-        may_fail = dict(run.settings)
-        for name in NEVER_FAIL:
-            del may_fail[name]
-        to_try.setdefault(json.dumps(may_fail), run.settings)
-    return list(to_try.values())
+        to_try.setdefault(what_may_fail(run.settings), run.settings)
+    return to_try
+
+
+def what_may_fail(settings: dict) -> str:
+    """Those of a training's settings that a trial may fail by, as a text."""
+    may_fail = dict(settings)
+    for name in NEVER_FAIL:
+        del may_fail[name]
+    return json.dumps(may_fail)
 
 
 def default_jobs(device: str) -> int:

@@ -241,6 +241,37 @@ def test_weights_of_a_studied_list_predict(three, photos):
     assert ended.out.count("\n") == 10
 
 
+# --- settings that nothing reads -------------------------------------------------------------
+
+DECAY = f"""{SETTINGS}
+    "weight_decay": Option(float, 0.0, "of SGD"),"""
+DECAY_STUDY = small(
+    '{"Change_weight_decay": [0.0, 100.0]}', ("BASE = {", 'BASE = {"weight_decay": 0.0, ')
+)
+FIXED_RATE = SGD.replace("options.learning_rate", "0.01")
+UNREAD = {
+    "weight_decay": {"console/options": [(SETTINGS, DECAY)], "my_script": DECAY_STUDY},
+    "learning_rate": {
+        "train": [(SGD, FIXED_RATE)],
+        "my_script": small('{"Change_learning_rate": [0.01, 0.1]}'),
+    },
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_a_study_of_a_setting_that_nothing_reads_is_refused(name, photos, tmp_path):
+    project = copy_project(tmp_path / "project", **UNREAD[name])
+    said = refused(run_sweep(project, "--data", photos, "--image_size", 16))
+    assert f"Change_{name} changes {name}, which nothing reads; use options.{name}" in said
+    assert not (project / "weights").exists()
+
+
+def test_that_nothing_reads_a_setting_is_said_by_a_training(photos, tmp_path):
+    project = copy_project(tmp_path / "project", **UNREAD["weight_decay"])
+    ended = run_fork(project / "train.py", train_arguments(photos, tmp_path), "--no_pictures")
+    assert "note: nothing reads weight_decay: whatever its value" in ended.out
+
+
 # --- what cannot work ------------------------------------------------------------------------
 
 

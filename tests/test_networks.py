@@ -331,6 +331,15 @@ def test_that_a_network_needs_contiguous_memory_is_said_with_its_reason(use):
     assert "view size is not compatible" in note
 
 
+def test_of_the_settings_of_train_py_none_is_unread(plain_trial):
+    assert plain_trial.unread == []
+
+
+def test_settings_that_are_read_together_are_read(tmp_path):
+    together = edited(tmp_path, (STATE, "    rates = vars(options)\n" + STATE))
+    assert run_trial(together).unread == []
+
+
 # --- networks that are refused ---------------------------------------------------------------
 
 
@@ -558,11 +567,11 @@ def test_a_step_of_the_users_own_is_tried_out_with_going_on(name, tmp_path, monk
 LOST = {
     "a cosine over the epochs asked for": (
         [(STATE, SCHEDULE.format("CosineAnnealingLR(optimizer, options.epochs)")), STEPPED],
-        "schedule depends on the number of epochs asked for",
+        "and schedule; set GOES_ON = False there",
     ),
     "a rate of the last epochs": (
         [(LOOP, LOOP), (YIELD, LAST + YIELD)],
-        "optimizer depends on the number of epochs asked for",
+        "changes the first ones already, in optimizer",
     ),
     "a rate between epochs": (
         [(LOOP, "    rate = options.learning_rate\n" + LOOP), (YIELD, HALVED.format("rate"))],

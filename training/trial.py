@@ -46,11 +46,30 @@ class Program(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What a trial tells: the network's layers, its images' memory format, notes for the user."""
+    """What a trial tells: the network's layers, its images' memory format, notes for the user.
+
+    `unread` are the settings that neither train.py nor the network has asked for.
+    """
 
     layers: list[Layer]
     memory_format: torch.memory_format
     notes: list[str]
+    unread: list[str]
+
+
+class Watched(Namespace):
+    """Options that note which of them are asked for."""
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values, asked_for=set())
+
+    def __getattribute__(self, name: str) -> Any:
+        values = super().__getattribute__("__dict__")
+        if name == "__dict__":  # vars(options): whichever are used, nobody can see
+            values["asked_for"].update(SETTINGS)
+        else:
+            values["asked_for"].add(name)
+        return super().__getattribute__(name)
 
 
 def try_out(program: Program, options: Namespace, device: torch.device) -> Trial:
@@ -72,7 +91,7 @@ def try_in(
 ) -> Trial:
     """Try out with images in one memory format."""
     images = Images(noise(options), device, memory_format)
-    far = with_epochs(options, FAR)
+    far = Watched(**vars(with_epochs(options, FAR)))
     layers = check_step(program, far, images)
     whole = Training(program, far, images)
     before = values_outside(whole.state.model)
@@ -82,12 +101,15 @@ def try_in(
     check_state_holds_all(whole)
     check_going_on(whole, checkpoint, changed)
     check_rebuilding(whole, changed)
+    unread = [name for name in SETTINGS if name not in far.asked_for]
     if program.goes_on:
         check_length(whole, with_epochs(options, EPOCHS))
     notes = []
     if changed:
         notes.append(f"{', '.join(changed)} of model.py's CNN: changed by training, kept nowhere")
-    return Trial(layers, memory_format, notes)
+    for name in unread:
+        notes.append(f"nothing reads {name}: whatever its value, the training is the same")
+    return Trial(layers, memory_format, notes, unread)
 
 
 def with_epochs(options: Namespace, epochs: int) -> Namespace:
@@ -176,10 +198,11 @@ def step_text(options: Namespace) -> str:
 
 def settings_text(options: Namespace) -> str:
     """The settings that a failure may depend on, as options."""
+    values = object.__getattribute__(options, "__dict__")  # which is no reading of them
     texts = []
     for name in ("image_size", *SETTINGS):
         if name not in ("epochs", "learning_rate"):
-            words = words_of(name, getattr(options, name))
+            words = words_of(name, values[name])
             texts.append(" ".join(words))
     return ", ".join(texts)
 
@@ -371,8 +394,8 @@ def check_length(whole: Training, options: Namespace) -> None:
     if different:
         check_repeating(whole)
         what = " and ".join(different)
-        why = f"{what} depends on the number of epochs asked for, so none can go on from a shorter"
-        raise InputError(f"train.py: {why}; set GOES_ON = False there")
+        why = "the number of epochs asked for changes the first ones already, in"
+        raise InputError(f"train.py: {why} {what}; set GOES_ON = False there")
 
 
 def check_rebuilding(whole: Training, changed: list[str]) -> None:
