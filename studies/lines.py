@@ -7,6 +7,7 @@ A line names its chain by what is to be done, on which images, with which progra
 planned later, it does that or is refused.
 """
 
+import re
 import shlex
 import sys
 from argparse import Namespace
@@ -19,6 +20,7 @@ from studies.children import data_for_any_folder
 from studies.plan import Training
 
 DIGITS = 10  # of each digest in a line's name: two of thousands of chains alike are no danger
+NAME = r"[0-9a-f]+-[0-9a-f]+-[0-9a-f]+"  # of a line
 
 
 def name_of(chain: list[Training], identity_of: IdentityOf) -> str:
@@ -44,6 +46,8 @@ def find(name: str, chains: list[list[Training]], identity_of: IdentityOf) -> li
     for chain in chains:
         if name_of(chain, identity_of) == name:
             return chain
+    if not re.fullmatch(NAME, name):
+        raise InputError(f"--line {name} is none that --dry_run prints; print lines again")
     name_now = name_of(chains[0], identity_of)  # all but its beginning is alike in all chains
     changed = " and ".join(what_changed(name, name_now)) or "the settings or their folders"
     raise InputError(f"--line {name}: {changed} changed since it was printed; print lines again")

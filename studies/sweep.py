@@ -218,7 +218,12 @@ def collect(sweep: Sweep, trainings: list[Training], report: WriteReport) -> int
         plan.deliver(training)
         if training.runs and not training.is_finished:
             missing.append(f"MISSING {training.names}: {plan.describe_training(training)}")
-    print("\n".join(report(0, []) + missing))
+    page = sweep.options.out / "result" / "report.html"
+    if finished or not page.exists():
+        said = report(0, [])
+    else:
+        said = [f"nothing is finished of what is asked for now: {page} is left as it was"]
+    print("\n".join(said + missing))
     if missing:
         return 1
     return 0

@@ -284,6 +284,21 @@ def test_a_run_that_lost_its_results_alone_is_to_be_written_again(finished, tmp_
     assert "MISSING Change_batch_size/4: to write again from its last checkpoint" in said
 
 
+def test_collecting_nothing_leaves_the_page_as_it_was(finished, tmp_path):
+    project = shutil.copytree(finished.project, tmp_path / "project")
+    page = (project / "result/report.html").read_bytes()
+    change_program(project, tmp_path)
+    ended = run_sweep(project, finished.options, "--collect")
+    assert ended.status == 1
+    assert "report.html is left as it was" in ended.out
+    assert (project / "result/report.html").read_bytes() == page
+
+
+def test_a_line_that_was_never_printed_is_refused(bare):
+    said = refused(bare.run("--line", "xyz"))
+    assert "--line xyz is none that --dry_run prints" in said
+
+
 def test_lines_are_planned_for_a_device_that_is_not_here(bare):
     lines = lines_of(bare, "--device", "cuda")
     assert len(lines) == 2
