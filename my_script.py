@@ -31,7 +31,7 @@ from console.progress import Progress
 from images.sources import fill_data_defaults, image_folder
 from records.places import refuse_among_images, refuse_unwritable
 from records.sources import PROJECT, hand_over_code, sources
-from report.comparison import SMALL
+from report.comparison import MOST_SEEDS, SMALL
 from studies import settings
 from studies.children import plain_device, try_out
 from studies.sweep import Sweep, run_sweep, trains_here
@@ -189,6 +189,10 @@ def hold_against(options: Namespace) -> int:
     from report.against import write_against  # here: matplotlib takes a second to import
 
     there = options.against.resolve()
+    if there == options.out:
+        raise InputError(
+            f"--against {options.against} is --out itself; name another sweep's folder"
+        )
     runs, others = all_runs(options.out, options.seeds), all_runs(there, options.seeds)
     print(*write_against(options.out, runs, there, others), sep="\n")
     return 0
@@ -198,8 +202,8 @@ def run_until(sweep: Sweep) -> int:
     """--until: sweeps with one more seed for what is open, as long as something is."""
     from report import rounds  # here: matplotlib takes a second to import
 
-    base_seeds = range(FIRST_SEED, FIRST_SEED + BASE_SEEDS + rounds.MOST - 1)
-    seeds = base_seeds[: rounds.MOST]
+    base_seeds = range(FIRST_SEED, FIRST_SEED + BASE_SEEDS + MOST_SEEDS - 1)
+    seeds = base_seeds[:MOST_SEEDS]
     runs = settings.all_runs(STUDIES, BASE, base_seeds, sweep.options.out, seeds)
     requested = [run for run in runs if run.study in sweep.studies]
     return rounds.run_rounds(sweep, requested, {settings.key_of(BASE): BASE_SEEDS}, FIRST_SEED)

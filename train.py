@@ -16,9 +16,14 @@ if __name__ == "__main__":
 import json
 from argparse import Namespace
 
-from console.options import SETTINGS, Option, parse, path, shared_options
+from console.options import SETTINGS, Option, Reader, parse, path, shared_options
 from images.sources import fill_data_defaults, image_folder
 from records.places import check_weight_path, refuse_among_images
+
+
+def is_record(value: object) -> bool:
+    """Whether a value has others by their names."""
+    return isinstance(value, dict)
 
 
 def parse_options() -> Namespace:
@@ -29,7 +34,8 @@ def parse_options() -> Namespace:
     switches_and_device = ("skip_bad_images", "device", "fresh", "no_pictures")
     known = shared_options([*SETTINGS, *places_and_images, *switches_and_device])
     known["start_from"] = Option(path, None, shorter)
-    known["try_out"] = Option(json.loads, None, tried, is_list=True)
+    setting = Reader(json.loads, is_record, "a setting as my_script.py writes it", "JSON")
+    known["try_out"] = Option(setting, None, tried, is_list=True)
     options = parse("Train the CNN once and leave its weights, history and curves.", known)
     check_weight_path(options.weight_path, options.img_path)
     fill_data_defaults(options)

@@ -31,9 +31,8 @@ from answers import (
 from measure import parse, parser, print_machine
 from replicas import Key, key, read_replicas, train_replicas
 
-from report.comparison import FIRST_LOOK, LATER_LOOK, POWER, found_from
+from report.comparison import FIRST_LOOK, LATER_LOOK, MOST_SEEDS, POWER, found_from
 from report.comparison import Noise as Variance
-from report.rounds import MOST
 from studies.plan import counted
 
 LOOKS = (1, 2, 3, 6)
@@ -275,19 +274,19 @@ def simulate_until(true_differences: list[float], close: float, draws: int) -> R
     random = np.random.default_rng(0)
     settings = len(true_differences)
     differences = np.array(true_differences)
-    accuracies = normal(random, (draws, 1 + settings, BASE_SEEDS + MOST))
+    accuracies = normal(random, (draws, 1 + settings, BASE_SEEDS + MOST_SEEDS))
     accuracies[:, 1:] += differences[:, None]
     seeds = equal_seeds(draws, settings, 1)
     falsely = np.zeros(draws, bool)
     wrongly = np.zeros(draws, bool)
-    for _ in range(MOST):
+    for _ in range(MOST_SEEDS):
         judged = judge(accuracies, seeds, Rule())
         alike = judged.is_alike(close)
         other_sign = np.sign(judged.difference) != np.sign(differences)  # of equal ones, any sign
         falsely |= (judged.named & other_sign).any(1)
         wrongly |= (alike & (np.abs(differences) > close)).any(1)
         still_open = ~judged.named & ~alike
-        gets_a_seed = still_open & (seeds[:, 1:] < MOST)
+        gets_a_seed = still_open & (seeds[:, 1:] < MOST_SEEDS)
         seeds[:, 1:] += gets_a_seed
         seeds[:, 0] += gets_a_seed.any(1)  # the base
     equal = equal_trainings(accuracies, close, still_open.sum(1))
@@ -299,8 +298,8 @@ def equal_trainings(accuracies: np.ndarray, close: float, still_open: np.ndarray
     """The trainings, in the mean, if all settings get the fewest seeds that leave no more open."""
     draws = accuracies.shape[0]
     settings = accuracies.shape[1] - 1
-    needed_seeds = np.full(draws, MOST)
-    for number in range(MOST, 0, -1):
+    needed_seeds = np.full(draws, MOST_SEEDS)
+    for number in range(MOST_SEEDS, 0, -1):
         judged = judge(accuracies, equal_seeds(draws, settings, number), Rule())
         is_open = ~judged.named & ~judged.is_alike(close)
         needed_seeds[is_open.sum(1) <= still_open] = number

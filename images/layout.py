@@ -174,7 +174,12 @@ def divided_layout(
     for split in splits.values():
         count_loose(split.listing, passed)
     notes = taken_for(folder, listing, splits, has_test="test" in names)
-    return Layout(classes, files, notes + unlabelled_notes + word_note(train, classes))
+    notes += unlabelled_notes
+    for split in splits.values():
+        for note in word_note(split.listing, classes):
+            if note not in notes:
+                notes.append(note)
+    return Layout(classes, files, notes)
 
 
 def splits_in(folder: Path, names: dict[str, str]) -> dict[str, Split]:

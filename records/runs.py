@@ -147,7 +147,8 @@ class Change(NamedTuple):
 
     def __str__(self) -> str:
         if self.is_file:
-            return f"{self.name} changed since this run"
+            what = "images, their size or split" if self.name == "images" else self.name
+            return f"{what} changed since this run"
         return f"{self.name} was {self.old}, is {self.new}"
 
 

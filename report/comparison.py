@@ -17,6 +17,7 @@ BETTER, WORSE, ALIKE, OPEN = "better", "worse", "alike", "open"
 # How often an answer without any difference names one, at one look: with one seed of a setting,
 # and with each seed that is added. All looks together stay below 5 %.
 FIRST_LOOK, LATER_LOOK = 0.016, 0.009
+MOST_SEEDS = 10  # that --until gives a setting; docs/comparison.md: what is false in so many looks
 SMALL = 0.02  # settings that are known to be this close to the base are alike
 FAR = 3.0  # times the median scatter, or a third of it: such a setting is left out of the pool
 NOISIER = 0.05  # p of an F test below which a setting is judged by its own variance
@@ -89,8 +90,17 @@ class Pool(NamedTuple):
 
 
 def points(difference: float) -> str:
-    """A difference of shares for a reader, in points: -0.012 -> −1.2."""
-    return f"{100 * difference:+.1f}".replace("-", "−")
+    """A difference of shares for a reader, in points: -0.012 -> −1.2, -0.0004 -> −0.04."""
+    number = f"{100 * difference:+.{digits_for(difference)}f}"
+    return number.replace("-", "−")
+
+
+def digits_for(difference: float) -> int:
+    """How many digits a difference of shares needs, in points, not to be rounded to none."""
+    size = abs(100 * difference)
+    if size < 1e-6 or size >= 0.05:  # what is below is an error of rounding
+        return 1
+    return math.ceil(-math.log10(size))
 
 
 def mean_of(shares: list[float]) -> str:

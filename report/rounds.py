@@ -10,14 +10,12 @@ import math
 
 from console.errors import InputError
 from report.answer import Answer, make_answer
-from report.comparison import OPEN, Noise, Pool, share_of_look, t_quantile
+from report.comparison import MOST_SEEDS, OPEN, Noise, Pool, share_of_look, t_quantile
 from report.page import chance_of
 from report.results import read_results, settings_of
 from studies.plan import counted
 from studies.settings import BASE_STUDY, Run, key_of
 from studies.sweep import Sweep, run_sweep, trains_here
-
-MOST = 10  # seeds of a setting; docs/comparison.md says what is false in so many looks
 
 Seeds = dict[tuple, int]  # by Setting.key; a setting that is not there has one
 
@@ -80,7 +78,7 @@ def describe_next(answer: Answer, points: float, runs: list[Run]) -> str:
     if answer.pool:
         best = 100 * reach(answer.pool, base_seeds, len(answer.rows))
         if best > points:
-            line += f"; at this noise {MOST} seeds tell differences only to {best:.1f} points"
+            line += f"; at this noise {MOST_SEEDS} seeds tell differences only to {best:.1f} points"
     return line
 
 
@@ -97,7 +95,7 @@ def next_seeds(answer: Answer, seeds: Seeds) -> Seeds:
     """One seed more for what is open, and for the base, which serves all; {} at the end."""
     more: Seeds = {}
     for key, row in answer.rows.items():
-        if row.verdict == OPEN and row.seeds < MOST:
+        if row.verdict == OPEN and row.seeds < MOST_SEEDS:
             more[key] = seeds.get(key, 1) + 1
     if not more or answer.base is None:
         return {}
@@ -108,9 +106,9 @@ def next_seeds(answer: Answer, seeds: Seeds) -> Seeds:
 def reach(pool: Pool, base_seeds: int, comparisons: int) -> float:
     """To within how much a difference is known, a share, with all seeds that rounds may come to.
 
-    These are MOST of every setting and `base_seeds` of the base, at this noise.
+    These are MOST_SEEDS of every setting and `base_seeds` of the base, at this noise.
     """
-    degrees = comparisons * (MOST - 1) + base_seeds - 1
+    degrees = comparisons * (MOST_SEEDS - 1) + base_seeds - 1
     noise = Noise(pool.noise.variance, degrees)
-    error = math.sqrt(noise.variance * (1 / MOST + 1 / base_seeds))
-    return t_quantile(share_of_look(MOST) / comparisons, noise.degrees) * error
+    error = math.sqrt(noise.variance * (1 / MOST_SEEDS + 1 / base_seeds))
+    return t_quantile(share_of_look(MOST_SEEDS) / comparisons, noise.degrees) * error

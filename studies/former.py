@@ -147,7 +147,7 @@ def describe_stale(trainings: list[Training], out: Path) -> list[str]:
     if len(stale) > 1:
         were = f"{len(stale)} finished runs were"
     folder = out / "result" / FORMER
-    kept = "until the new ones are there; those of other settings, images or devices stay"
+    kept = "(those that only other code made, until the new ones are there)"
     return [f"{were} made with other {', '.join(names)}: kept in {folder} {kept}"]
 
 

@@ -62,11 +62,9 @@ def is_grid(values: list | dict[str, list]) -> bool:
 
 def check_studies(studies: Studies, base: dict) -> None:
     """Refuse studies that cannot be run, before any is; InputError that says what is wrong."""
-    if base.keys() != SETTINGS.keys() or not studies:
-        known = ", ".join(SETTINGS)
-        raise InputError(f"my_script.py must name a study, and in BASE only {known}")
-    for name, value in base.items():
-        check_value("BASE", name, value)
+    if not studies:
+        raise InputError("STUDIES in my_script.py names no study; it must name one")
+    check_base(base)
     for study, values in studies.items():
         if is_grid(values):
             check_grid(study, values)
@@ -77,6 +75,23 @@ def check_studies(studies: Studies, base: dict) -> None:
                 meant = did_you_mean(name, SETTINGS)
                 raise InputError(f"{what_a_study_is(study)}{meant}")
             check_values(study, name, values_of_setting)
+
+
+def check_base(base: dict) -> None:
+    """Refuse a base that is not a value for each setting."""
+    for name in base:
+        if name not in SETTINGS:
+            meant = did_you_mean(name, SETTINGS) or "; it is to be added there"
+            unknown = "which SETTINGS of console/options.py does not have"
+            raise InputError(f"BASE in my_script.py names {name!r}, {unknown}{meant}")
+    for name in SETTINGS:
+        if name not in base:
+            lacking = (
+                f"BASE in my_script.py lacks {name!r}, which SETTINGS of console/options.py has"
+            )
+            raise InputError(f"{lacking}; give it a value")
+    for name, value in base.items():
+        check_value("BASE", name, value)
 
 
 def what_a_study_is(study: str) -> str:
@@ -125,20 +140,20 @@ def check_value(study: str, name: str, value: object) -> None:
     """Refuse a value that train.py would not read, or that cannot name a folder."""
     what = f"{value!r} of {study} in my_script.py"
     if not is_value(name, value):
-        meant = what_was_meant(SETTINGS[name].read, value)
-        raise InputError(f"{what} cannot be {name}{meant}; see --help")
+        raise InputError(f"{what} cannot be {name}{what_was_meant(SETTINGS[name].read, value)}")
     if not re.fullmatch(r"[\w+-]+", folder_name(value)):
         remedy = "name it with letters, digits, dots, _, + and -: it names a folder"
         raise InputError(f"{what} will not do; {remedy}")
 
 
 def what_was_meant(read: Callable[[str], Any], value: object) -> str:
-    """Say what a value that will not do was probably meant to be, if anything."""
+    """Say what a value that will not do should be, and what was probably meant, if anything."""
     if not isinstance(read, Reader):
-        return ""
+        return "; see --help"
+    hint = read.hint(str(value))
     if value == 0 and read.convert is float:
-        return "; should it be 0,1? write 0.1, with a decimal point"
-    return read.hint(str(value))
+        hint = "; if it is the beginning of 0,1 write 0.1, with a decimal point"
+    return f": it is not {read.meaning}{hint}"
 
 
 def check_seeds(first: object, count: object) -> None:

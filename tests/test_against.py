@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from conftest import refused
 from made_up import BASE, SIX, made, write_run
 
 from console.errors import InputError
@@ -38,6 +39,11 @@ def test_a_sweep_that_is_the_same_is_not(tmp_path):
     compare(tmp_path)
     verdicts = {row["verdict"] for row in read_csv(tmp_path / "here/result/against.csv")}
     assert verdicts <= {"too close to tell", "as good"}
+
+
+def test_a_sweep_is_not_held_against_itself(tmp_path, call):
+    said = refused(call("my_script", "--out", tmp_path, "--against", tmp_path))
+    assert "is --out itself" in said
 
 
 def test_a_comparison_leaves_these_files(tmp_path):

@@ -179,6 +179,13 @@ def test_flat_files_have_their_class_in_their_name(words, tmp_path):
     }
 
 
+def test_that_flat_files_of_one_split_have_their_class_in_their_name_is_said(tmp_path):
+    fill(tmp_path / "train/no", 5)
+    fill(tmp_path / "train/yes", 5, 10)
+    make_flat(tmp_path / "test", ("no", "yes"))
+    assert load(tmp_path).notes == ["classes: pictures whose names begin with no and yes"]
+
+
 @WORDS
 def test_that_flat_files_have_their_class_in_their_name_is_said(words, tmp_path):
     make_flat(tmp_path, words)

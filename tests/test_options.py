@@ -91,7 +91,7 @@ def test_a_dash_is_a_dash_in_an_options_value(monkeypatch):
     [
         (
             {"Change_learning_rate": [0, 1]},
-            "should it be 0,1? write 0.1, with a decimal point",
+            "if it is the beginning of 0,1 write 0.1, with a decimal point",
         ),
         ({"Change_learning_rate": ["0,1"]}, "write 0.1, with a decimal point"),
         ({"Change_epoch": [5]}, "did you mean epochs?"),

@@ -77,6 +77,11 @@ def test_a_training_goes_on_from_the_checkpoint_of_another_place(
     assert digests(longer) == digests(original)
 
 
+def test_that_a_checkpoint_to_start_from_is_not_there_is_said(tmp_path, train):
+    said = train(tmp_path, ["--start_from", tmp_path / "gone.pth"], epochs=1)
+    assert "gone.pth: there is no such file" in said
+
+
 def test_a_checkpoint_of_more_epochs_than_asked_for_is_not_used(trained, train):
     checkpoint = trained / "w_checkpoint.pth"
     said = train(trained, photos=trained / "photos", epochs=2)
@@ -308,13 +313,13 @@ def test_a_changed_setting_trains_again(trained, train):
 
 def test_a_changed_image_size_trains_again(trained, train):
     said = train(trained, photos=trained / "photos", image_size=20)
-    assert "training, because images changed since this run" in said
+    assert "training, because images, their size or split changed since this run" in said
 
 
 def test_a_changed_image_trains_again(trained, train):
     Image.fromarray(conftest.noise(12345)).save(trained / "photos" / "train" / "cat" / "0.png")
     said = train(trained, photos=trained / "photos")
-    assert "training, because images changed since this run" in said
+    assert "training, because images, their size or split changed since this run" in said
 
 
 def test_a_changed_version_of_a_package_trains_again(trained, monkeypatch, train):

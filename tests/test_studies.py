@@ -331,6 +331,7 @@ LISTED = "for seeds there is --seeds"
         ("Change_epochs", "20", LISTED),
         ("Change_epochs", ["20"], "'20' of Change_epochs in my_script.py cannot be epochs"),
         ("Change_epochs", [20, -1], "-1 of Change_epochs"),
+        ("Change_learning_rate", [0], "cannot be learning_rate: it is not a finite number above 0"),
         ("Change_epochs", [True], "True of Change_epochs"),
         ("Change_batch_size", [2.5], "2.5 of Change_batch_size"),
         ("Change_learning_rate", [float("inf")], "inf of Change_learning_rate"),
@@ -368,6 +369,17 @@ WRONG_BASES: list[dict[str, Any]] = [
 ]
 
 
+def test_a_name_in_base_that_is_no_setting_is_named():
+    base = {**my_script.BASE, "epoch": 3}
+    with pytest.raises(InputError, match=r"names 'epoch', which SETTINGS .* did you mean epochs"):
+        check_studies(my_script.STUDIES, base)
+
+
+def test_a_setting_that_base_lacks_is_named():
+    with pytest.raises(InputError, match="lacks 'batch_size'"):
+        check_studies(my_script.STUDIES, {"epochs": 20})
+
+
 @pytest.mark.parametrize("base", WRONG_BASES)
 def test_a_base_that_cannot_be_run_is_refused(base):
     with pytest.raises(InputError, match="BASE"):
@@ -375,7 +387,7 @@ def test_a_base_that_cannot_be_run_is_refused(base):
 
 
 def test_no_study_at_all_is_refused():
-    with pytest.raises(InputError, match="must name a study"):
+    with pytest.raises(InputError, match="names no study"):
         check_studies({}, my_script.BASE)
 
 

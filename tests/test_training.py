@@ -411,7 +411,7 @@ REFUSED = [
     ("train", "--image_size", 8, "'8' is not a whole number from 16 to 2048"),
     ("train", "--image_size", 100000, "'100000' is not a whole number from 16 to"),
     ("train", "--device", "meta", "--device meta cannot be used"),
-    ("train", "--device", "toaster", "--device toaster cannot be used"),
+    ("train", "--device", "toaster", "--device toaster cannot be used: no device is called so"),
     ("train", "--device", "cuda", "--device cuda cannot be used"),
     ("train", "--seed", -1, "--seed: '-1' is not a whole number from 0"),
     ("train", "--loss_function", "Hinge", "invalid choice: 'Hinge' (losses.py has"),

@@ -9,9 +9,9 @@ from conftest import Sweep, copy_project, fill, make_photos, refused, small
 from made_up import BASE, CHANCE, SIX, made, make
 
 from report.answer import make_answer
-from report.comparison import OPEN
+from report.comparison import MOST_SEEDS, OPEN
 from report.results import settings_of
-from report.rounds import MOST, next_seeds, reach, runs_of
+from report.rounds import next_seeds, reach, runs_of
 from studies.settings import Run, all_runs, key_of
 
 
@@ -46,9 +46,9 @@ def test_where_everything_is_known_the_rounds_end():
 
 
 def test_more_than_the_stated_most_is_not_trained():
-    _, answer = make(base=[0.6, 0.9] * 5, seeds=MOST)
+    _, answer = make(base=[0.6, 0.9] * 5, seeds=MOST_SEEDS)
     assert {row.verdict for row in answer.rows.values()} == {OPEN}
-    assert next_seeds(answer, seeds_of(answer, MOST)) == {}
+    assert next_seeds(answer, seeds_of(answer, MOST_SEEDS)) == {}
 
 
 def test_where_the_noise_is_not_known_the_rounds_end():
@@ -100,8 +100,8 @@ def rounds(tmp_path_factory) -> Rounds:
     for number, name in enumerate(("train/cat", "train/dog", "test/cat", "test/dog")):
         fill(photos / name, count=12, first=100 * number)
     edits = small('{"Change_learning_rate": [0.01, 0.02]}', ("SEEDS = 1", "SEEDS = 2"))
-    most = [("MOST = 10", "MOST = 3")]
-    project = copy_project(root / "project", my_script=edits, **{"report/rounds": most})
+    most = [("MOST_SEEDS = 10", "MOST_SEEDS = 3")]
+    project = copy_project(root / "project", my_script=edits, **{"report/comparison": most})
     options = ["--data", photos, "--image_size", 16, "--until", "5", "--jobs", "2"]
     sweep = Sweep(project, options)
     ended = sweep.run()
@@ -150,7 +150,7 @@ def chosen() -> list[Run]:
     """Of studies of a list and a switch the runs of a round: 6 seeds of the base, 3 of a list."""
     base = {**BASE, "widths": [8, 24, 48], "augment": False}
     studies = {"Change_widths": [[8, 16, 32], [8, 24, 48]], "Change_augment": [False, True]}
-    runs = all_runs(studies, base, range(MOST), Path("out"), range(MOST))
+    runs = all_runs(studies, base, range(MOST_SEEDS), Path("out"), range(MOST_SEEDS))
     results = [made(run, SIX[run.settings["seed"] % 6]) for run in runs]
     answer = make_answer(settings_of(results), CHANCE)
     [narrow] = [key for key in answer.rows if ("widths", "8-16-32") in key]

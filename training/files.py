@@ -178,6 +178,8 @@ def furthest_checkpoint(
         paths.append(checkpoint_path(options.weight_path))
     if options.start_from:
         paths.append(options.start_from)
+        if not options.start_from.exists():
+            progress.say(f"not going on from {options.start_from}: there is no such file")
     ignored = ("epochs",) if goes_on else ()
     furthest = None
     for path in paths:

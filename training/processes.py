@@ -78,6 +78,8 @@ def choose_device(name: str) -> torch.device:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = first_line(error)
+        if reason.startswith("Expected one of"):  # of all that torch knows, two dozen
+            reason = "no device is called so"
         raise InputError(f"--device {name} cannot be used: {reason}; try --device cpu") from None
     if device.type == "cuda":
         torch.use_deterministic_algorithms(True, warn_only=True)
