@@ -123,8 +123,13 @@ def save_pdf(figure: Figure, path: Path, digest: str) -> None:
 
 
 def short(name: str, length: int = 20) -> str:
-    """A name that leaves room for the picture."""
-    return name if len(name) <= length else f"{name[: length - 1]}…"
+    """A name that leaves room for the picture; of several values the last one is kept whole."""
+    if len(name) <= length:
+        return name
+    first, comma, last = name.rpartition(", ")
+    if comma and len(last) < length // 2:
+        return f"{short(first, length - len(comma + last))}{comma}{last}"
+    return f"{name[: length - 1]}…"
 
 
 # --- the curves of one run, or of the seeds of one setting -----------------------------------

@@ -23,7 +23,7 @@ from report.answer import (
     with_verdict,
     words_of,
 )
-from report.comparison import ALIKE, BETTER, OPEN, POWER, WORSE, found_from
+from report.comparison import ALIKE, BETTER, MOST_SEEDS, OPEN, POWER, WORSE, found_from
 from report.results import Result, Setting
 
 
@@ -172,10 +172,12 @@ def size_found(answer: Answer, base: Setting) -> list[Finding]:
     seeds = [row.seeds for row in answer.rows.values()]
     base_seeds = len(base.results)
     size = found_from(answer.pool.noise, min(seeds), base_seeds, len(seeds))
-    values = {"seeds": min(seeds), "base_seeds": base_seeds}
+    values: dict[str, Any] = {"seeds": min(seeds), "base_seeds": base_seeds}
     if size >= 1:
         return [Finding("size_none", values)]
-    return [Finding("size", values | {"size": size, "share": POWER, "close": answer.close})]
+    values |= {"size": size, "share": POWER, "close": answer.close}
+    values["can_go_on"] = min(seeds) < MOST_SEEDS
+    return [Finding("size", values)]
 
 
 def use_finding(answer: Answer, base: Setting) -> Finding:

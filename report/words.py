@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jinja2
 
-from report.comparison import ALIKE, BETTER, OPEN, WORSE, points
+from report.comparison import ALIKE, BETTER, OPEN, WORSE, digits_for, points
 from report.findings import Finding
 from studies.plan import counted
 
@@ -70,8 +70,8 @@ def far(share: float) -> str:
 
 
 def size(share: float, digits: int = 1) -> str:
-    """The size of a difference of shares, in points: 0.0123 -> 1.2."""
-    return f"{100 * share:.{digits}f}"
+    """The size of a difference of shares, in points: 0.0123 -> 1.2, 0.0004 -> 0.04."""
+    return f"{100 * share:.{max(digits, digits_for(share))}f}"
 
 
 def whole(share: float) -> str:

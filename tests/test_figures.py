@@ -64,6 +64,10 @@ def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
+def test_of_several_values_the_last_one_is_shown_whole():
+    assert figures.short("CrossEntropyLoss, 0.01") == "CrossEntropyL…, 0.01"
+
+
 def draw_all(tmp_path: Path, for_print: bool = False, **options) -> None:
     """Draw the answer and every study, for the screen and perhaps for print."""
     studies, answer = make(**options)

@@ -541,6 +541,17 @@ def test_of_several_that_are_better_the_best_on_the_validation_images_is_to_be_u
     assert only("use_better", changes, seeds=6)["name"] == "batch size 64"
 
 
+@pytest.mark.parametrize(("share", "text"), [(0.0004, "0.04"), (-0.00003, "0.003"), (0.0, "0.0")])
+def test_a_difference_is_never_rounded_to_none(share, text):
+    assert words.points(share) in (f"+{text}", f"−{text}")
+    assert words.size(abs(share)) == text
+
+
+def test_no_more_seeds_are_offered_than_rounds_give():
+    values = only("size", {}, base=[0.6, 0.9] * 5, seeds=10)
+    assert not values["can_go_on"]
+
+
 def test_more_settings_than_a_sentence_holds_are_counted():
     sizes = list(range(16, 26))
     findings = all_found({size: {"shift": -0.3} for size in sizes}, studies={BATCHES: sizes})

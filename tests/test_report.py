@@ -164,7 +164,7 @@ def test_a_page_at_rest_does_not_reload(written):
 
 
 def test_missing_trainings_are_counted_those_that_studies_share_once(report):
-    assert "2 of 4 trainings done" in report.write(done=2)
+    assert "2 of the 4 trainings of all studies done" in report.write(done=2)
     assert "trainings done" not in report.write()
 
 
