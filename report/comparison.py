@@ -90,14 +90,18 @@ class Pool(NamedTuple):
 
 
 def points(difference: float) -> str:
-    """A difference of shares for a reader, in points: -0.012 -> −1.2, -0.0004 -> −0.04."""
-    number = f"{100 * difference:+.{digits_for(difference)}f}"
-    return number.replace("-", "−")
+    """A difference of shares for a reader, in points: -0.012 -> −1.2."""
+    return f"{100 * difference:+.1f}".replace("-", "−")
 
 
-def digits_for(difference: float) -> int:
-    """How many digits a difference of shares needs, in points, not to be rounded to none."""
-    size = abs(100 * difference)
+def bound(end: float) -> str:
+    """The end of an interval of differences, in points; none that leaves out zero ends at it."""
+    return f"{100 * end:+.{digits_of_bound(end)}f}".replace("-", "−")
+
+
+def digits_of_bound(end: float) -> int:
+    """How many digits the end of an interval needs, in points, not to be rounded to zero."""
+    size = abs(100 * end)
     if size < 1e-6 or size >= 0.05:  # what is below is an error of rounding
         return 1
     return math.ceil(-math.log10(size))

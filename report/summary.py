@@ -15,7 +15,7 @@ from console.options import SETTINGS
 from records.files import write_text
 from records.finished import read_predictions
 from report.answer import Answer, name_of
-from report.comparison import Comparison, deviation_of, points
+from report.comparison import Comparison, bound, deviation_of, points
 from report.results import Setting, write_table
 from report.rules import ends_of
 from report.words import VERDICTS, templates
@@ -199,7 +199,7 @@ def cells_of(row: SummaryRow) -> Cells:
 
 def difference_of(row: Comparison) -> str:
     """A difference with its interval, in points: −1.2 (−3.0 to +0.6)."""
-    return f"{points(row.difference)} ({points(row.low)} to {points(row.high)})"
+    return f"{points(row.difference)} ({bound(row.low)} to {bound(row.high)})"
 
 
 def bare_percent(share: float | None) -> str:

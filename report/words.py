@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jinja2
 
-from report.comparison import ALIKE, BETTER, OPEN, WORSE, digits_for, points
+from report.comparison import ALIKE, BETTER, OPEN, WORSE, bound, digits_of_bound, points
 from report.findings import Finding
 from studies.plan import counted
 
@@ -70,8 +70,13 @@ def far(share: float) -> str:
 
 
 def size(share: float, digits: int = 1) -> str:
-    """The size of a difference of shares, in points: 0.0123 -> 1.2, 0.0004 -> 0.04."""
-    return f"{100 * share:.{max(digits, digits_for(share))}f}"
+    """The size of a difference of shares, in points: 0.0123 -> 1.2."""
+    return f"{100 * share:.{digits}f}"
+
+
+def bound_size(end: float) -> str:
+    """The end of an interval of sizes, in points; none that leaves out zero ends at it."""
+    return size(end, digits_of_bound(end))
 
 
 def whole(share: float) -> str:
@@ -114,4 +119,18 @@ def span(first: int, last: int) -> str:
 
 
 # All ways to write a value that templates know.
-WRITERS = (percent, far, points, size, whole, number, counted, one_name, listed, seeds_of, span)
+WRITERS = (
+    percent,
+    far,
+    points,
+    bound,
+    size,
+    bound_size,
+    whole,
+    number,
+    counted,
+    one_name,
+    listed,
+    seeds_of,
+    span,
+)

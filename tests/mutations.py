@@ -87,8 +87,8 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
     ],
     "report/words.txt": [
         (
-            "({{ item.low|size }} to {{ item.high|size }}",
-            "({{ item.high|size }} to {{ item.low|size }}",
+            "({{ item.low|bound_size }} to {{ item.high|bound_size }}",
+            "({{ item.high|bound_size }} to {{ item.low|bound_size }}",
         ),
         ("{%- if item.seeds == 1 %}; one training", "{%- if item.seeds > 1 %}; one training"),
         ("{% if not v.known %}", "{% if v.known %}"),
@@ -121,7 +121,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
             'ALIKE: "as good", OPEN: "too close to tell"',
             'ALIKE: "too close to tell", OPEN: "as good"',
         ),
-        ('return f"{100 * share:.{max(', 'return f"{share:.{max('),
+        ('return f"{100 * share:.{digits}f}"', 'return f"{share:.{digits}f}"'),
         ("    if seeds > 1:\n", "    if seeds > 2:\n"),
         ("if math.isinf(share):", "if not math.isinf(share):"),
     ],
@@ -200,7 +200,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ),
         ("last_accuracy=fmean(result.last_accuracy for", "last_accuracy=fmean(result.accuracy for"),
         ('values["low"] = digits(row.comparison.low', 'values["low"] = digits(row.comparison.high'),
-        ("({points(row.low)} to {points(row.high)})", "({points(row.high)} to {points(row.low)})"),
+        ("({bound(row.low)} to {bound(row.high)})", "({bound(row.high)} to {bound(row.low)})"),
     ],
     "report/results.py": [
         ("copy_of = trained.name", 'copy_of = ""'),

@@ -542,9 +542,9 @@ def test_of_several_that_are_better_the_best_on_the_validation_images_is_to_be_u
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.0004, "0.04"), (-0.00003, "0.003"), (0.0, "0.0")])
-def test_a_difference_is_never_rounded_to_none(share, text):
-    assert words.points(share) in (f"+{text}", f"−{text}")
-    assert words.size(abs(share)) == text
+def test_the_end_of_an_interval_is_never_rounded_to_zero(share, text):
+    assert words.bound(share) in (f"+{text}", f"−{text}")
+    assert words.bound_size(abs(share)) == text
 
 
 def test_no_more_seeds_are_offered_than_rounds_give():
