@@ -549,7 +549,11 @@ def test_the_end_of_an_interval_is_never_rounded_to_zero(share, text):
 
 def test_no_more_seeds_are_offered_than_rounds_give():
     values = only("size", {}, base=[0.6, 0.9] * 5, seeds=10)
-    assert not values["can_go_on"]
+    assert "--until" not in sentence(Finding("size", values))
+
+
+def test_more_seeds_are_offered_where_rounds_give_them():
+    assert "; --until 2 goes on" in sentence(Finding("size", only("size")))
 
 
 def test_more_settings_than_a_sentence_holds_are_counted():
