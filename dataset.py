@@ -220,7 +220,7 @@ def check_index(index: dict[str, Any]) -> None:
 
 def is_of_channels(values: list[float]) -> bool:
     """Whether there is a value from 0 to 1 for each of three channels."""
-    return len(values) == 3 and min(values) >= 0 and max(values) <= 1
+    return len(values) == 3 and all(0 <= value <= 1 for value in values)
 
 
 def is_split(splits: dict[str, list[int]], count: int) -> bool:

@@ -42,8 +42,8 @@ class Sweep:
 
     `studies` are the names of those that are asked for. `reusable` are runs of other calls whose
     files may serve. `code` is what decides a training beside its settings, `handed_code` tells
-    the children what their sources mean. `report` takes the runs, the number of trainings to be
-    done and the names of what failed, and gives the answer.
+    the children what their sources mean. `report` takes this, the runs, the number of trainings to
+    be done and the names of what failed, and gives the answer.
     """
 
     options: Namespace

@@ -8,7 +8,7 @@ Importing torch takes two seconds; a suite that starts a hundred programs would 
 hundred times. A fork runs the script as Python does: with the project's modules imported anew
 from the script's own folder, its own arguments and streams, its own exit status, and signals
 that reach it alone. What a fork shares with the tests is only what packages have imported. Tests
-in which the process itself is the point (Ctrl-C, torchrun, GNU parallel) start real ones:
+in which the process itself is the point (Ctrl-C, a line in a shell) start real ones:
 run_process.
 """
 

@@ -276,6 +276,17 @@ def test_an_index_without_its_values_is_made_again(index, trained):
     assert len(again.names) == 32
 
 
+@pytest.mark.parametrize("name", ["mean", "std"])
+def test_a_channel_that_is_no_number_is_noticed_in_an_index(name):
+    values = {"names": ["a", "b"], "classes": ["cat", "dog"], "targets": [0, 1]}
+    values["splits"] = {"train": [0], "valid": [1], "test": []}
+    values |= {"mean": [0.5] * 3, "std": [0.2] * 3}
+    dataset.check_index(values)
+    values[name] = [0.5, math.nan, 0.5]
+    with pytest.raises(Damaged, match=name):
+        dataset.check_index(values)
+
+
 READ = """
 import os, sys, torch, warnings
 from pathlib import Path
