@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 from console.options import (
     Option,
     filled,
+    flag,
     one_of,
     parse,
     path,
     precision,
     shared_options,
-    switch,
     whole_number,
 )
 from console.progress import Progress
@@ -35,6 +35,7 @@ from report.comparison import MOST_SEEDS, SMALL
 from studies import settings
 from studies.children import plain_device, try_out
 from studies.sweep import Sweep, run_sweep, trains_here
+from training.settings import check_settings
 
 if TYPE_CHECKING:
     from dataset import Data
@@ -56,6 +57,7 @@ STUDIES = {  # Change_ and what it changes: to these values, the others being th
 
 
 def main() -> int:
+    check_settings()
     options = parse_options()
     handed_code = hand_over_code()  # all that decides is read once, here
     settings.check_written_once(PROJECT / "my_script.py")
@@ -106,9 +108,9 @@ def own_options() -> dict[str, Option]:
         "seeds": Option(whole_number(1, settings.MOST_SEEDS), 1, seeds),
         "until": Option(precision, None, until),
         "jobs": Option(whole_number(1), None, jobs),
-        "dry_run": switch(False, "print the plan, and on standard output lines for a scheduler"),
+        "dry_run": flag("print the plan, and on standard output lines for a scheduler"),
         "line": Option(filled, None, line),
-        "collect": switch(False, "only report on what is there; status 1 if runs are missing"),
+        "collect": flag("only report on what is there; status 1 if runs are missing"),
         "against": Option(path, None, against),
     }
 

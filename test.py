@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
 from argparse import Namespace
 
-from console.options import CALIBRATED, Option, parse, path, shared_options, whole_number
+from console.options import Option, parse, path, shared_options, whole_number
 
 
 def parse_options() -> Namespace:
@@ -52,6 +52,7 @@ from training.batches import Images, score_all
 from training.files import Values, changed_sources, load_weight, model_of
 from training.network import memory_format_of
 from training.processes import choose_device, choose_threads
+from training.settings import CALIBRATED
 
 
 class Prediction(NamedTuple):

@@ -16,9 +16,10 @@ if __name__ == "__main__":
 import json
 from argparse import Namespace
 
-from console.options import SETTINGS, Option, Reader, parse, path, shared_options
+from console.options import Option, Reader, parse, path, shared_options
 from images.sources import fill_data_defaults, image_folder
 from records.places import check_weight_path, refuse_among_images
+from training.settings import GOES_ON, SETTINGS, check_settings
 
 
 def is_record(value: object) -> bool:
@@ -32,7 +33,8 @@ def parse_options() -> Namespace:
     tried = "settings, each in JSON, to try in a few steps that leave nothing (default: none)"
     places_and_images = ("seed", "weight_path", "img_path", "data", "image_size")
     switches_and_device = ("skip_bad_images", "device", "fresh", "no_pictures")
-    known = shared_options([*SETTINGS, *places_and_images, *switches_and_device])
+    check_settings()
+    known = SETTINGS | shared_options([*places_and_images, *switches_and_device])
     known["start_from"] = Option(path, None, shorter)
     setting = Reader(json.loads, is_record, "a setting as my_script.py writes it", "JSON")
     known["try_out"] = Option(setting, None, tried, is_list=True)
@@ -73,10 +75,6 @@ from training.files import Identity, State
 from training.network import build_network, describe_network, loss_of, weights_of
 from training.optimizer import SGD
 from training.trial import Program, try_out
-
-# Whether a longer training goes on from the checkpoint of a shorter one; False where a result
-# depends on the number of epochs asked for, as under a cosine schedule.
-GOES_ON = True
 
 
 def main() -> int:

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from console.errors import STARTED, InputError
-from console.options import ALSO_DECIDE
 from records.files import digest_of, file_digest
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -33,6 +32,7 @@ DECIDE_NOTHING = {
     "console/options.py",
     "console/progress.py",
     "report/figures.py",
+    "training/settings.py",
 }
 # Loaded by the modules above, or, in the process of a test, by no program at all.
 NOT_LOOKED_FOR = ("benchmarks", "console", "report", "studies", "tests", "my_script.py")
@@ -208,6 +208,8 @@ def digests_of(names: list[str]) -> dict[str, str]:
 @functools.cache
 def named_by_user() -> dict[str, object]:
     """The files and environment variables of ALSO_DECIDE: digests and values."""
+    from training.settings import ALSO_DECIDE
+
     values: dict[str, object] = {}
     for name in ALSO_DECIDE:
         if name.startswith("$"):
@@ -298,7 +300,7 @@ def sources_alone(program: str) -> dict[str, object]:
 
 def loaded_besides(names: Collection[str]) -> list[str]:
     """Imported files of the project that are not among these."""
-    return [name for name in loaded_files() if name not in names]
+    return [name for name in loaded_files() if name not in names and name not in DECIDE_NOTHING]
 
 
 def forget() -> None:

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from console.options import CALIBRATED
 from dataset import Data
 from records.finished import read_predictions
 from report.answer import name_of
 from report.pictures import Picture, data_uri, picture, png_of
 from report.results import Result, Setting
+from training.settings import CALIBRATED
 
 EXAMPLES = 12  # of each class on the sheet of examples
 MISTAKES = 24

@@ -8,7 +8,6 @@ All cells of the grid count in the correction of every comparison.
 
 from typing import NamedTuple
 
-from console.options import as_key
 from report.answer import (
     Answer,
     Rows,
@@ -23,6 +22,7 @@ from report.answer import (
 from report.comparison import BETTER, WORSE, Comparison
 from report.findings import Finding
 from report.results import Setting
+from training.settings import as_key
 
 MOST_CELLS = 150  # of a larger grid the order of values is not examined: it would take minutes
 

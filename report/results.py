@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from console.options import SETTINGS, as_key, value_text
+from console.options import value_text
 from records.files import Damaged, write_csv, write_text
 from records.finished import read_tested, read_trained, test_status, training_status
 from records.runs import DONE, Epoch, IdentityOf
 from report.comparison import wilson
 from studies.settings import BASE_STUDY, Run, folder_of, key_of
+from training.settings import SETTINGS, as_key
 
 
 class Result(NamedTuple):

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from console.options import SETTINGS
 from records.files import write_text
 from records.finished import read_predictions
 from report.answer import Answer, name_of
@@ -19,6 +18,7 @@ from report.comparison import Comparison, bound, deviation_of, points
 from report.results import Setting, write_table
 from report.rules import ends_of
 from report.words import VERDICTS, templates
+from training.settings import SETTINGS
 
 DASH = "–"  # where there is no value
 TEX = {letter: f"\\{letter}" for letter in "&%$#_{}"}

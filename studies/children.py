@@ -23,13 +23,13 @@ from typing import NamedTuple
 
 from console.cores import usable_cores
 from console.errors import STDIN_IS_PARENT, InputError
-from console.options import words_of
 from console.progress import Progress, duration
 from images.sources import BUILT_IN
 from records.runs import DONE, MISSING, Status, in_words
 from records.sources import PROJECT
 from studies.plan import Training, epochs_of, seconds_per_epoch
 from studies.settings import Run
+from training.settings import option_words
 
 # Two trainings of several threads each would wait for one another.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -229,8 +229,8 @@ def train_options(training: Training, options: Namespace) -> list[str]:
     """What train.py alone is told: the settings, and the checkpoint to go on from."""
     line: list[str] = []
     for name, value in training.settings.items():
-        line += words_of(name, value)
-    line += words_of("image_size", options.image_size)
+        line += option_words(name, value)
+    line += option_words("image_size", options.image_size)
     if options.fresh:
         line.append("--fresh")
     shorter = training.shorter

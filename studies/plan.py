@@ -6,19 +6,18 @@ Settings that several studies share become one training; trainings that differ o
 epochs form a chain, in which each goes on from the checkpoint of the one before.
 """
 
-import ast
 import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from console.errors import InputError
-from console.options import as_key, value_text
+from console.options import value_text
 from records.files import file_digest, replacing
 from records.finished import read_begun, recorded, test_status, training_status
 from records.runs import DONE, MISSING, RUN_FILES, Stage, Status, in_words, what_changed
 from studies.settings import BASE_STUDY, Run
+from training.settings import as_key
 
 # Stages of what was there before and is done again.
 REPEATED = (
@@ -137,18 +136,6 @@ def chains_of(trainings: list[Training]) -> list[list[Training]]:
 def training_key(settings: dict) -> tuple:
     """Settings as a key: equal ones ask for the same training."""
     return tuple(map(as_key, settings.values()))
-
-
-def are_longer_going_on(program: Path) -> bool:
-    """Whether longer trainings go on from shorter ones: the constant GOES_ON of train.py.
-
-    InputError if it is not there as True or False.
-    """
-    for line in ast.parse(program.read_bytes()).body:
-        text = ast.unparse(line)
-        if text in ("GOES_ON = True", "GOES_ON = False"):
-            return text == "GOES_ON = True"
-    raise InputError(f"{program.name} needs a line GOES_ON = True, or False")
 
 
 def training_for(run: Run, trainings: dict[tuple, Training]) -> Training:

@@ -16,8 +16,9 @@ from typing import Any
 
 from console.errors import InputError
 from console.nearest import did_you_mean
-from console.options import SETTINGS, Reader, as_key, is_value, value_text
+from console.options import Reader, value_text
 from records.runs import checkpoint_path
+from training.settings import SETTINGS, as_key, is_value
 
 FORMER = "former"  # in result/: what former calls left
 BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is noise
@@ -82,12 +83,12 @@ def check_base(base: dict) -> None:
     for name in base:
         if name not in SETTINGS:
             meant = did_you_mean(name, SETTINGS) or "; it is to be added there"
-            unknown = "which SETTINGS of console/options.py does not have"
+            unknown = "which SETTINGS of training/settings.py does not have"
             raise InputError(f"BASE in my_script.py names {name!r}, {unknown}{meant}")
     for name in SETTINGS:
         if name not in base:
             lacking = (
-                f"BASE in my_script.py lacks {name!r}, which SETTINGS of console/options.py has"
+                f"BASE in my_script.py lacks {name!r}, which SETTINGS of training/settings.py has"
             )
             raise InputError(f"{lacking}; give it a value")
     for name, value in base.items():

@@ -18,12 +18,13 @@ from console.progress import Progress, duration
 from records.files import remove_abandoned
 from records.lock import locked, remove_abandoned_locks
 from records.runs import identity
-from records.sources import PROJECT, changed_since_read
+from records.sources import changed_since_read
 from studies import former, lines, plan
 from studies.children import Child, Children, command, default_jobs, try_out
 from studies.live import LiveReport
 from studies.plan import Training
 from studies.settings import Run, folders_of
+from training.settings import GOES_ON
 
 if TYPE_CHECKING:
     from dataset import Data
@@ -103,8 +104,7 @@ def plan_chains(sweep: Sweep, requested: list[Run], reusable: list[Run]) -> list
     """The trainings of the requested runs and how they stand; with --line, of its chain alone."""
     options = sweep.options
     left_behind = former.former_runs(options.out, reusable)
-    goes_on = plan.are_longer_going_on(PROJECT / "train.py")
-    chains = plan.make_plan(requested, reusable, left_behind, goes_on)
+    chains = plan.make_plan(requested, reusable, left_behind, GOES_ON)
     if options.line:
         chains = [lines.find(options.line, chains, sweep.identity_of)]
     for chain in chains:

@@ -143,7 +143,7 @@ def sixth(photos, tmp_path_factory) -> Swept:
     studies = '{"Change_loss_function": ["HingeLoss"], "Change_dropout": [0.2, 0.5]}'
     edits = {
         "losses": [("LOSSES: dict[str, Loss] = {", LOSS)],
-        "console/options": [(SETTINGS, DROPOUT)],
+        "training/settings": [(SETTINGS, DROPOUT)],
         "my_script": small(studies, ("BASE = {", 'BASE = {"dropout": 0.5, ')),
     }
     project = copy_project(tmp_path_factory.mktemp("sixth") / "project", **edits)
@@ -195,7 +195,7 @@ def three(photos, tmp_path_factory) -> Swept:
     base = 'BASE = {"widths": [8, 24, 48], "augment": False, "weight_decay": 0.0, '
     flips = "        state.flips = options.augment\n"
     edits = {
-        "console/options": [(SETTINGS, THREE)],
+        "training/settings": [(SETTINGS, THREE)],
         "train": [(SGD, DECAYED), (EPOCH, flips + EPOCH)],
         "my_script": small(studies, ("BASE = {", base)),
     }
@@ -250,7 +250,7 @@ DECAY_STUDY = small(
 )
 FIXED_RATE = SGD.replace("options.learning_rate", "0.01")
 UNREAD = {
-    "weight_decay": {"console/options": [(SETTINGS, DECAY)], "my_script": DECAY_STUDY},
+    "weight_decay": {"training/settings": [(SETTINGS, DECAY)], "my_script": DECAY_STUDY},
     "learning_rate": {
         "train": [(SGD, FIXED_RATE)],
         "my_script": small('{"Change_learning_rate": [0.01, 0.1]}'),

@@ -146,7 +146,7 @@ SETTINGS = "SETTINGS: dict[str, Option] = {"
 
 def project_with_a_setting(name: str, project: Path) -> Path:
     setting = f'{SETTINGS}\n    "{name}": Option(whole_number(1), 1, "a number"),'
-    return copy_project(project, **{"console/options": [(SETTINGS, setting)]})
+    return copy_project(project, **{"training/settings": [(SETTINGS, setting)]})
 
 
 COLLIDING = ["image_size", "seed", "fresh", "images", "help", "a b"]
@@ -156,7 +156,7 @@ COLLIDING = ["image_size", "seed", "fresh", "images", "help", "a b"]
 def test_a_setting_that_collides_with_an_option_is_refused_by_a_sweep(name, tmp_path):
     project = project_with_a_setting(name, tmp_path / "project")
     said = refused(run_fork(project / "my_script.py", "--dry_run"))
-    assert f"'{name}' in SETTINGS of console/options.py is" in said
+    assert f"'{name}' in SETTINGS of training/settings.py is" in said
 
 
 @pytest.mark.parametrize("name", COLLIDING)

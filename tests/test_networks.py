@@ -547,7 +547,7 @@ STEPS = {
         (YIELD, "        state.average.update_parameters(state.model)\n" + YIELD),
     ],
     "a cosine that none goes on from": [
-        ("GOES_ON = True", "GOES_ON = False"),
+        ("def main()", "GOES_ON = False\n\n\ndef main()"),
         (STATE, SCHEDULE.format("CosineAnnealingLR(optimizer, options.epochs)")),
         STEPPED,
     ],
@@ -567,7 +567,7 @@ def test_a_step_of_the_users_own_is_tried_out_with_going_on(name, tmp_path, monk
 LOST = {
     "a cosine over the epochs asked for": (
         [(STATE, SCHEDULE.format("CosineAnnealingLR(optimizer, options.epochs)")), STEPPED],
-        "and schedule; set GOES_ON = False there",
+        "and schedule; set GOES_ON = False in training/settings.py",
     ),
     "a rate of the last epochs": (
         [(LOOP, LOOP), (YIELD, LAST + YIELD)],

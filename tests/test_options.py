@@ -12,8 +12,9 @@ from conftest import PROJECT, fill, refused, train_arguments, words_of
 import my_script
 from console.errors import InputError
 from console.nearest import nearest
-from console.options import SETTINGS, Option, parse, path, shared_options
+from console.options import Option, parse, path, shared_options
 from studies.settings import check_studies
+from training.settings import SETTINGS
 
 LOSSES = ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
 
@@ -21,7 +22,7 @@ LOSSES = ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
 def read(words: list, monkeypatch: pytest.MonkeyPatch) -> Namespace:
     """What a program understands of these words."""
     monkeypatch.setattr(sys, "argv", ["program.py", *words_of(words)])
-    known = shared_options([*SETTINGS, "weight_path", "data", "skip_bad_images"])
+    known = SETTINGS | shared_options(["weight_path", "data", "skip_bad_images"])
     known["predict"] = Option(path, None, "pictures", is_list=True)
     return parse("A program.", known)
 

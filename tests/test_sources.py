@@ -140,7 +140,7 @@ def test_a_module_whose_import_cannot_be_read_trains_once(with_blocks, photos, t
 def also_decided(photos, tmp_path, monkeypatch) -> Path:
     """A trained project in which a file and a variable decide too."""
     edits = [("ALSO_DECIDE: list[str] = []", 'ALSO_DECIDE = ["prior.npy", "$VARIANT"]')]
-    project = copy_project(tmp_path / "project", **{"console/options": edits})
+    project = copy_project(tmp_path / "project", **{"training/settings": edits})
     (project / "prior.npy").write_bytes(b"1")
     monkeypatch.setenv("VARIANT", "a")
     assert "trained to epoch 1" in said(project, photos, tmp_path)
@@ -192,7 +192,7 @@ def test_what_plans_is_in_no_record(original):
     assert not rooms_in_record(original) & {"studies", "tests", "my_script.py"}
 
 
-@pytest.mark.parametrize("name", ["console/options.py", "report/figures.py"])
+@pytest.mark.parametrize("name", ["training/settings.py", "report/figures.py"])
 def test_what_only_talks_or_draws_is_in_no_record(name, original):
     assert name not in read_record(original / "r/train.json")["identity"]
 

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from console.errors import InputError, is_out_of_memory
 from console.nearest import did_you_mean
-from console.options import SETTINGS
 from losses import LOSSES, Loss
 from records.sources import PROJECT
 from training.batches import seed_all
+from training.settings import SETTINGS
 
 ROOMS = ("console", "records", "images", "training", "studies", "report")
 PROBES = 2  # images whose scores tell one network from another

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from console.errors import InputError
-from console.options import SETTINGS, words_of
 from dataset import Data
 from records.runs import Layer
 from training.batches import Images
@@ -31,6 +30,7 @@ from training.network import (
     weights_of,
 )
 from training.processes import world_size
+from training.settings import SETTINGS, option_words
 
 EPOCHS = 2  # that each small training has
 FAR = 1000  # epochs that a longer one is asked for; it too ends after EPOCHS
@@ -202,7 +202,7 @@ def settings_text(options: Namespace) -> str:
     texts = []
     for name in ("image_size", *SETTINGS):
         if name not in ("epochs", "learning_rate"):
-            words = words_of(name, values[name])
+            words = option_words(name, values[name])
             texts.append(" ".join(words))
     return ", ".join(texts)
 
@@ -395,7 +395,7 @@ def check_length(whole: Training, options: Namespace) -> None:
         check_repeating(whole)
         what = " and ".join(different)
         why = "the number of epochs asked for changes the first ones already, in"
-        raise InputError(f"train.py: {why} {what}; set GOES_ON = False there")
+        raise InputError(f"train.py: {why} {what}; set GOES_ON = False in training/settings.py")
 
 
 def check_rebuilding(whole: Training, changed: list[str]) -> None:
