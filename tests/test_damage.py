@@ -5,7 +5,6 @@ import math
 import os
 import random
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -16,18 +15,16 @@ import numpy as np
 import pytest
 import torch
 from conftest import (
-    PROJECT,
     arguments_for_test,
     make_photos,
     refused,
     spoil,
     train_arguments,
 )
-from forks import run_fork
 
-import dataset
 from console.errors import InputError
 from dataset import load_data
+from images.cache import read_cache
 from records import finished
 from records.files import Damaged, file_digest, write_record, write_text
 from records.finished import DONE
@@ -139,7 +136,7 @@ def read_test(path: Path, original: Path) -> object:
 
 
 def read_decoded(path: Path, _: Path) -> object:
-    return plain(vars(dataset.read_cache(path.parent, image_size=16)))
+    return plain(read_cache(path.parent, image_size=16))
 
 
 READERS = {
@@ -236,47 +233,6 @@ def test_an_index_without_its_values_is_made_again(index, trained):
     (folder / "index.json").write_text(index)
     again = load_data(photos, image_size=16)
     assert len(again.names) == 32
-
-
-@pytest.mark.parametrize("name", ["mean", "std"])
-def test_a_channel_that_is_no_number_is_noticed_in_an_index(name):
-    values = {"names": ["a", "b"], "classes": ["cat", "dog"], "targets": [0, 1]}
-    values["splits"] = {"train": [0], "valid": [1], "test": []}
-    values |= {"mean": [0.5] * 3, "std": [0.2] * 3}
-    dataset.check_index(values)
-    values[name] = [0.5, math.nan, 0.5]
-    with pytest.raises(Damaged, match=name):
-        dataset.check_index(values)
-
-
-READ = """
-import os, sys, torch, warnings
-from pathlib import Path
-from images.cache import open_images
-path = Path(sys.argv[1])
-path.write_bytes(bytes(300 * 32 * 32 * 3))
-images = open_images(path, 300, 32)
-warnings.simplefilter("ignore")  # it is read-only on purpose
-os.truncate(path, 0)
-print(images[200:].sum() if sys.argv[2] == "numpy" else torch.from_numpy(images)[200:].sum())
-"""
-
-
-@pytest.mark.parametrize("reader", ["numpy", "torch"])
-def test_pages_that_are_gone_end_in_one_line(reader, tmp_path):
-    program = tmp_path / "read.py"
-    program.write_text(READ)
-    err = (tmp_path / "err").open("w")
-
-    def before() -> None:
-        sys.path.insert(0, str(PROJECT))
-        os.dup2(err.fileno(), 2)
-
-    ended = run_fork(program, tmp_path / "images", reader, before=before)
-    said = (tmp_path / "err").read_text()
-    assert ended.status == 2
-    assert said.startswith("error: decoded images were cut short")
-    assert said.count("\n") == 1
 
 
 @pytest.fixture
