@@ -30,12 +30,12 @@ from console.options import (
 from console.progress import Progress
 from images.sources import fill_data_defaults, image_folder
 from records.places import refuse_among_images, refuse_unwritable
-from records.sources import PROJECT, hand_over_code, sources
+from records.sources import PROJECT, sources
 from report.comparison import MOST_SEEDS, SMALL
 from studies import settings
 from studies.children import plain_device, try_out
 from studies.sweep import Sweep, run_sweep, trains_here
-from training.settings import check_settings
+from training.settings import ALSO_DECIDE, check_settings
 
 if TYPE_CHECKING:
     from dataset import Data
@@ -59,7 +59,8 @@ STUDIES = {  # Change_ and what it changes: to these values, the others being th
 def main() -> int:
     check_settings()
     options = parse_options()
-    handed_code = hand_over_code()  # all that decides is read once, here
+    for program in ("train.py", "test.py"):
+        sources(program, ALSO_DECIDE)  # all that decides is read once, here
     settings.check_written_once(PROJECT / "my_script.py")
     settings.check_seeds(FIRST_SEED, BASE_SEEDS)
     settings.check_studies(STUDIES, BASE)
@@ -69,7 +70,7 @@ def main() -> int:
     import dataset  # here: numpy and Pillow take time, and --help needs none
 
     data = dataset.load_data(*options.images)
-    sweep = prepare_sweep(options, data, handed_code)
+    sweep = prepare_sweep(options, data)
     if options.until:
         return run_until(sweep)
     return run_sweep(sweep, all_runs(options.out, options.seeds))
@@ -123,7 +124,7 @@ def show_start(options: Namespace) -> None:
     progress.show(f"looking at the images: {options.data}")
 
 
-def prepare_sweep(options: Namespace, data: "Data", handed_code: dict[str, str]) -> Sweep:
+def prepare_sweep(options: Namespace, data: "Data") -> Sweep:
     """All that this call has to go by. InputError if the device, or what is to run there, fails."""
     return Sweep(
         options=options,
@@ -131,8 +132,7 @@ def prepare_sweep(options: Namespace, data: "Data", handed_code: dict[str, str])
         device=choose_device(options),
         studies=requested_studies(options),
         reusable=runs_elsewhere(options),
-        code=sources("train.py"),
-        handed_code=handed_code,
+        code=sources("train.py", ALSO_DECIDE),
         report=report_on,
     )
 

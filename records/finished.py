@@ -122,8 +122,10 @@ def changes_since(older: dict[str, Any], identity: dict[str, Any]) -> list[Chang
 def test_status(result: Path, weight: Path, images: str) -> Status:
     """Whether a folder holds a finished test of these weights."""
     try:
+        from training.settings import ALSO_DECIDE  # until callers hand it on
+
         record = read_record(result / TEST_RECORD, TEST_FORM)
-        asked = test_identity(file_digest(weight), images, sources("test.py"))
+        asked = test_identity(file_digest(weight), images, sources("test.py", ALSO_DECIDE))
         if changes := what_changed(record["identity"], asked):
             return Status(Stage.CHANGED, changes=changes)
         contents = contents_of_test(result)

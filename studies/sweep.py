@@ -18,7 +18,6 @@ from console.progress import Progress, duration
 from records.files import remove_abandoned
 from records.lock import locked, remove_abandoned_locks
 from records.runs import identity
-from records.sources import changed_since_read
 from studies import former, lines, plan
 from studies.children import Child, Children, command, default_jobs, try_out
 from studies.live import LiveReport
@@ -42,9 +41,9 @@ class Sweep:
     """What a call has to go by, whichever runs it is about.
 
     `studies` are the names of those that are asked for. `reusable` are runs of other calls whose
-    files may serve. `code` is what decides a training beside its settings, `handed_code` tells
-    the children what their sources mean. `report` takes this, the runs, the number of trainings to
-    be done and the names of what failed, and gives the answer.
+    files may serve. `code` is what decides a training beside its settings. `report` takes
+    this, the runs, the number of trainings to be done and the names of what failed, and gives the
+    answer.
     """
 
     options: Namespace
@@ -53,7 +52,6 @@ class Sweep:
     studies: list[str]
     reusable: list[Run]
     code: dict
-    handed_code: dict[str, str]
     report: Callable[["Sweep", list[Run], int, list[str]], list[str]]
 
     def identity_of(self, settings: dict) -> dict:
@@ -124,7 +122,7 @@ def prepare_children(sweep: Sweep, chains: list[list[Training]]) -> Children:
         chains=sorted(chains, key=plan.epochs_of, reverse=True),
         command_for=partial(command, options=options, device=sweep.device),
         jobs=options.jobs or default_jobs(sweep.device),
-        environment=sweep.handed_code | handed_images,
+        environment=handed_images,
     )
 
 
@@ -263,9 +261,6 @@ def show_faults(requested: list[Training], failures: dict[str, str]) -> int:
     lost = plan.lost_runs(requested)
     for fault in [*failures.values(), *lost]:
         print(fault)
-    changed = changed_since_read()
-    if changed:
-        print(plan.describe_versions(requested, changed))
     if failures or lost:
         return 1
     return 0
