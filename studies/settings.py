@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from console.errors import InputError
-from console.nearest import did_you_mean
-from console.options import Reader, value_text
+from console.options import Reader, did_you_mean, value_text
 from records.runs import checkpoint_path
 from training.settings import SETTINGS, as_key, is_value
 
