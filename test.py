@@ -14,8 +14,11 @@ if __name__ == "__main__":
     before_imports()
 
 from argparse import Namespace
+from functools import partial
 
 from console.options import Option, parse, path, shared_options, whole_number
+from records.sources import loaded_sources, sources
+from training.settings import ALSO_DECIDE, CALIBRATED
 
 
 def parse_options() -> Namespace:
@@ -30,7 +33,8 @@ def parse_options() -> Namespace:
 
 
 if __name__ == "__main__":
-    answer_at_once(parse_options)  # what follows takes seconds to load
+    read_code = partial(sources, "test.py", ALSO_DECIDE)
+    answer_at_once(parse_options, read_code)  # what follows takes seconds to load
 
 import sys
 import time
@@ -47,12 +51,10 @@ from records.files import write_csv, write_record, write_text
 from records.finished import PREDICTION_COLUMNS, accuracies_text
 from records.places import check_weight_path, refuse_among_images
 from records.runs import test_identity
-from records.sources import imported_sources
 from training.batches import Images, score_all
 from training.files import Values, changed_sources, load_weight, model_of
 from training.network import memory_format_of
 from training.processes import choose_device, choose_threads
-from training.settings import CALIBRATED
 
 
 class Prediction(NamedTuple):
@@ -72,7 +74,7 @@ class Scored(NamedTuple):
 def main() -> int:
     options = parse_options()
     weight = load_weight(options.weight_path)
-    code = imported_sources("test.py")
+    code = loaded_sources("test.py", ALSO_DECIDE)
     device = choose_device(options.device)
     choose_threads(weight["image_size"])
     changed = changed_sources(weight)

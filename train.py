@@ -15,11 +15,13 @@ if __name__ == "__main__":
 
 import json
 from argparse import Namespace
+from functools import partial
 
 from console.options import Option, Reader, parse, path, shared_options
 from images.sources import fill_data_defaults, image_folder
 from records.places import check_weight_path, refuse_among_images
-from training.settings import GOES_ON, SETTINGS, check_settings
+from records.sources import loaded_sources, sources
+from training.settings import ALSO_DECIDE, GOES_ON, SETTINGS, check_settings
 
 
 def is_record(value: object) -> bool:
@@ -47,7 +49,8 @@ def parse_options() -> Namespace:
 
 
 if __name__ == "__main__":
-    answer_at_once(parse_options)  # what follows takes seconds to load
+    read_code = partial(sources, "train.py", ALSO_DECIDE)
+    answer_at_once(parse_options, read_code)  # what follows takes seconds to load
 
 import time
 from collections.abc import Iterator, Sequence
@@ -60,7 +63,6 @@ from console.progress import Progress, duration
 from dataset import Data, describe, load_data
 from records.finished import DONE, MISSING, Status, in_words, read_training
 from records.runs import Epoch, identity, kept_epoch
-from records.sources import imported_sources
 from training import files, processes
 from training.batches import (
     Images,
@@ -78,7 +80,7 @@ from training.trial import Program, try_out
 
 
 def main() -> int:
-    code = imported_sources("train.py")
+    code = loaded_sources("train.py", ALSO_DECIDE)
     options = parse_options()
     processes.check_processes()
     device = processes.choose_device(options.device)
@@ -211,7 +213,7 @@ def train(
 ) -> None:
     """Train, and leave a checkpoint after each epoch."""
     trial = try_out(Program(prepare, train_epochs, GOES_ON), options, device)
-    run_identity = run_identity | imported_sources("train.py")  # with what the trial has imported
+    run_identity |= loaded_sources("train.py", ALSO_DECIDE)  # with what the trial has imported
     for note in trial.notes:
         progress.say(f"note: {note}")
     images = Images(data, device, trial.memory_format)

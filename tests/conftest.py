@@ -75,9 +75,8 @@ def call():  # call("train", ...) runs a program in this process, which saves th
             patch.setattr(sys, "argv", [f"{program}.py", *words_of(arguments)])
             patch.setattr(sys, "stdout", streams[0])
             patch.setattr(sys, "stderr", streams[1])
-            sources.forget()  # a new process has read nothing yet
-            patch.setattr(sources, "STARTED", time.time())
-            runs.versions.cache_clear()
+            for function in (sources.read_module, sources.files_of, runs.versions):
+                function.cache_clear()  # a new process has read nothing yet
             runpy.run_path(str(PROJECT / f"{program}.py"), run_name="__main__")
         out, err = (buffer.getvalue().decode() for buffer in buffers)
         return Ended(int(ended.value.code or 0), out, err)

@@ -156,7 +156,7 @@ def prepare_forks() -> None:
 
     for folder in ("", *ROOMS):
         for path in (PROJECT / folder).glob("*.py"):
-            sources.parse_module(path.read_bytes(), Path(folder).parts)
+            sources.parse_module(path.read_bytes(), path.relative_to(PROJECT).as_posix())
 
 
 def forget_project() -> None:
@@ -177,11 +177,11 @@ def remember_parsing() -> None:
         sources.parse_module = partial(parse_once, sources.parse_module)
 
 
-def parse_once(parse: Callable, code: bytes, package: tuple[str, ...]) -> object:
+def parse_once(parse: Callable, code: bytes, name: str) -> object:
     """What the project's `parse` makes of some code, perhaps in another process before."""
-    key = (parse.__code__, code, package)
+    key = (parse.__code__, code, name)
     if key not in PARSED:
-        PARSED[key] = parse(code, package)
+        PARSED[key] = parse(code, name)
     return PARSED[key]
 
 

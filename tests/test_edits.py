@@ -23,6 +23,7 @@ from forks import run_fork
 from records.files import file_digest
 
 START = "def main() -> int:\n    code ="
+END = '    print(text, end="")\n'  # of a test
 NOTHING_LEFT = "0 trainings, 0 epochs, 0 tests"
 
 
@@ -51,21 +52,18 @@ class Ran(NamedTuple):
 # --- while a sweep runs ----------------------------------------------------------------------
 
 
-def edited_after_the_first_training(project: Path, line: str) -> list[tuple[str, str]]:
-    """An edit of train.py that adds a line to losses.py, as its user might meanwhile."""
-    edit = f"""def main() -> int:
-    from pathlib import Path
-
-    if list(Path({str(project)!r}).glob("weights/runs/*/weight.pth")):
-        with open({str(project / "losses.py")!r}, "a") as file:
-            file.write({line!r})
-    code ="""
-    return [(START, edit)]
+def edited_after_the_first_test(project: Path, line: str) -> list[tuple[str, str]]:
+    """An edit of test.py that adds a line to losses.py, as its user might meanwhile."""
+    save = f"""
+    with open({str(project / "losses.py")!r}, "a") as file:
+        file.write({line!r})
+"""
+    return [(END, END + save)]
 
 
 def run_with_a_line_saved(project: Path, photos: Path, line: str) -> Ran:
     """A sweep during which its user saves a line in losses.py."""
-    sweep = make_sweep(project, photos, train=edited_after_the_first_training(project, line))
+    sweep = make_sweep(project, photos, test=edited_after_the_first_test(project, line))
     return Ran(sweep, sweep.run())
 
 
@@ -82,7 +80,7 @@ def test_a_comment_saved_while_a_sweep_runs_stops_nothing(comment_saved):
 
 
 def test_a_comment_saved_while_a_sweep_runs_is_not_told(comment_saved):
-    assert "changed while this ran" not in comment_saved.ended.out
+    assert "changed" not in comment_saved.ended.out
 
 
 def test_a_comment_saved_while_a_sweep_runs_leaves_nothing_to_do(comment_saved):

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from console.errors import InputError, is_out_of_memory
-from console.nearest import did_you_mean
+from console.options import did_you_mean
 from losses import LOSSES, Loss
 from records.sources import PROJECT
 from training.batches import seed_all
