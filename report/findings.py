@@ -14,17 +14,16 @@ from report.answer import (
     Answer,
     Rows,
     first_of_each,
-    name_of,
     rows_of,
-    studies_of,
+    samples_of,
     valid_mean,
-    values_of,
     with_row,
     with_verdict,
-    words_of,
 )
 from report.comparison import ALIKE, BETTER, MOST_SEEDS, OPEN, POWER, WORSE, found_from
-from report.results import Result, Setting
+from report.results import Result, Setting, studies_of, words_of
+
+VERDICTS = {"worse": WORSE, "better": BETTER, "alike": ALIKE, "open": OPEN}  # by kind of finding
 
 
 class Finding(NamedTuple):
@@ -72,30 +71,30 @@ def answer_findings(answer: Answer) -> list[Finding]:
     base = answer.base
     if base is None or len(answer.settings) < 2:
         return [Finding("too_few", {})]
-    found = [headline(answer, base), base_finding(answer, base)]
+    findings = [headline(answer, base), base_finding(answer, base)]
     if answer.problem:
-        found.append(Finding("no_noise", {"problem": answer.problem}))
+        findings.append(Finding("no_noise", {"problem": answer.problem}))
     for study in studies_of(answer.settings):
-        found += differences_in(study, answer.rows)
-    found += close_ones(answer.settings, answer)
-    found += single_ones(answer)
-    found += size_found(answer, base)
-    found.append(use_finding(answer, base))
-    found += unlearned_ones(answer)
-    found += longest_one(answer)
-    return found
+        findings += differences_in(study, answer.rows)
+    findings += close_ones(answer.settings, answer)
+    findings += single_ones(answer)
+    findings += size_found(answer, base)
+    findings.append(use_finding(answer, base))
+    findings += unlearned_ones(answer)
+    findings += longest_one(answer)
+    return findings
 
 
 def headline(answer: Answer, base: Setting) -> Finding:
     """What differs, what does not, what to use, in one sentence."""
     values: dict[str, Any] = {"compared": len(answer.settings) - 1, "known": bool(answer.rows)}
-    for verdict in (WORSE, BETTER, ALIKE, OPEN):
+    for name, verdict in VERDICTS.items():
         settings = with_verdict(answer.settings, answer.rows, verdict)
-        values[verdict] = grouped(settings)
-        values[f"{verdict}_count"] = len(settings)
+        values[name] = grouped(settings)
+        values[f"{name}_count"] = len(settings)
     values["use"] = ""
     if answer.use:
-        values["use"] = name_of(answer.use)
+        values["use"] = answer.use.name
     values["keep_base"] = answer.use is base
     values["base_failed"] = not rules.is_choosable(base, answer.chance)
     values["use_tests_at_chance"] = answer.use is not None and answer.use.key in answer.unlearned
@@ -106,7 +105,7 @@ def grouped(settings: list[Setting]) -> list[tuple[str, list[str]]]:
     """Settings for a reader, by what they change: (learning rate, [0.001, 0.1])."""
     groups: dict[str, list[str]] = {}
     for setting in settings:
-        groups.setdefault(words_of(setting.changed), []).append(setting.label)
+        groups.setdefault(setting.what, []).append(setting.label)
     return list(groups.items())
 
 
@@ -119,7 +118,7 @@ def base_finding(answer: Answer, base: Setting) -> Finding:
 
 def differences_in(settings: list[Setting], rows: Rows) -> list[Finding]:
     """What is better and what is worse than the base, in one study."""
-    found = []
+    findings = []
     for verdict in (BETTER, WORSE):
         differing = []
         for setting in with_verdict(settings, rows, verdict):
@@ -128,25 +127,25 @@ def differences_in(settings: list[Setting], rows: Rows) -> list[Finding]:
             size = abs(row.difference)
             differing.append(Difference(setting.label, size, low, high, row.seeds))
         if differing:
-            values = {"what": words_of(settings[0].changed), "differences": differing}
-            found.append(Finding(verdict, values, settings[0].study))
-    return found
+            values = {"what": settings[0].what, "differences": differing}
+            findings.append(Finding(verdict, values, settings[0].study))
+    return findings
 
 
 def close_ones(settings: list[Setting], answer: Answer, study: str = "") -> list[Finding]:
     """What is alike, and what cannot be told yet."""
-    found = []
+    findings = []
     alike = with_verdict(settings, answer.rows, ALIKE)
     if alike:
         values: dict[str, Any] = {"settings": grouped(alike), "close": answer.close}
-        found.append(Finding("alike", values, study))
+        findings.append(Finding("alike", values, study))
     unknown = with_verdict(settings, answer.rows, OPEN)
     if unknown:
         lows = [answer.rows[setting.key].low for setting in unknown]
         highs = [answer.rows[setting.key].high for setting in unknown]
         values = {"settings": grouped(unknown), "lowest": min(lows), "highest": max(highs)}
-        found.append(Finding("open", values, study))
-    return found
+        findings.append(Finding("open", values, study))
+    return findings
 
 
 def single_ones(answer: Answer) -> list[Finding]:
@@ -185,7 +184,7 @@ def use_finding(answer: Answer, base: Setting) -> Finding:
     use = answer.use
     if use is None:
         return Finding("use_none", {})
-    values: dict[str, Any] = {"name": name_of(use), "valid": valid_mean(use)}
+    values: dict[str, Any] = {"name": use.name, "valid": valid_mean(use)}
     values["mean"] = answer.means[use.key]
     if use is base:
         better = with_verdict(answer.settings, answer.rows, BETTER)
@@ -202,27 +201,27 @@ def use_finding(answer: Answer, base: Setting) -> Finding:
 
 def unlearned_ones(answer: Answer) -> list[Finding]:
     """Settings that learned with no seed, with some only, or lost what they had learned."""
-    found = []
+    findings = []
     unlearned = [setting for setting in answer.settings if setting.key in answer.unlearned]
     if unlearned:
-        values: dict[str, Any] = {"names": [name_of(setting) for setting in unlearned]}
+        values: dict[str, Any] = {"names": [setting.name for setting in unlearned]}
         values |= what_guessing_reaches(unlearned, answer)
-        found.append(Finding("unlearned", values))
+        findings.append(Finding("unlearned", values))
     partly: list[InSeeds] = []
     at_chance: list[InSeeds] = []
     for setting in answer.settings:
         seeds = len(setting.results)
         count = rules.learned(setting, answer.chance)
         if 0 < count < seeds:
-            partly.append(InSeeds(name_of(setting), count, seeds))
+            partly.append(InSeeds(setting.name, count, seeds))
         ended = sum(rules.ends_at_chance(result, answer.chance) for result in setting.results)
         if count and 2 * ended > seeds:
-            at_chance.append(InSeeds(name_of(setting), ended, seeds))
+            at_chance.append(InSeeds(setting.name, ended, seeds))
     if partly:
-        found.append(Finding("partly", {"settings": partly}))
+        findings.append(Finding("partly", {"settings": partly}))
     if at_chance:
-        found.append(Finding("ends_at_chance", {"settings": at_chance}))
-    return found
+        findings.append(Finding("ends_at_chance", {"settings": at_chance}))
+    return findings
 
 
 def what_guessing_reaches(settings: list[Setting], answer: Answer) -> dict[str, float]:
@@ -242,40 +241,40 @@ def longest_one(answer: Answer) -> list[Finding]:
     overfitting = [result for result in longest.results if rules.overfits(result)]
     if 2 * len(overfitting) <= len(longest.results):
         return []
-    values = {"name": name_of(longest), "count": len(overfitting), "seeds": len(longest.results)}
+    values = {"name": longest.name, "count": len(overfitting), "seeds": len(longest.results)}
     values["rise"] = fmean(rules.rise(result) for result in overfitting)
     return [Finding("longest_overfits", values, longest.study)]
 
 
-# --- what one study found --------------------------------------------------------------------
+# --- what one study found -----------------------------------------------------------------------
 
 
 def study_findings(settings: list[Setting], answer: Answer) -> list[Finding]:
     """What one study found: against the base, then what it is about."""
-    found = differences_in(settings, answer.rows)
-    found += close_ones(settings, answer, settings[0].study)
-    changed = settings[0].changed
-    if changed == "epochs":
-        found += about_epochs(settings, answer)
-    elif changed == "batch_size":
-        found += about_batches(settings, answer)
-    elif changed == "learning_rate":
-        found += about_rates(settings, answer)
-    elif changed == "loss_function":
-        found += about_losses(settings)
-    return found
+    findings = differences_in(settings, answer.rows)
+    findings += close_ones(settings, answer, settings[0].study)
+    what = settings[0].what
+    if what == "epochs":
+        findings += about_epochs(settings, answer)
+    elif what == "batch size":
+        findings += about_batches(settings, answer)
+    elif what == "learning rate":
+        findings += about_rates(settings, answer)
+    elif what == "loss function":
+        findings += about_losses(settings)
+    return findings
 
 
 def about_epochs(settings: list[Setting], answer: Answer) -> list[Finding]:
     """Overfitting seed by seed, weights kept twice, and the last epoch's weights compared."""
-    found = [overfitting_of(setting) for setting in settings]
+    findings = [overfitting_of(setting) for setting in settings]
     for shorter, longer in itertools.pairwise(settings):
-        found += same_kept_weights(shorter, longer)
+        findings += same_kept_weights(shorter, longer)
     if with_row(settings, answer.last_rows):
-        found.append(last_epochs(settings, answer.last_rows))
+        findings.append(last_epochs(settings, answer.last_rows))
     limits = {"rise": rules.OVERFIT_RISE, "gap": rules.OVERFIT_GAP}
-    found.append(Finding("overfits_rule", limits, settings[0].study))
-    return found
+    findings.append(Finding("overfits_rule", limits, settings[0].study))
+    return findings
 
 
 def last_epochs(settings: list[Setting], rows: Rows) -> Finding:
@@ -290,9 +289,8 @@ def last_epochs(settings: list[Setting], rows: Rows) -> Finding:
 
 def overfitting_of(setting: Setting) -> Finding:
     """In how many seeds a setting overfits, and what its curves did in the mean."""
-    diverged = len(setting.diverged)
-    values: dict[str, Any] = {"label": setting.label, "diverged": diverged}
-    values["seeds"] = len(setting.results)
+    values: dict[str, Any] = {"label": setting.label, "seeds": len(setting.results)}
+    values["diverged_seeds"] = len(setting.diverged_runs)
     finite = [result for result in setting.results if not result.train["diverged"]]
     if not finite:
         return Finding("epochs_diverged", values, setting.study)
@@ -308,10 +306,10 @@ def overfitting_of(setting: Setting) -> Finding:
 
 def same_kept_weights(shorter: Setting, longer: Setting) -> list[Finding]:
     """In how many of the common seeds two numbers of epochs kept the weights of the same epoch."""
-    longer_by_seed = {result.run.settings["seed"]: result for result in longer.results}
+    longer_by_seed = {result.seed: result for result in longer.results}
     same = seeds = 0
     for result in shorter.results:
-        other = longer_by_seed.get(result.run.settings["seed"])
+        other = longer_by_seed.get(result.seed)
         if other is None:
             continue
         seeds += 1
@@ -338,29 +336,29 @@ def about_batches(settings: list[Setting], answer: Answer) -> list[Finding]:
     learned: list[Setting] = []
     swings = []
     for setting in settings:
-        if setting.key in answer.unlearned or setting.diverged:
+        if setting.key in answer.unlearned or setting.diverged_runs:
             continue
         learned.append(setting)
         swing = fmean(rules.valid_swing(result) for result in setting.results)
         swings.append(Swing(setting.label, swing, rules.updates(setting)))
-    found = []
+    findings = []
     if swings:
-        found.append(Finding("swings", {"swings": swings}, study))
+        findings.append(Finding("swings", {"swings": swings}, study))
     compared = swing_rows(learned, answer)
     if compared and answer.base:
         base_size = dict(answer.base.key)["batch_size"]
-        found.append(swing_finding(learned, compared, base_size))
-    found.append(Finding("two_things", {}, study))
-    return found
+        findings.append(swing_finding(learned, compared, base_size))
+    findings.append(Finding("two_things", {}, study))
+    return findings
 
 
 def swing_rows(settings: list[Setting], answer: Answer) -> Rows:
     """The settings' swings against the base's, by the rule of all comparisons."""
     base = answer.base
-    if base is None or base.key in answer.unlearned or base.diverged:
+    if base is None or base.key in answer.unlearned or base.diverged_runs:
         return {}
     with_base = first_of_each([base, *settings])
-    swings = values_of(with_base, rules.valid_swing)
+    swings = samples_of(with_base, rules.valid_swing)
     return rows_of(swings, base, close=0.0)
 
 
@@ -387,16 +385,16 @@ def swing_finding(settings: list[Setting], rows: Rows, base_size: int) -> Findin
 
 def about_rates(settings: list[Setting], answer: Answer) -> list[Finding]:
     """How the trainings ended, counted."""
-    found = []
+    findings = []
     for setting in settings:
         counts = rules.ends_of(setting, answer.chance)
         ends = [(end.value, count) for end, count in counts.items()]
         values = {"label": setting.label, "ends": ends, "seeds": len(setting.results)}
-        found.append(Finding("ends", values, setting.study))
+        findings.append(Finding("ends", values, setting.study))
     limits = {"unstable": rules.UNSTABLE, "falling": rules.STILL_FALLING}
     limits |= what_guessing_reaches(settings, answer)
-    found.append(Finding("ends_rule", limits, settings[0].study))
-    return found
+    findings.append(Finding("ends_rule", limits, settings[0].study))
+    return findings
 
 
 def about_losses(settings: list[Setting]) -> list[Finding]:

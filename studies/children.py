@@ -278,11 +278,11 @@ def refuse_unread(runs: list[Run], unread_in: dict[str, list[str]]) -> None:
     read = set()
     for run in runs:
         unread = unread_in[what_may_fail(run.settings)]
-        for name in run.changed:
+        for name in run.varied:
             if name not in unread:
                 read.add((run.study, name))
     for run in runs:
-        for name in run.changed:
+        for name in run.varied:
             if name != "seed" and (run.study, name) not in read:
                 remedy = f"use options.{name} in train.py, or let CNN of model.py take {name}"
                 raise InputError(f"{run.study} changes {name}, which nothing reads; {remedy}")

@@ -320,7 +320,7 @@ def name_of_setting(run: Run) -> str:
     """What a run changes, to what: batch_size 16; base for the base setting."""
     if run.study == BASE_STUDY:
         return "base"
-    changes = [f"{name} {value_text(value)}" for name, value in run.changed.items()]
+    changes = [f"{name} {value_text(value)}" for name, value in run.varied.items()]
     return ", ".join(changes)
 
 

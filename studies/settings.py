@@ -33,12 +33,12 @@ Studies = Mapping[str, Any]
 class Run:
     """One setting of a study with one seed: a row of the results, and where its files go.
 
-    `changed` holds what its study changes, by the setting's name; `settings` all of them and the
+    `varied` holds what its study changes, by the setting's name; `settings` all of them and the
     seed.
     """
 
     study: str
-    changed: dict = field(hash=False)
+    varied: dict = field(hash=False)
     settings: dict = field(hash=False)
     name: str
     result: Path
@@ -191,13 +191,13 @@ def all_runs(studies: Studies, base: dict, base_seeds: range, out: Path, seeds: 
         seed_alone = {"seed": seed}
         runs.append(run_of(out, BASE_STUDY, str(seed), seed_alone, base | seed_alone))
     for study, values in studies.items():
-        for changed in combinations(changes_of(study, values)):
+        for varied in combinations(changes_of(study, values)):
             for seed in seeds:
-                folder = folder_of(changed)
+                folder = folder_of(varied)
                 if len(seeds) > 1:
                     folder = f"{folder}/seed_{seed}"
-                settings = base | changed | {"seed": seed}
-                runs.append(run_of(out, study, folder, changed, settings))
+                settings = base | varied | {"seed": seed}
+                runs.append(run_of(out, study, folder, varied, settings))
     return runs
 
 
@@ -216,9 +216,9 @@ def combinations(changes: dict[str, list]) -> list[dict]:
     return [dict(zip(changes, values, strict=True)) for values in products]
 
 
-def folder_of(changed: dict) -> str:
+def folder_of(varied: dict) -> str:
     """A setting's folder below that of its study: one level for each setting that it changes."""
-    return "/".join(map(folder_name, changed.values()))
+    return "/".join(map(folder_name, varied.values()))
 
 
 def folder_name(value: object) -> str:
@@ -226,12 +226,12 @@ def folder_name(value: object) -> str:
     return value_text(value).replace(".", "_")
 
 
-def run_of(out: Path, study: str, folder: str, changed: dict, settings: dict) -> Run:
+def run_of(out: Path, study: str, folder: str, varied: dict, settings: dict) -> Run:
     """A run of a study, with its places below a folder."""
     name = f"{study}/{folder}"
     weight = out / "weights" / name / "weight.pth"
     result = out / "result" / name
-    return Run(study, changed, settings, name, result, weight, checkpoint_path(weight))
+    return Run(study, varied, settings, name, result, weight, checkpoint_path(weight))
 
 
 def folders_of(out: Path, runs: list[Run]) -> list[Path]:

@@ -278,7 +278,7 @@ def test_overfitting_is_counted_over_the_seeds():
 
 def test_a_diverged_training_says_nothing_about_overfitting():
     changes = {80: DIVERGED | {"train": 0.99}}
-    assert only("epochs_diverged", changes, EPOCHS)["diverged"] == 1
+    assert only("epochs_diverged", changes, EPOCHS)["diverged_seeds"] == 1
     assert not found("overfitting", changes, EPOCHS, label="80")
 
 

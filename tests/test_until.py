@@ -158,7 +158,7 @@ def chosen() -> list[Run]:
 
 
 def test_a_setting_that_is_a_list_gets_its_seeds(chosen):
-    narrow = [run.study for run in chosen if run.changed.get("widths") == [8, 16, 32]]
+    narrow = [run.study for run in chosen if run.varied.get("widths") == [8, 16, 32]]
     assert narrow == ["Change_widths"] * 3
 
 
