@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from report.answer import Answer, Rows, with_row
 from report.comparison import BETTER, WORSE, Comparison, points
-from report.figures import BLUE, GREY, ORANGE, PRINT_WIDTH, draw, short
+from report.figures import BLUE, GREY, ORANGE, PRINT_WIDTH, draw_picture, short
 from report.results import Setting, study_name, words_of
 
 MOST = 60  # settings of a study, or of the answer, that pictures have room for
@@ -116,7 +116,7 @@ def names_in_picture(setting: Setting) -> Names:
 
 def draw_answer(path: Path, entries: list[Entry], title: str, for_print: bool = False) -> None:
     """Draw differences as a PNG for the screen, and as a PDF beside it for a text."""
-    draw(path, [entries, title], partial(answer_figure, entries, title), for_print)
+    draw_picture(path, [entries, title], partial(answer_figure, entries, title), for_print)
 
 
 def answer_figure(entries: list[Entry], title: str, for_print: bool) -> Figure:

@@ -1,7 +1,7 @@
 """Pictures of single runs, and what all pictures share; no display is needed.
 
     draw_curves(Path("result/Change_epochs/20"))  # of its history.csv: two PNGs
-    draw(Path("result/answer.png"), values, make_figure, for_print=True)  # a PDF, too
+    draw_picture(Path("result/answer.png"), values, make_figure, for_print=True)  # a PDF, too
 
 A picture carries the digest of what it shows, and is drawn only where it shows something
 else.
@@ -62,7 +62,7 @@ PICTURES = {
 # --- files -----------------------------------------------------------------------------------
 
 
-def draw(
+def draw_picture(
     path: Path, shows: object, make_figure: Callable[[bool], Figure], for_print: bool = False
 ) -> None:
     """Draw a PNG, and for print a PDF beside it, where they do not show these plain values yet.
@@ -73,7 +73,7 @@ def draw(
     paths = [path, path.with_suffix(".pdf")] if for_print else [path]
     for picture in paths:
         if not is_current(picture, digest):
-            save(make_figure, picture, digest)
+            save_picture(make_figure, picture, digest)
 
 
 @functools.cache
@@ -93,7 +93,7 @@ def is_current(picture: Path, digest: str) -> bool:
     return data.endswith(ENDINGS) and digest.encode() in data
 
 
-def save(make_figure: Callable[[bool], Figure], path: Path, digest: str) -> None:
+def save_picture(make_figure: Callable[[bool], Figure], path: Path, digest: str) -> None:
     """Make a figure in the look that its file asks for, and write it, whole or not at all."""
     is_for_print = path.suffix == ".pdf"
     with styled(is_for_print):
@@ -153,7 +153,7 @@ def draw_curves(folder: Path, sources: Sequence[Path] = ()) -> None:
     sources = sources or [folder]
     digests = [file_digest(source / HISTORY) for source in sources]
     for name, kind in PICTURES.items():
-        draw(folder / f"{name}.png", digests, partial(figure_of_curves, sources, kind))
+        draw_picture(folder / f"{name}.png", digests, partial(figure_of_curves, sources, kind))
 
 
 def figure_of_curves(sources: Sequence[Path], kind: Kind, for_print: bool) -> Figure:
@@ -232,7 +232,9 @@ def style_epochs(axes: Axes, kind: Kind, last: int) -> None:
 def draw_confusion_matrix(folder: Path, classes: list[str]) -> None:
     """Draw confusion_matrix.png from predictions.csv: counts and shares."""
     shows = [file_digest(folder / PREDICTIONS), list(classes)]
-    draw(folder / CONFUSION_MATRIX, shows, partial(figure_of_confusion_matrix, folder, classes))
+    draw_picture(
+        folder / CONFUSION_MATRIX, shows, partial(figure_of_confusion_matrix, folder, classes)
+    )
 
 
 def figure_of_confusion_matrix(folder: Path, classes: list[str], for_print: bool) -> Figure:

@@ -1,4 +1,4 @@
-"""What is found, as kinds and plain values.
+"""What is found, as kinds and values.
 
     say(answer_findings(make_answer(settings_of(results), chance)))
 
@@ -27,24 +27,10 @@ VERDICTS = {"worse": WORSE, "better": BETTER, "alike": ALIKE, "open": OPEN}  # b
 
 
 class Finding(NamedTuple):
-    """What is to be said: a kind, for which words.txt has a sentence, and its values.
-
-    `study` is the folder's name of the study that it is about, empty for the whole answer.
-    """
+    """What is to be said: a kind, for which words.txt has a sentence, and its values."""
 
     kind: str
     values: dict[str, Any]
-    study: str = ""
-
-
-class Difference(NamedTuple):
-    """A setting that differs from the base: by how much, between which ends, by how many seeds."""
-
-    name: str
-    difference: float
-    low: float
-    high: float
-    seeds: int
 
 
 class InSeeds(NamedTuple):
@@ -71,14 +57,18 @@ def answer_findings(answer: Answer) -> list[Finding]:
     base = answer.base
     if base is None or len(answer.settings) < 2:
         return [Finding("too_few", {})]
-    findings = [headline(answer, base), base_finding(answer, base)]
+    settings = [(words_of(name), value) for name, value in base.key]
+    findings = [
+        headline(answer, base),
+        Finding("base", {"settings": settings, "mean": answer.means[base.key]}),
+    ]
     if answer.problem:
         findings.append(Finding("no_noise", {"problem": answer.problem}))
     for study in studies_of(answer.settings):
         findings += differences_in(study, answer.rows)
     findings += close_ones(answer.settings, answer)
     findings += single_ones(answer)
-    findings += size_found(answer, base)
+    findings += size_finding(answer, base)
     findings.append(use_finding(answer, base))
     findings += unlearned_ones(answer)
     findings += longest_one(answer)
@@ -87,84 +77,58 @@ def answer_findings(answer: Answer) -> list[Finding]:
 
 def headline(answer: Answer, base: Setting) -> Finding:
     """What differs, what does not, what to use, in one sentence."""
-    values: dict[str, Any] = {"compared": len(answer.settings) - 1, "known": bool(answer.rows)}
-    for name, verdict in VERDICTS.items():
-        settings = with_verdict(answer.settings, answer.rows, verdict)
-        values[name] = grouped(settings)
-        values[f"{name}_count"] = len(settings)
-    values["use"] = ""
-    if answer.use:
-        values["use"] = answer.use.name
-    values["keep_base"] = answer.use is base
-    values["base_failed"] = not rules.is_choosable(base, answer.chance)
-    values["use_tests_at_chance"] = answer.use is not None and answer.use.key in answer.unlearned
+    use = answer.use
+    values: dict[str, Any] = {
+        "compared": len(answer.settings) - 1,
+        "known": bool(answer.rows),
+        "use": use.name if use else "",
+        "keep_base": use is base,
+        "base_failed": not rules.is_choosable(base, answer.chance),
+        "use_tests_at_chance": use is not None and use.key in answer.unlearned,
+    }
+    for kind, verdict in VERDICTS.items():
+        values[kind] = with_verdict(answer.settings, answer.rows, verdict)
     return Finding("headline", values)
-
-
-def grouped(settings: list[Setting]) -> list[tuple[str, list[str]]]:
-    """Settings for a reader, by what they change: (learning rate, [0.001, 0.1])."""
-    groups: dict[str, list[str]] = {}
-    for setting in settings:
-        groups.setdefault(setting.what, []).append(setting.label)
-    return list(groups.items())
-
-
-def base_finding(answer: Answer, base: Setting) -> Finding:
-    """The base's settings and its mean."""
-    settings = [(words_of(name), value) for name, value in base.key]
-    values = {"settings": settings, "mean": answer.means[base.key]}
-    return Finding("base", values, base.study)
 
 
 def differences_in(settings: list[Setting], rows: Rows) -> list[Finding]:
     """What is better and what is worse than the base, in one study."""
     findings = []
-    for verdict in (BETTER, WORSE):
-        differing = []
-        for setting in with_verdict(settings, rows, verdict):
-            row = rows[setting.key]
-            low, high = sorted((abs(row.low), abs(row.high)))
-            size = abs(row.difference)
-            differing.append(Difference(setting.label, size, low, high, row.seeds))
+    for kind in ("better", "worse"):
+        differing = with_verdict(settings, rows, VERDICTS[kind])
         if differing:
-            values = {"what": settings[0].what, "differences": differing}
-            findings.append(Finding(verdict, values, settings[0].study))
+            sizes = [abs(rows[setting.key].difference) for setting in differing]
+            values = {"settings": differing, "rows": rows, "least": min(sizes), "most": max(sizes)}
+            findings.append(Finding(kind, values))
     return findings
 
 
-def close_ones(settings: list[Setting], answer: Answer, study: str = "") -> list[Finding]:
+def close_ones(settings: list[Setting], answer: Answer) -> list[Finding]:
     """What is alike, and what cannot be told yet."""
     findings = []
     alike = with_verdict(settings, answer.rows, ALIKE)
     if alike:
-        values: dict[str, Any] = {"settings": grouped(alike), "close": answer.close}
-        findings.append(Finding("alike", values, study))
+        findings.append(Finding("alike", {"settings": alike, "close": answer.close}))
     unknown = with_verdict(settings, answer.rows, OPEN)
     if unknown:
-        lows = [answer.rows[setting.key].low for setting in unknown]
-        highs = [answer.rows[setting.key].high for setting in unknown]
-        values = {"settings": grouped(unknown), "lowest": min(lows), "highest": max(highs)}
-        findings.append(Finding("open", values, study))
+        lowest = min(answer.rows[setting.key].low for setting in unknown)
+        highest = max(answer.rows[setting.key].high for setting in unknown)
+        values = {"settings": unknown, "lowest": lowest, "highest": highest}
+        findings.append(Finding("open", values))
     return findings
 
 
 def single_ones(answer: Answer) -> list[Finding]:
     """Which of what was said rests on one training each."""
-    single: list[Setting] = []
-    named: list[Setting] = []
-    for setting in with_row(answer.settings, answer.rows):
-        row = answer.rows[setting.key]
-        if row.is_single:
-            single.append(setting)
-            if row.named:
-                named.append(setting)
+    compared = with_row(answer.settings, answer.rows)
+    single = [setting for setting in compared if answer.rows[setting.key].is_single]
     if not single:
         return []
-    values = {"settings": grouped(named), "all": len(single) == len(answer.rows)}
-    return [Finding("single", values)]
+    named = [setting for setting in single if answer.rows[setting.key].named]
+    return [Finding("single", {"settings": named, "all": len(single) == len(answer.rows)})]
 
 
-def size_found(answer: Answer, base: Setting) -> list[Finding]:
+def size_finding(answer: Answer, base: Setting) -> list[Finding]:
     """How large a difference these seeds find, where something is open."""
     if not with_verdict(answer.settings, answer.rows, OPEN) or answer.pool is None:
         return []
@@ -187,16 +151,15 @@ def use_finding(answer: Answer, base: Setting) -> Finding:
     values: dict[str, Any] = {"name": use.name, "valid": valid_mean(use)}
     values["mean"] = answer.means[use.key]
     if use is base:
-        better = with_verdict(answer.settings, answer.rows, BETTER)
-        values["tested_better"] = grouped(better)
+        values["tested_better"] = with_verdict(answer.settings, answer.rows, BETTER)
         values["compared"] = bool(answer.valid_rows)
-        return Finding("use_base", values, use.study)
+        return Finding("use_base", values)
     if use.key in answer.valid_rows and rules.is_choosable(base, answer.chance):
         values["row"] = answer.valid_rows[use.key]
         values["tested_better"] = answer.rows[use.key].verdict == BETTER
         values["of"] = len(answer.settings)
-        return Finding("use_better", values, use.study)
-    return Finding("use_without_base", values, use.study)
+        return Finding("use_better", values)
+    return Finding("use_without_base", values)
 
 
 def unlearned_ones(answer: Answer) -> list[Finding]:
@@ -204,9 +167,8 @@ def unlearned_ones(answer: Answer) -> list[Finding]:
     findings = []
     unlearned = [setting for setting in answer.settings if setting.key in answer.unlearned]
     if unlearned:
-        values: dict[str, Any] = {"names": [setting.name for setting in unlearned]}
-        values |= what_guessing_reaches(unlearned, answer)
-        findings.append(Finding("unlearned", values))
+        names = [setting.name for setting in unlearned]
+        findings.append(Finding("unlearned", {"names": names, **guessing(unlearned, answer)}))
     partly: list[InSeeds] = []
     at_chance: list[InSeeds] = []
     for setting in answer.settings:
@@ -224,15 +186,10 @@ def unlearned_ones(answer: Answer) -> list[Finding]:
     return findings
 
 
-def what_guessing_reaches(settings: list[Setting], answer: Answer) -> dict[str, float]:
+def guessing(settings: list[Setting], answer: Answer) -> dict[str, float]:
     """The accuracies that guessing may reach, at its best in the longest of these trainings."""
-    epochs = max(longest_history(setting) for setting in settings)
-    return {"valid": answer.chance.valid_bound(epochs), "test": answer.chance.test_bound()}
-
-
-def longest_history(setting: Setting) -> int:
-    """How many epochs the longest training of a setting came to."""
-    return max(len(result.history) for result in setting.results)
+    epochs = [len(result.history) for setting in settings for result in setting.results]
+    return {"valid": answer.chance.valid_bound(max(epochs)), "test": answer.chance.test_bound()}
 
 
 def longest_one(answer: Answer) -> list[Finding]:
@@ -243,16 +200,16 @@ def longest_one(answer: Answer) -> list[Finding]:
         return []
     values = {"name": longest.name, "count": len(overfitting), "seeds": len(longest.results)}
     values["rise"] = fmean(rules.rise(result) for result in overfitting)
-    return [Finding("longest_overfits", values, longest.study)]
+    return [Finding("longest_overfits", values)]
 
 
-# --- what one study found -----------------------------------------------------------------------
+# --- what one study found --------------------------------------------------------------------
 
 
 def study_findings(settings: list[Setting], answer: Answer) -> list[Finding]:
     """What one study found: against the base, then what it is about."""
     findings = differences_in(settings, answer.rows)
-    findings += close_ones(settings, answer, settings[0].study)
+    findings += close_ones(settings, answer)
     what = settings[0].what
     if what == "epochs":
         findings += about_epochs(settings, answer)
@@ -261,8 +218,16 @@ def study_findings(settings: list[Setting], answer: Answer) -> list[Finding]:
     elif what == "learning rate":
         findings += about_rates(settings, answer)
     elif what == "loss function":
-        findings += about_losses(settings)
+        rate = dict(settings[0].key)["learning_rate"]
+        labels = labels_of(settings)
+        halves = "SmoothL1Loss" in labels and "MSELoss" in labels
+        findings.append(Finding("one_rate", {"rate": rate, "halves": halves}))
     return findings
+
+
+def labels_of(settings: list[Setting]) -> list[str]:
+    """What settings of one study are called within it."""
+    return [setting.label for setting in settings]
 
 
 def about_epochs(settings: list[Setting], answer: Answer) -> list[Finding]:
@@ -270,21 +235,16 @@ def about_epochs(settings: list[Setting], answer: Answer) -> list[Finding]:
     findings = [overfitting_of(setting) for setting in settings]
     for shorter, longer in itertools.pairwise(settings):
         findings += same_kept_weights(shorter, longer)
-    if with_row(settings, answer.last_rows):
-        findings.append(last_epochs(settings, answer.last_rows))
-    limits = {"rise": rules.OVERFIT_RISE, "gap": rules.OVERFIT_GAP}
-    findings.append(Finding("overfits_rule", limits, settings[0].study))
-    return findings
-
-
-def last_epochs(settings: list[Setting], rows: Rows) -> Finding:
-    """The verdicts on the last epoch's weights."""
     verdicts = []
-    for verdict in (BETTER, WORSE, ALIKE, OPEN):
-        labels = labels_of(with_verdict(settings, rows, verdict))
+    for verdict in VERDICTS.values():
+        labels = labels_of(with_verdict(settings, answer.last_rows, verdict))
         if labels:
             verdicts.append((labels, verdict))
-    return Finding("last_epochs", {"verdicts": verdicts}, settings[0].study)
+    if verdicts:
+        findings.append(Finding("last_epochs", {"verdicts": verdicts}))
+    limits = {"rise": rules.OVERFIT_RISE, "gap": rules.OVERFIT_GAP}
+    findings.append(Finding("overfits_rule", limits))
+    return findings
 
 
 def overfitting_of(setting: Setting) -> Finding:
@@ -293,7 +253,7 @@ def overfitting_of(setting: Setting) -> Finding:
     values["diverged_seeds"] = len(setting.diverged_runs)
     finite = [result for result in setting.results if not result.train["diverged"]]
     if not finite:
-        return Finding("epochs_diverged", values, setting.study)
+        return Finding("epochs_diverged", values)
     kept_epochs = [result.train["kept_epoch"] for result in finite]
     values["first"] = min(kept_epochs)
     values["last"] = max(kept_epochs)
@@ -301,25 +261,20 @@ def overfitting_of(setting: Setting) -> Finding:
     values["gap"] = fmean(rules.gap(result) for result in finite)
     values["count"] = sum(rules.overfits(result) for result in finite)
     values["last_accuracy"] = fmean(result.last_accuracy for result in setting.results)
-    return Finding("overfitting", values, setting.study)
+    return Finding("overfitting", values)
 
 
 def same_kept_weights(shorter: Setting, longer: Setting) -> list[Finding]:
     """In how many of the common seeds two numbers of epochs kept the weights of the same epoch."""
     longer_by_seed = {result.seed: result for result in longer.results}
-    same = seeds = 0
+    same = []
     for result in shorter.results:
-        other = longer_by_seed.get(result.seed)
-        if other is None:
-            continue
-        seeds += 1
-        if has_same_kept_weights(result, other):
-            same += 1
-    if same == 0:
+        if result.seed in longer_by_seed:
+            same.append(has_same_kept_weights(result, longer_by_seed[result.seed]))
+    if not any(same):
         return []
-    values: dict[str, Any] = {"shorter": shorter.label, "longer": longer.label}
-    values |= {"count": same, "seeds": seeds}
-    return [Finding("same_weights", values, shorter.study)]
+    values = {"shorter": shorter.label, "longer": longer.label}
+    return [Finding("same_weights", {**values, "count": sum(same), "seeds": len(same)})]
 
 
 def has_same_kept_weights(result: Result, other: Result) -> bool:
@@ -332,7 +287,6 @@ def has_same_kept_weights(result: Result, other: Result) -> bool:
 
 def about_batches(settings: list[Setting], answer: Answer) -> list[Finding]:
     """How much the curves go up and down, and whether that is known to change with the size."""
-    study = settings[0].study
     learned: list[Setting] = []
     swings = []
     for setting in settings:
@@ -343,12 +297,12 @@ def about_batches(settings: list[Setting], answer: Answer) -> list[Finding]:
         swings.append(Swing(setting.label, swing, rules.updates(setting)))
     findings = []
     if swings:
-        findings.append(Finding("swings", {"swings": swings}, study))
+        findings.append(Finding("swings", {"swings": swings}))
     compared = swing_rows(learned, answer)
     if compared and answer.base:
         base_size = dict(answer.base.key)["batch_size"]
         findings.append(swing_finding(learned, compared, base_size))
-    findings.append(Finding("two_things", {}, study))
+    findings.append(Finding("two_things", {}))
     return findings
 
 
@@ -380,7 +334,7 @@ def swing_finding(settings: list[Setting], rows: Rows, base_size: int) -> Findin
         "open": labels_of(with_verdict(settings, rows, OPEN)),
         "is_trend": bool(smaller and larger and more == smaller and less == larger),
     }
-    return Finding("swing_order", values, settings[0].study)
+    return Finding("swing_order", values)
 
 
 def about_rates(settings: list[Setting], answer: Answer) -> list[Finding]:
@@ -390,21 +344,7 @@ def about_rates(settings: list[Setting], answer: Answer) -> list[Finding]:
         counts = rules.ends_of(setting, answer.chance)
         ends = [(end.value, count) for end, count in counts.items()]
         values = {"label": setting.label, "ends": ends, "seeds": len(setting.results)}
-        findings.append(Finding("ends", values, setting.study))
+        findings.append(Finding("ends", values))
     limits = {"unstable": rules.UNSTABLE, "falling": rules.STILL_FALLING}
-    limits |= what_guessing_reaches(settings, answer)
-    findings.append(Finding("ends_rule", limits, settings[0].study))
+    findings.append(Finding("ends_rule", limits | guessing(settings, answer)))
     return findings
-
-
-def about_losses(settings: list[Setting]) -> list[Finding]:
-    """What comparing losses at one learning rate holds fixed."""
-    rate = dict(settings[0].key)["learning_rate"]
-    labels = labels_of(settings)
-    halves = "SmoothL1Loss" in labels and "MSELoss" in labels
-    return [Finding("one_rate", {"rate": rate, "halves": halves}, settings[0].study)]
-
-
-def labels_of(settings: list[Setting]) -> list[str]:
-    """What settings of one study are called within it."""
-    return [setting.label for setting in settings]

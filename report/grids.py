@@ -69,7 +69,6 @@ def others_of(cell: Setting) -> dict[str, Any]:
 
 def grid_findings(cells: list[Setting], answer: Answer) -> list[Finding]:
     """What a grid is for, after how many of its cells differ from the base."""
-    study = cells[0].study
     first, *others = map(words_of, cells[0].varied)
     best = best_cells(cells)
     items = held_against_base(best, cells, answer)
@@ -80,16 +79,16 @@ def grid_findings(cells: list[Setting], answer: Answer) -> list[Finding]:
         "known": bool(answer.rows),
     }
     findings = [
-        Finding("grid_cells", counts, study),
-        Finding("grid_best", {"first": first, "others": others, "cells": items}, study),
+        Finding("grid_cells", counts),
+        Finding("grid_best", {"first": first, "others": others, "cells": items}),
     ]
     edges = edges_of(list(best.values()), cells)
     if edges:
-        findings.append(Finding("grid_edges", {"edges": edges}, study))
+        findings.append(Finding("grid_edges", {"edges": edges}))
     if answer.rows and len(cells) <= MOST_CELLS:
         turn = find_turn(cells, answer)
         values = {"first": first, "others": others, "turn": turn}
-        findings.append(Finding("grid_order", values, study))
+        findings.append(Finding("grid_order", values))
     return findings
 
 

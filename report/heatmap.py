@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 
 from report.answer import Answer
 from report.comparison import BETTER, WORSE
-from report.figures import GREY, draw, pale_blues, short
+from report.figures import GREY, draw_picture, pale_blues, short
 from report.results import Setting, words_of
 
 CELL = (0.62, 0.45)  # width and height of a cell, inches: the map is to be legible on a phone
@@ -96,7 +96,7 @@ def draw_heat_map(path: Path, heat_map: HeatMap) -> None:
 
     A solid frame: better than the base beyond noise; a dashed one: worse. Hatched: did not learn.
     """
-    draw(path, heat_map, partial(heat_map_figure, heat_map))
+    draw_picture(path, heat_map, partial(heat_map_figure, heat_map))
 
 
 def heat_map_figure(heat_map: HeatMap, for_print: bool) -> Figure:

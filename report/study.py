@@ -19,7 +19,7 @@ from report.figures import (
     PICTURES,
     PRINT_WIDTH,
     Kind,
-    draw,
+    draw_picture,
     plot_band,
     seeds_by_epochs,
     short,
@@ -50,10 +50,10 @@ def draw_study(
     """
     shows = [entries, [plain(setting) for setting in settings]]
     for name in panels_of(settings):
-        draw(folder / f"{name}.png", shows, partial(panel_figure, name, settings, entries))
+        draw_picture(folder / f"{name}.png", shows, partial(panel_figure, name, settings, entries))
     if for_print:
         path = folder / "comparison.png"
-        draw(path, shows, partial(whole_figure, settings, entries), for_print)
+        draw_picture(path, shows, partial(whole_figure, settings, entries), for_print)
 
 
 def panels_of(settings: list[Setting]) -> list[str]:

@@ -91,14 +91,11 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("{% if others %}{{ summary", "{% if not others %}{{ summary"),
     ],
     "report/words.txt": [
-        (
-            "({{ item.low|bound_size }} to {{ item.high|bound_size }}",
-            "({{ item.high|bound_size }} to {{ item.low|bound_size }}",
-        ),
-        ("{%- if item.seeds == 1 %}; one training", "{%- if item.seeds > 1 %}; one training"),
+        ("({{ ends|min|bound_size }} to", "({{ ends|max|bound_size }} to"),
+        ("{%- if row.is_single %}; one training", "{%- if not row.is_single %}; one training"),
         ("{% if not v.known %}", "{% if v.known %}"),
         ("{% if v.base_failed %}", "{% if not v.base_failed %}"),
-        ("{% if v.keep_base and v.better_count %}", "{% if v.better_count %}"),
+        ("{% if v.keep_base and v.better %}", "{% if v.better %}"),
         (
             '"Each setting but the base" if v.all else',
             '"Each setting but the base" if not v.all else',
@@ -309,7 +306,7 @@ def draw_nothing(project: Path) -> None:
 
     from report import figures
 
-    vars(figures)["save"] = save_blank
+    vars(figures)["save_picture"] = save_blank
 
 
 if __name__ == "__main__":

@@ -37,14 +37,14 @@ def drawn(monkeypatch) -> list[Figure]:
     """Every figure that is saved: without a warning, nothing cut off at an edge."""
     saved: list[Figure] = []
 
-    def save(make_figure: Callable[[bool], Figure], path: Path, digest: str) -> None:
+    def save_picture(make_figure: Callable[[bool], Figure], path: Path, digest: str) -> None:
         is_for_print = path.suffix == ".pdf"
         with figures.styled(is_for_print):
             figure = make_figure(is_for_print)
             check_edges(figure)
         saved.append(figure)
 
-    monkeypatch.setattr(figures, "save", save)
+    monkeypatch.setattr(figures, "save_picture", save_picture)
     return saved
 
 
