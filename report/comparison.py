@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable
 from statistics import NormalDist, fmean, median_low, stdev, variance
 from typing import NamedTuple, TypeVar
 
-BETTER, WORSE, ALIKE, OPEN = "better", "worse", "alike", "open"
+BETTER, WORSE, ALIKE, OPEN = "better", "worse", "as good", "too close to tell"
 # How often an answer without any difference names one, at one look: with one seed of a setting,
 # and with each seed that is added. All looks together stay below 5 %.
 FIRST_LOOK, LATER_LOOK = 0.016, 0.009

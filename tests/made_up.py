@@ -5,10 +5,17 @@ from pathlib import Path
 import numpy as np
 
 from records.files import write_csv, write_record, write_text
-from records.finished import PREDICTION_COLUMNS, accuracies_text
-from records.runs import HISTORY_COLUMNS, Epoch, kept_epoch
+from records.finished import (
+    ACCURACIES,
+    PREDICTION_COLUMNS,
+    PREDICTIONS,
+    TEST_RECORD,
+    TRAIN_RECORD,
+    accuracies_text,
+)
+from records.runs import HISTORY, HISTORY_COLUMNS, Epoch, kept_epoch
 from report.answer import Answer, make_answer
-from report.results import Result, Setting, settings_of, valid_accuracy_at
+from report.results import Result, Setting, settings_of, studies_of, valid_accuracy_at
 from report.rules import Chance
 from studies.settings import BASE_STUDY, all_runs
 
@@ -70,25 +77,30 @@ def made(run, accuracy=0.75, losses=CURVE, train=0.8, valid=0.75, last=None) -> 
     valid_accuracy = valid_accuracy_at(kept, history)
     if last is None:
         last = accuracy
-    return Result(run, record, RECORD, history, accuracy, last, valid_accuracy)
+    return Result(run, folder_of(run), record, RECORD, history, accuracy, last, valid_accuracy)
 
 
-def write_run(run, result: Result, identity: dict, tested: str = "w") -> None:
+def folder_of(run) -> Path:
+    """Where the files of a made-up run lie."""
+    return Path("nowhere") if run is None else run.result
+
+
+def write_run(result: Result, identity: dict, tested: str = "w") -> None:
     """Write the files of a made-up result of 1,000 test images; `tested` are the weights tested."""
-    history = write_csv(run.result / "history.csv", HISTORY_COLUMNS, result.history)
+    folder = result.folder
+    history = write_csv(folder / HISTORY, HISTORY_COLUMNS, result.history)
     digests = {"weight_sha256": "w", "history_sha256": history}
-    write_record(run.result / "train.json", {**result.train, "identity": identity, **digests})
+    write_record(folder / TRAIN_RECORD, {**result.train, "identity": identity, **digests})
     correct = round(1000 * result.accuracy)
     right, wrong = ("0.png", "cat", "cat", "0.9"), ("1.png", "cat", "dog", "0.9")
     rows = [right] * correct + [wrong] * (1000 - correct)
     counts = {"test_images": 1000, "correct": correct, "last_correct": correct}
-    predictions = run.result / "predictions.csv"
     digests = {
-        "acc_sha256": write_text(run.result / "acc.txt", accuracies_text(counts)),
-        "predictions_sha256": write_csv(predictions, PREDICTION_COLUMNS, rows),
+        "acc_sha256": write_text(folder / ACCURACIES, accuracies_text(counts)),
+        "predictions_sha256": write_csv(folder / PREDICTIONS, PREDICTION_COLUMNS, rows),
     }
     test = RECORD | {"identity": {"weight.pth": tested}} | counts | digests
-    write_record(run.result / "test.json", test)
+    write_record(folder / TEST_RECORD, test)
 
 
 def make(
@@ -109,9 +121,7 @@ def make(
         accuracy = base[run.settings["seed"]] + shift
         results.append(made(run, accuracy, **change))
     settings = settings_of(results)
-    by_study: dict[str, list[Setting]] = {}
-    for setting in settings:
-        by_study.setdefault(setting.study, []).append(setting)
+    by_study = {of_study[0].study: of_study for of_study in studies_of(settings)}
     return by_study, make_answer(settings, CHANCE)
 
 
@@ -121,7 +131,7 @@ def change_of(run, changes) -> dict:
     if run.study == BASE_STUDY:
         names = [f"seed {seed}", "base"]
     else:
-        values = list(run.changed.values())
+        values = list(run.varied.values())
         names = [(value, seed) for value in values]
         names += values
     for name in names:

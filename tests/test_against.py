@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 from conftest import refused
-from made_up import BASE, SIX, made, write_run
+from made_up import BASE, SIX, folder_of, made, write_run
 
 from console.errors import InputError
 from records.files import read_csv
+from records.finished import TEST_RECORD
 from report.against import write_against
 from studies.settings import Run, all_runs
 
@@ -21,7 +22,7 @@ def sweep(
     runs = all_runs(studies, BASE, range(3), out, range(1))
     for place, run in enumerate(runs):
         identity = {**run.settings, "images": images, "model.py": str(shift)}
-        write_run(run, made(run, accuracy=SIX[place] + shift), identity, tested)
+        write_run(made(run, accuracy=SIX[place] + shift), identity, tested)
     return runs
 
 
@@ -66,7 +67,7 @@ def test_other_images_are_refused(tmp_path):
 def test_other_seeds_are_refused(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     runs = sweep(there)
-    (runs[2].result / "test.json").unlink()
+    (folder_of(runs[2]) / TEST_RECORD).unlink()
     with pytest.raises(
         InputError, match=r"the seeds of the base differ: \[0, 1, 2\] in .*\[0, 1\]"
     ):
@@ -76,8 +77,8 @@ def test_other_seeds_are_refused(tmp_path):
 def test_as_many_seeds_but_others_are_refused(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     ours, theirs = sweep(here), sweep(there)
-    (ours[0].result / "test.json").unlink()
-    (theirs[2].result / "test.json").unlink()
+    (folder_of(ours[0]) / TEST_RECORD).unlink()
+    (folder_of(theirs[2]) / TEST_RECORD).unlink()
     with pytest.raises(InputError, match=r"\[1, 2\] in .*\[0, 1\]"):
         write_against(here, ours, there, theirs)
 

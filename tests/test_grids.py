@@ -50,7 +50,7 @@ def cells_of(studies: dict, seeds: int = 1) -> list[Run]:
 
 
 def test_a_grid_asks_for_every_combination():
-    cells = [tuple(run.changed.values()) for run in cells_of(GRID)]
+    cells = [tuple(run.varied.values()) for run in cells_of(GRID)]
     assert cells == list(itertools.product(LOSSES, RATES))
 
 
@@ -181,7 +181,7 @@ def make_grid(tests: dict | None = None, valids: dict | None = None) -> Grid:
     tests, valids = tests or {}, valids or {}
     results = []
     for run in all_runs(CELLS, BASE, range(6), Path("out"), range(6)):
-        cell = tuple(run.changed.values())
+        cell = tuple(run.varied.values())
         accuracy = SIX[run.settings["seed"]] + tests.get(cell, 0.0)
         results.append(made(run, accuracy, valid=valids.get(cell, 0.75)))
     return grid_of(results, "Loss_by_rate")
