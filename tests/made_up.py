@@ -17,7 +17,8 @@ from records.runs import HISTORY, HISTORY_COLUMNS, Epoch, kept_epoch
 from report.answer import Answer, make_answer
 from report.results import Result, Setting, settings_of, studies_of, valid_accuracy_at
 from report.rules import Chance
-from studies.settings import BASE_STUDY, all_runs
+from studies import store
+from studies.settings import BASE_STUDY, runs_of
 
 
 def curve(*first: float, then: float, epochs: int = 20) -> list[float]:
@@ -63,7 +64,9 @@ RECORD = {
 }
 
 
-def made(run, accuracy=0.75, losses=CURVE, train=0.8, valid=0.75, last=None) -> Result:
+def made(
+    run, accuracy=0.75, losses=CURVE, train=0.8, valid=0.75, last=None, out=Path("out")
+) -> Result:
     """A made-up result; its accuracies are the same in all epochs, or given for each."""
     epochs = len(losses)
     trains = np.broadcast_to(train, epochs).tolist()
@@ -77,19 +80,22 @@ def made(run, accuracy=0.75, losses=CURVE, train=0.8, valid=0.75, last=None) -> 
     valid_accuracy = valid_accuracy_at(kept, history)
     if last is None:
         last = accuracy
-    return Result(run, folder_of(run), record, RECORD, history, accuracy, last, valid_accuracy)
+    folder = out / "result" / ("nowhere" if run is None else run.name)
+    accuracies = (accuracy, last, valid_accuracy)
+    return Result(run, folder, folder, record, RECORD, history, *accuracies)
 
 
-def folder_of(run) -> Path:
-    """Where the files of a made-up run lie."""
-    return Path("nowhere") if run is None else run.result
+def write_run(out: Path, result: Result, identity: dict, tested: str = "") -> str:
+    """Write a made-up result of 1,000 test images to the store; its name there.
 
-
-def write_run(result: Result, identity: dict, tested: str = "w") -> None:
-    """Write the files of a made-up result of 1,000 test images; `tested` are the weights tested."""
-    folder = result.folder
+    `tested` is the digest of the weights that were tested, if not those that are there.
+    """
+    name = store.name_of(identity)
+    place = store.place_of(out, name)
+    folder = place.result
+    weight = write_text(place.weight, f"weights of {name}")
     history = write_csv(folder / HISTORY, HISTORY_COLUMNS, result.history)
-    digests = {"weight_sha256": "w", "history_sha256": history}
+    digests = {"weight_sha256": weight, "history_sha256": history}
     write_record(folder / TRAIN_RECORD, {**result.train, "identity": identity, **digests})
     correct = round(1000 * result.accuracy)
     right, wrong = ("0.png", "cat", "cat", "0.9"), ("1.png", "cat", "dog", "0.9")
@@ -99,8 +105,9 @@ def write_run(result: Result, identity: dict, tested: str = "w") -> None:
         "acc_sha256": write_text(folder / ACCURACIES, accuracies_text(counts)),
         "predictions_sha256": write_csv(folder / PREDICTIONS, PREDICTION_COLUMNS, rows),
     }
-    test = RECORD | {"identity": {"weight.pth": tested}} | counts | digests
+    test = RECORD | {"identity": {"weight.pth": tested or weight}} | counts | digests
     write_record(folder / TEST_RECORD, test)
+    return name
 
 
 def make(
@@ -115,7 +122,7 @@ def make(
     "seed 3".
     """
     results = []
-    for run in all_runs(studies, BASE, range(len(base)), Path("out"), range(seeds)):
+    for run in runs_of(studies, BASE, range(len(base)), range(seeds)):
         change = dict(change_of(run, changes))
         shift = change.pop("shift", 0.0)
         accuracy = base[run.settings["seed"]] + shift

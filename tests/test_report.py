@@ -3,8 +3,6 @@
 import re
 import shutil
 import subprocess
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
@@ -13,12 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import PROJECT, make_photos
+from conftest import PROJECT, make_photos, read_table
 from made_up import BASE, CHANCE, SIX, curve, made, make
-from studies.live import LiveReport
 
 from dataset import load_data
-from records.files import read_csv, write_csv, write_text
+from records.files import write_csv, write_text
 from records.finished import PREDICTION_COLUMNS, PREDICTIONS, read_predictions
 from records.runs import HISTORY, HISTORY_COLUMNS
 from report import differences, examples, page
@@ -26,7 +23,7 @@ from report.results import Result
 from report.rules import Chance
 from report.summary import Recognition, area_under_roc, recognition
 from report.words import tex
-from studies.settings import all_runs
+from studies.settings import runs_of
 
 pytestmark = pytest.mark.filterwarnings("error")
 TABLES = ("summary.csv", "summary.md", "summary.tex")
@@ -41,10 +38,10 @@ class Report:
         self.folder = folder / "out/result"
         self.data = load_data(str(folder / "photos"), 16)
         studies = studies or {"Change_batch_size": [16, 32]}
-        self.runs = all_runs(studies, BASE, range(3), folder / "out", range(1))
+        self.runs = runs_of(studies, BASE, range(3), range(1))
         self.results = []
         for place, run in enumerate(self.runs):
-            result = made(run, SIX[place % len(SIX)])
+            result = made(run, SIX[place % len(SIX)], out=folder / "out")
             self.results.append(result)
             write_history(result)
             self.predict(result, lambda index: index % 2)
@@ -61,8 +58,8 @@ class Report:
     def write(self, done: int | None = None, to_do: int = 0, failed: tuple = ()) -> str:
         """Write the report of some of the runs; the page."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(page, "read_results", lambda *_: self.results[:done])
-            page.write_report(self.folder.parent, self.runs, self.data, None, to_do, failed)
+            patch.setattr(page, "results_of", lambda *_: self.results[:done])
+            page.write_report(self.folder.parent, self.runs, self.data, [], to_do, list(failed))
         return (self.folder / "report.html").read_text(encoding="utf-8")
 
 
@@ -364,12 +361,12 @@ def test_the_accuracy_of_the_last_epoch_stands_beside_that_of_the_kept_one(
 
 
 def test_results_csv_has_the_accuracy_of_the_last_epoch(with_last_epoch):
-    rows = read_csv(with_last_epoch.folder / "results.csv")
+    rows = read_table(with_last_epoch.folder / "results.csv")
     assert rows[3]["last_test_accuracy"] == "0.610000"
 
 
 def test_summary_csv_has_a_difference_within_its_ends(written):
-    row = read_csv(written.folder / "summary.csv")[1]
+    row = read_table(written.folder / "summary.csv")[1]
     assert float(row["low"]) < float(row["difference"]) < float(row["high"])
 
 
@@ -405,7 +402,7 @@ def test_mistakes_are_those_of_the_setting_to_use_if_there_is_one(
 
 def test_of_mistakes_those_it_was_surest_of_come_first(report):
     path = report.results[0].folder / PREDICTIONS
-    rows = read_csv(path)
+    rows = read_table(path)
     for number, row in enumerate(rows):
         row["probability"] = str(0.6 + 0.01 * number)
     write_csv(path, PREDICTION_COLUMNS, [list(row.values()) for row in rows])
@@ -429,16 +426,16 @@ def test_pictures_that_leave_settings_out_say_how_many():
 
 
 def test_results_csv_has_a_row_for_each_run(written):
-    assert len(read_csv(written.folder / "results.csv")) == len(written.runs)
+    assert len(read_table(written.folder / "results.csv")) == len(written.runs)
 
 
 def test_results_csv_tells_which_runs_are_copies(written):
-    rows = read_csv(written.folder / "results.csv")
+    rows = read_table(written.folder / "results.csv")
     assert [row["copy_of"] for row in rows] == ["", "", "", "", "Change_seed/0"]
 
 
 def test_summary_csv_has_a_row_for_each_setting_the_base_once(written):
-    rows = read_csv(written.folder / "summary.csv")
+    rows = read_table(written.folder / "summary.csv")
     seeds = {row["setting"]: row["seeds"] for row in rows}
     assert seeds == {"the base": "3", "batch size 16": "1"}
     assert len(rows) == 2
@@ -506,50 +503,6 @@ def test_letters_that_latex_reads_otherwise_are_escaped():
 )
 def test_area_under_roc(scores, positive, area):
     assert area_under_roc(np.array(scores), np.array(positive, dtype=bool)) == area
-
-
-# --- while runs go on ------------------------------------------------------------------------
-
-
-class HeldReport:
-    """A report that is being written until it is let go."""
-
-    def __init__(self) -> None:
-        self.is_let_go = threading.Event()
-        self.written: list[int] = []
-
-    def write(self, number: int) -> None:
-        self.is_let_go.wait(10)
-        self.written.append(number)
-
-
-def test_a_live_report_lets_no_one_wait():
-    held = HeldReport()
-    with LiveReport(held.write, seconds=0) as live:
-        started = time.monotonic()
-        live.update(1)
-        live.update(2)
-        waited = time.monotonic() - started
-        held.is_let_go.set()
-    assert waited < 5
-
-
-def test_a_live_report_is_written_one_at_a_time():
-    held = HeldReport()
-    with LiveReport(held.write, seconds=0) as live:
-        live.update(1)
-        live.update(2)
-        held.is_let_go.set()
-    assert held.written == [1]
-
-
-def test_a_live_report_is_written_no_more_often_than_said():
-    written = []
-    with LiveReport(written.append, seconds=3600) as live:
-        live.update(1)
-        live.under_way.result(10)
-        live.update(2)
-    assert written == [1]
 
 
 # --- in a browser ----------------------------------------------------------------------------
