@@ -50,11 +50,9 @@ if __name__ == "__main__":
     answer_at_once(parse_options)  # what follows takes seconds to load
 
 import time
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from console.progress import Progress, duration
 from dataset import Data, describe, load_data
@@ -62,15 +60,7 @@ from records.finished import training_status
 from records.runs import DONE, MISSING, Epoch, Status, identity, in_words, kept_epoch
 from records.sources import imported_sources
 from training import files, processes
-from training.batches import (
-    Images,
-    LossAndAccuracy,
-    loss_and_accuracy,
-    score_all,
-    seed_all,
-    seed_of,
-    shuffled_batches,
-)
+from training.batches import Batches, Images, seed_epoch, seed_of, validate
 from training.files import Identity, State
 from training.network import build_network, describe_network, loss_of, weights_of
 from training.optimizer import SGD
@@ -97,7 +87,7 @@ def main() -> int:
 
 def try_settings(options: Namespace, device: torch.device) -> None:
     """Try out what a sweep is going to train; print what each leaves unread, and the device."""
-    program = Program(prepare, train_epochs, GOES_ON)
+    program = Program(prepare, train_epoch, has_ended, GOES_ON)
     unread = []
     for setting in options.try_out:
         values = vars(options) | setting
@@ -156,50 +146,40 @@ def prepare(options: Namespace, images: Images) -> State:
     return state
 
 
-def train_epochs(state: State, images: Images, options: Namespace) -> Iterator[int]:
-    """Train up to `epochs` epochs or until the loss diverges; a checkpoint is written at yield."""
-    while state.epoch < options.epochs and not state.diverged:
-        started = time.monotonic()
-        epoch = state.epoch + 1
-        seed_all(options.seed, epoch, processes.rank())  # of dropout
-        order = seed_of(options.seed, epoch)
-        batches = shuffled_batches(images.splits["train"], options.batch_size, order)
-        trained = train_one_epoch(state, images, batches)
-        validated = validate(state, images)
-        row = Epoch(epoch, trained.loss, validated.loss, trained.accuracy, validated.accuracy)
-        state.history.append(row)
-        if kept_epoch(state.history) == epoch:
-            state.kept = weights_of(state.model)
-        state.seconds += time.monotonic() - started
-        yield epoch
+def has_ended(state: State, epochs: int) -> bool:
+    """Whether a training is over; early stopping is a line here."""
+    return state.epoch >= epochs or state.diverged
 
 
-def train_one_epoch(state: State, images: Images, batches: Sequence[Tensor]) -> LossAndAccuracy:
-    """Take one step for every batch of int64 indices (n,); means over the images."""
-    model = processes.wrap(state.model)  # itself, unless several processes train it
-    model.train()
-    scores = torch.empty_like(images.one_hot)
-    seen = [batches[0][:0]]  # nothing yet: a process may have no share of any batch
-    for batch in batches:
-        share, weight = processes.share_of(batch)  # the whole batch for one process
-        outputs = model(images.inputs(share)).float()
-        loss = state.loss_function(outputs, images.one_hot[share])
-        (loss * weight).backward()
+def train_epoch(state: State, images: Images, batch_size: int, seed: int) -> None:
+    """Train one epoch more.
+
+    What lasts longer than an epoch can only live in `state`, all of which is in every checkpoint.
+    """
+    started = time.monotonic()
+    epoch = state.epoch + 1
+    # Random numbers: of dropout, and of the order of the images.
+    seed_epoch(seed, epoch)
+    batches = Batches(images, batch_size, order=seed_of(seed, epoch))
+    model = processes.wrap(state.model).train()  # itself, unless several processes train it
+    for indices in batches:
+        # Forward: two raw scores for each image, and how wrong they are.
+        scores = model(images.inputs(indices)).float()
+        loss = state.loss_function(scores, images.one_hot[indices])
+        # Backward and step.
+        loss.backward()
         state.optimizer.step()
         state.optimizer.zero_grad()
-        if weight > 0:
-            scores[share] = outputs.detach()
-            seen.append(share)
-    indices = torch.cat(seen)
-    return loss_and_accuracy(state.loss_function, scores[indices], images, indices)
-
-
-def validate(state: State, images: Images) -> LossAndAccuracy:
-    """Means over the validation images, each counted once."""
-    processes.share_buffers(state.model)
-    indices = images.splits["valid"][processes.rank() :: processes.world_size()]
-    scores = score_all(state.model, images, indices)
-    return loss_and_accuracy(state.loss_function, scores, images, indices)
+        batches.note(scores)
+    # Tally, once: to count each batch takes longer, and a GPU would be waited for each time.
+    trained = batches.loss_and_accuracy(state.loss_function)
+    validated = validate(state.model, state.loss_function, images)
+    row = Epoch(epoch, trained.loss, validated.loss, trained.accuracy, validated.accuracy)
+    state.history.append(row)
+    # Keep the weights of the lowest validation loss.
+    if kept_epoch(state.history) == epoch:
+        state.kept = weights_of(state.model)
+    state.seconds += time.monotonic() - started
 
 
 def train(
@@ -210,7 +190,7 @@ def train(
     progress: Progress,
 ) -> None:
     """Train, and leave a checkpoint after each epoch."""
-    trial = try_out(Program(prepare, train_epochs, GOES_ON), options, device)
+    trial = try_out(Program(prepare, train_epoch, has_ended, GOES_ON), options, device)
     run_identity = run_identity | imported_sources("train.py")  # with what the trial has imported
     for note in trial.notes:
         progress.say(f"note: {note}")
@@ -219,7 +199,8 @@ def train(
     with files.places_held(options):
         state = prepare(options, images)
         files.resume(state, run_identity, options, progress, GOES_ON)
-        for _ in train_epochs(state, images, options):
+        while not has_ended(state, options.epochs):
+            train_epoch(state, images, options.batch_size, options.seed)
             if processes.rank() == 0:
                 files.write_checkpoint(state, run_identity, options)
                 show_epoch(state, options.epochs, progress)

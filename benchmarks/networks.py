@@ -34,14 +34,15 @@ def print_candidate(images: Images, candidate: tuple, learning_rate: float, epoc
     ours = Ours(images, CNN(channels, hidden, dropout), learning_rate)
     test = images.splits["test"]
     for epoch in range(1, epochs + 1):
-        _, trained = ours.train(epoch)
-        _, validated = ours.validate()
+        ours.epoch()
         if epoch in SHOWN or epoch == epochs:
+            row = ours.state.history[-1]
             scores = score_all(ours.model, images, test)
             _, tested = loss_and_accuracy(ours.loss_function, scores, images, test)
             print(
                 f"{channels} dropout {dropout} hidden {hidden} rate {learning_rate} epoch {epoch}: "
-                f"train {trained:.3f} valid {validated:.3f} test {100 * tested:.1f}",
+                f"train {row.train_accuracy:.3f} valid {row.valid_accuracy:.3f} "
+                f"test {100 * tested:.1f}",
                 flush=True,
             )
 

@@ -19,7 +19,7 @@ import train
 from dataset import Data, load_data
 from losses import LOSSES
 from model import CNN
-from training.batches import Images, seed_of, shuffled_batches
+from training.batches import Images
 from training.files import State, write_checkpoint
 from training.optimizer import SGD
 
@@ -36,17 +36,8 @@ class Ours:
         optimizer = SGD(model.parameters(), learning_rate, momentum=0.9)
         self.state = State(self.model, optimizer, self.loss_function)
 
-    def train(self, epoch: int = 1) -> tuple[float, float]:
-        torch.manual_seed(seed_of(0, epoch, 0))
-        batches = shuffled_batches(self.images.splits["train"], 32, seed_of(0, epoch))
-        return train.train_one_epoch(self.state, self.images, batches)
-
-    def validate(self) -> tuple[float, float]:
-        return train.validate(self.state, self.images)
-
     def epoch(self) -> None:
-        self.train()
-        self.validate()
+        train.train_epoch(self.state, self.images, batch_size=32, seed=0)
 
     def save(self, folder: Path) -> None:
         """What an epoch leaves on disk: the checkpoint and the history."""
@@ -87,20 +78,22 @@ def print_epochs(data: Data, images: Images, rounds: int) -> None:
 
 
 def print_rates(images: Images, image_size: int, rounds: int) -> None:
-    """Operations a second of the training part, and their share of a matrix product's."""
+    """Operations a second of an epoch, and their share of a matrix product's."""
     product = f"a {MATRIX} x {MATRIX} float32 matrix product"
-    print(f"\nthe training part's share of the rate of {product}, batch 32")
-    matrix, count = torch.randn(MATRIX, MATRIX), len(images.splits["train"])
+    print(f"\nan epoch's share of the rate of {product}, batch 32")
+    matrix = torch.randn(MATRIX, MATRIX)
+    validated = len(images.splits["valid"]) / 3  # forward alone
+    count = len(images.splits["train"]) + validated
     for threads in (1, torch.get_num_threads()):
         torch.set_num_threads(threads)
         for channels in NETWORKS:
             ours = Ours(images, CNN(channels))
             rates: dict[str, Callable[[], object]] = {
-                "training": ours.train,
+                "epoch": ours.epoch,
                 "matrix product": partial(multiply, matrix),
             }
             medians = warmed_up(rates, rounds)
-            rate = operations(channels, image_size) * count / medians["training"]
+            rate = operations(channels, image_size) * count / medians["epoch"]
             peak = 3 * 2 * MATRIX**3 / medians["matrix product"]
             shown = "-".join(map(str, channels))
             print(f"  {shown:10} {threads} threads  {medians['training']:6.2f} s", end="  ")

@@ -249,7 +249,7 @@ SETTINGS: dict[str, object] = {
     "seed": 0,
     "image_size": 16,
 }
-PROGRAM = Program(train.prepare, train.train_epochs, goes_on=True)
+PROGRAM = Program(train.prepare, train.train_epoch, train.has_ended, goes_on=True)
 
 
 def run_trial(program: Program = PROGRAM, **options: object) -> Trial:
@@ -500,10 +500,9 @@ def test_a_loss_that_cannot_teach_is_refused_with_its_reason(loss, reason, monke
 
 
 STATE = "    return state\n"  # the end of prepare
-YIELD = "        yield epoch\n"
-LOOP = "    while state.epoch"
+END = "    state.seconds += time"  # of train_epoch
 SCHEDULE = "    state.schedule = torch.optim.lr_scheduler.{}\n" + STATE
-STEPPED = (YIELD, "        state.schedule.step()\n" + YIELD)
+STEPPED = (END, "    state.schedule.step()\n" + END)
 
 
 def edited(folder: Path, *edits: tuple[str, str]) -> Program:
@@ -514,7 +513,7 @@ def edited(folder: Path, *edits: tuple[str, str]) -> Program:
         text = text.replace(old, new)
     (folder / "train.py").write_text(text)
     parts = runpy.run_path(str(folder / "train.py"))
-    return Program(parts["prepare"], parts["train_epochs"], parts["GOES_ON"])
+    return Program(parts["prepare"], parts["train_epoch"], parts["has_ended"], parts["GOES_ON"])
 
 
 SCHEDULES = [
@@ -531,20 +530,20 @@ def test_a_schedule_in_the_state_is_tried_out_with_going_on(schedule, tmp_path):
     run_trial(edited(tmp_path, (STATE, SCHEDULE.format(schedule)), STEPPED))
 
 
-HALVED = "        {0} *= 0.5\n        state.optimizer.learning_rate = {0}\n" + YIELD
-LAST = "        if epoch > 0.8 * options.epochs: state.optimizer.learning_rate = 1e-4\n"
+HALVED = "    {0} *= 0.5\n    state.optimizer.learning_rate = {0}\n" + END
+LAST = "    if epoch > 0.8 * state.last: state.optimizer.learning_rate = 1e-4\n"
 CLASS = "type('Average', (), {'shadow': 1})()"
 STEPS = {
     "a value in the state": [
         (STATE, "    state.rate = options.learning_rate\n" + STATE),
-        (YIELD, HALVED.format("state.rate")),
+        (END, HALVED.format("state.rate")),
     ],
     "the optimizer's own rate": [
-        (YIELD, "        state.optimizer.learning_rate *= 0.5\n" + YIELD),
+        (END, "    state.optimizer.learning_rate *= 0.5\n" + END),
     ],
     "an averaged model": [
         (STATE, "    state.average = torch.optim.swa_utils.AveragedModel(model)\n" + STATE),
-        (YIELD, "        state.average.update_parameters(state.model)\n" + YIELD),
+        (END, "    state.average.update_parameters(state.model)\n" + END),
     ],
     "a cosine that none goes on from": [
         ("def main()", "GOES_ON = False\n\n\ndef main()"),
@@ -570,24 +569,17 @@ LOST = {
         "and schedule; set GOES_ON = False in training/settings.py",
     ),
     "a rate of the last epochs": (
-        [(LOOP, LOOP), (YIELD, LAST + YIELD)],
-        "changes the first ones already, in optimizer",
+        [(STATE, "    state.last = options.epochs\n" + STATE), (END, LAST + END)],
+        "changes the first ones already, in optimizer and last",
     ),
-    "a rate between epochs": (
-        [(LOOP, "    rate = options.learning_rate\n" + LOOP), (YIELD, HALVED.format("rate"))],
-        "something that changes in training is in no checkpoint; put it into `state`",
-    ),
-    "a schedule between epochs": (
-        [
-            (LOOP, "    plan = torch.optim.lr_scheduler.StepLR(state.optimizer, 10)\n" + LOOP),
-            (YIELD, "        plan.step()\n" + YIELD),
-        ],
-        "plan of train_epochs would be lost when a training goes on",
+    "a rate in a list of the module": (
+        [("def main()", "RATES = [0.01]\n\n\ndef main()"), (END, HALVED.format("RATES[0]"))],
+        "the same training twice differs in its model and optimizer",
     ),
     "a schedule out of the state": (
         [
             (STATE, SCHEDULE.format("StepLR(optimizer, 10)").replace("state.", "optimizer.")),
-            (YIELD, "        state.optimizer.schedule.step()\n" + YIELD),
+            (END, "    state.optimizer.schedule.step()\n" + END),
         ],
         "the schedule of the learning rate would be lost",
     ),

@@ -1,6 +1,6 @@
 """A small training before the training: do network, loss and step do what is asked of them?
 
-    trial = try_out(Program(prepare, train_epochs, goes_on=True), options, device)
+    trial = try_out(Program(prepare, train_epoch, has_ended, goes_on=True), options, device)
 
 It runs train.py's own functions on a few images of noise and writes nothing. It tells of code
 that fails, of a loss that teaches nothing, of state that no checkpoint holds, of random numbers
@@ -8,8 +8,7 @@ that no seed decides, and of results that depend on the number of epochs asked f
 """
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
-from types import GeneratorType
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,7 +40,8 @@ class Program(NamedTuple):
     """What train.py does, and whether its longer trainings go on from shorter ones."""
 
     prepare: Callable[[Namespace, Images], State]
-    train_epochs: Callable[[State, Images, Namespace], Iterator[int]]
+    train_epoch: Callable[[State, Images, int, int], None]
+    has_ended: Callable[[State, int], bool]
     goes_on: bool
 
 
@@ -146,14 +146,13 @@ class Training:
         self.options = options
         self.images = images
         self.state = prepare(program, options, images)
-        self.epochs: Iterator[int] | None = None
 
     def train_on(self) -> None:
         """Train an epoch more, unless the training has diverged."""
         with blaming(step_text(self.options)):
-            if self.epochs is None:
-                self.epochs = self.program.train_epochs(self.state, self.images, self.options)
-            next(self.epochs, None)
+            if not self.program.has_ended(self.state, self.options.epochs):
+                settings = self.options.batch_size, self.options.seed
+                self.program.train_epoch(self.state, self.images, *settings)
 
     def train_one_epoch_and_save(self) -> dict[str, Any]:
         """The checkpoint after an epoch, as it would be read from a file."""
@@ -323,27 +322,10 @@ def layers_of(model: nn.Module, images: Images) -> list[Layer]:
 
 def check_state_holds_all(training: Training) -> None:
     """InputError if a schedule, or whatever else has a state_dict, is not in the state."""
-    lost = variables_lost(training)
-    if not lost and has_lost_schedule(training.state):
-        lost = ["the schedule of the learning rate"]
-    if lost:
+    if has_lost_schedule(training.state):
+        lost = "the schedule of the learning rate"
         remedy = "make it in prepare of train.py: state.schedule = ..., as README.md shows"
-        raise InputError(f"{' and '.join(lost)} would be lost when a training goes on; {remedy}")
-
-
-def variables_lost(training: Training) -> list[str]:
-    """Variables of train.py's train_epochs that have a state which is in no checkpoint."""
-    if not isinstance(training.epochs, GeneratorType) or training.epochs.gi_frame is None:
-        return []
-    state = training.state
-    kept = {id(state)}
-    for value in vars(state).values():
-        kept.add(id(value))
-    lost = []
-    for name, value in training.epochs.gi_frame.f_locals.items():
-        if hasattr(value, "load_state_dict") and id(value) not in kept:
-            lost.append(f"{name} of train_epochs")
-    return lost
+        raise InputError(f"{lost} would be lost when a training goes on; {remedy}")
 
 
 def has_lost_schedule(state: State) -> bool:
