@@ -56,8 +56,8 @@ import torch
 
 from console.progress import Progress, duration
 from dataset import Data, describe, load_data
-from records.finished import training_status
-from records.runs import DONE, MISSING, Epoch, Status, identity, in_words, kept_epoch
+from records.finished import DONE, MISSING, Status, in_words, read_training
+from records.runs import Epoch, identity, kept_epoch
 from records.sources import imported_sources
 from training import files, processes
 from training.batches import Batches, Images, seed_epoch, seed_of, validate
@@ -105,7 +105,7 @@ def train_unless_done(options: Namespace, device: torch.device, code: dict[str, 
     progress.say(describe(data))
     run_identity = identity_of(options, data, device, code)
     processes.check_same(run_identity)
-    status = training_status(options.img_path, options.weight_path, run_identity)
+    status = read_training(options.img_path, options.weight_path, run_identity).status
     if processes.from_first(status == DONE and not options.fresh):
         progress.say(f"already trained, nothing to do: {options.weight_path}")
         return

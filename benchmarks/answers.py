@@ -1,6 +1,6 @@
-"""Many made-up answers at once, in arrays, judged by the rule of the report or a candidate for it.
+"""Many made-up answers at once, in arrays, judged by the rule of the report.
 
-    judged = judge(accuracies, seeds, Rule())      # accuracies (answers, 1 + settings, seeds)
+    judged = judge(accuracies, seeds)      # accuracies (answers, 1 + settings, seeds)
 
 The base comes first. tests/test_benchmarks_rule.py holds this copy of the rule against it.
 """
@@ -25,23 +25,6 @@ BASE_SEEDS = 6
 CHUNK = 5000  # answers at a time: they stay in the processor's cache
 
 
-class Rule(NamedTuple):
-    """The report's rule, or a candidate for it.
-
-    A setting is judged by its own variance where an F test says so with p below `noisier`; or,
-    if `ratio` is given, where it is so many times the pooled one. `moderated`: always by its own,
-    steadied. `limits` are critical values by seeds, instead of Bonferroni's.
-    """
-
-    first: float = FIRST_LOOK
-    later: float = LATER_LOOK
-    noisier: float = NOISIER
-    added: int = ADDED
-    ratio: float = 0.0
-    moderated: bool = False
-    limits: dict[int, float] | None = None
-
-
 class Judged(NamedTuple):
     """Differences from the base and half their intervals, float (answers, settings).
 
@@ -61,7 +44,7 @@ class Judged(NamedTuple):
         return ~self.named & (np.abs(self.difference) + self.half <= close)
 
 
-def judge(accuracies: np.ndarray, seeds: np.ndarray, rule: Rule) -> Judged:
+def judge(accuracies: np.ndarray, seeds: np.ndarray) -> Judged:
     """Hold every setting of every answer against its base.
 
     `accuracies` is float (answers, 1 + settings, most seeds), `seeds` int (answers, 1 + settings):
@@ -73,9 +56,9 @@ def judge(accuracies: np.ndarray, seeds: np.ndarray, rule: Rule) -> Judged:
     degrees = seeds - 1
     variances = squares / np.maximum(degrees, 1)
     pooled, known, is_pooled = pool(variances, degrees)
-    own = is_own(variances, degrees, pooled, known, is_pooled, rule)
-    mixed = variances * degrees + rule.added * pooled[:, None]
-    own_known = np.maximum(degrees + rule.added, 1)
+    own = is_own(variances, degrees, pooled, known, is_pooled)
+    mixed = variances * degrees + ADDED * pooled[:, None]
+    own_known = np.maximum(degrees + ADDED, 1)
     noise = np.where(own, mixed / own_known, pooled[:, None])
     noise_known = np.where(own, own_known, known[:, None])
     parts = noise / seeds
@@ -84,7 +67,7 @@ def judge(accuracies: np.ndarray, seeds: np.ndarray, rule: Rule) -> Judged:
     welch = np.floor(error**4 / (sizes[:, 1:] + sizes[:, :1]))
     is_welch = own[:, 1:] | own[:, :1]
     error_known = np.where(is_welch, np.maximum(welch, 1), known[:, None]).astype(int)
-    half = critical(error_known, seeds[:, 1:], rule) * error
+    half = critical(error_known, seeds[:, 1:]) * error
     return Judged(means[:, 1:] - means[:, :1], error, half, known)
 
 
@@ -108,7 +91,6 @@ def is_own(
     pooled: np.ndarray,
     known: np.ndarray,
     is_pooled: np.ndarray,
-    rule: Rule,
 ) -> np.ndarray:
     """Whether each setting is judged by its own variance."""
     whole, whole_known = pooled[:, None], known[:, None]
@@ -117,11 +99,7 @@ def is_own(
     others = np.where(others_known > 0, others / np.maximum(others_known, 1), whole)
     others_known = np.where(others_known > 0, others_known, whole_known)
     several = degrees > 0
-    if rule.moderated:
-        return several & (others_known != whole_known)
-    if rule.ratio:
-        return several & (variances > rule.ratio * whole)
-    limit = by_pairs(rule.noisier, np.maximum(degrees, 1), others_known)
+    limit = by_pairs(NOISIER, np.maximum(degrees, 1), others_known)
     return several & (variances > limit * others)
 
 
@@ -132,14 +110,12 @@ def by_pairs(p: float, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.array(quantiles)[places].reshape(first.shape)
 
 
-def critical(known: np.ndarray, seeds: np.ndarray, rule: Rule) -> np.ndarray:
+def critical(known: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     """The critical values of t for arrays of degrees and of seeds."""
-    if rule.limits:
-        return np.array([np.nan, *rule.limits.values()])[seeds]
     comparisons = known.shape[1]
     degrees, places = np.unique(known, return_inverse=True)
     values = []
-    for share in (rule.first, rule.later):
+    for share in (FIRST_LOOK, LATER_LOOK):
         quantiles = [t_quantile(share / comparisons, number) for number in degrees.tolist()]
         values.append(np.array(quantiles)[places].reshape(known.shape))
     return np.where(seeds == 1, *values)

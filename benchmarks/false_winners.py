@@ -21,7 +21,6 @@ from answers import (
     CHUNK,
     Judged,
     Noise,
-    Rule,
     equal_seeds,
     heavy_tailed,
     judge,
@@ -31,13 +30,11 @@ from answers import (
 from measure import parse, parser, print_machine
 from replicas import Key, key, read_replicas, train_replicas
 
-from report.comparison import FIRST_LOOK, LATER_LOOK, MOST_SEEDS, POWER, found_from
+from report.comparison import MOST_SEEDS, found_from
 from report.comparison import Noise as Variance
-from studies.plan import counted
 
 LOOKS = (1, 2, 3, 6)
 SETTINGS = 11  # beside the base, as in the studies
-FAR_AWAY = 8.0  # standard deviations between seeds: a difference that must be named
 NOISIER = (3.0, 5.0)  # times the others' scatter, of one setting
 CALIBRATED_SETTINGS = (2, 11, 30)
 CALIBRATED_SEEDS = (1, 2, 3, 4, 6, 10)
@@ -83,7 +80,7 @@ def print_heads(name: str, heads: Sequence[str]) -> None:
 
 def seed_words(numbers: Sequence[int]) -> list[str]:
     """Heads of columns: 1 seed, 2 seeds."""
-    return [counted(number, "seed") for number in numbers]
+    return [f"{number} seed{'s' * (number != 1)}" for number in numbers]
 
 
 # --- answers without a difference ------------------------------------------------------------
@@ -109,7 +106,7 @@ class Looks(NamedTuple):
 
 
 def look(
-    rule: Rule, noise: Noise, draws: int, settings: int = SETTINGS, most: int = 6, noisy: float = 1
+    noise: Noise, draws: int, settings: int = SETTINGS, most: int = 6, noisy: float = 1
 ) -> Looks:
     """Draw answers in which every setting equals the base; the first may scatter `noisy` times."""
     random = np.random.default_rng(0)
@@ -120,7 +117,7 @@ def look(
         drawn[:, 1] *= noisy
         for seeds, judged in chunks.items():
             counts = equal_seeds(size, settings, seeds)
-            judged.append(judge(drawn, counts, rule))
+            judged.append(judge(drawn, counts))
     return Looks({seeds: joined(judged) for seeds, judged in chunks.items()})
 
 
@@ -139,62 +136,6 @@ def needed(judged: Judged) -> np.ndarray:
     return judged.half[:, 0] - judged.difference[:, 0]
 
 
-# --- the candidates --------------------------------------------------------------------------
-
-
-def candidates(draws: int) -> dict[str, Rule]:
-    """The rules that were tried, the one that was taken last."""
-    third = 0.05 / 3
-    shares = f"{100 * FIRST_LOOK:.1f} %, then {100 * LATER_LOOK:.1f} %"
-    return {
-        "own variance from 1.5 times the pooled; 5 % a look (before)": Rule(
-            0.05, 0.05, ratio=1.5, added=0
-        ),
-        "own by the F test; 1.7 % a look": Rule(third, third, added=0),
-        "the same, 1 pooled degree added": Rule(third, third, added=1),
-        "the same, Dunnett's values": Rule(added=1, limits=dunnett(third, draws)),
-        f"every variance moderated by 5 pooled degrees; {shares}": Rule(moderated=True, added=5),
-        f"own by the F test at 10 %, 2 added; {shares}": Rule(noisier=0.1),
-        "own by the F test, 2 added; 1.25 % a look": Rule(0.0125, 0.0125),
-        f"own by the F test, 2 added; {shares} (the rule)": Rule(),
-    }
-
-
-def dunnett(share: float, draws: int) -> dict[int, float]:
-    """Critical values by seeds that this share of answers of equal, normal noise exceeds."""
-    looks = look(Rule(noisier=1e-9), normal, draws)
-    limits = {}
-    for seeds, judged in looks.by_seeds.items():
-        largest = np.abs(judged.difference / judged.error).max(1)
-        limits[seeds] = float(np.quantile(largest, 1 - share))
-    return limits
-
-
-def print_candidates(draws: int) -> None:
-    """The table of candidates: what each names falsely, and what it finds, in normal noise."""
-    heads = ["false at 1, 2, 3, 6", "at 1 to 6"]
-    for times in NOISIER:
-        heads.append(f"{times:.0f}× noisier, 3 seeds")
-        heads.append(f"{times:.0f}× noisier, 6 seeds")
-    for seeds in (2, 3, 6):
-        heads.append(f"{FAR_AWAY:.0f} sd named, {seeds} seeds")
-    heads.append("found in 80 % from (sd; 1, 2, 3, 4, 6 seeds)")
-    print_heads("rule", heads)
-    for name, rule in candidates(draws).items():
-        looks = look(rule, normal, draws)
-        cells: list[object] = [looks.named_at_any(LOOKS), looks.named_at_any((1, 2, 3, 4, 5, 6))]
-        for times in NOISIER:
-            noisy = look(rule, normal, draws // 2, noisy=times)
-            cells += noisy.named((3, 6))
-        cells += looks.named_if(FAR_AWAY, (2, 3, 6))
-        sizes = []
-        for seeds in (1, 2, 3, 4, 6):
-            size = np.quantile(needed(looks.by_seeds[seeds]), POWER)
-            sizes.append(f"{size:.1f}")
-        cells.append(" / ".join(sizes))
-        print_row(name, cells)
-
-
 # --- the rule --------------------------------------------------------------------------------
 
 
@@ -205,7 +146,7 @@ def print_looks(noises: dict[str, Noise], draws: int) -> None:
     print_heads("noise, settings", heads)
     for name, noise in noises.items():
         for settings in (2, SETTINGS, 30):
-            looks = look(Rule(), noise, draws // 2, settings, most=12)
+            looks = look(noise, draws // 2, settings, most=12)
             cells = looks.named(LOOKS)
             cells.append(looks.named_at_any(LOOKS))
             cells.append(looks.named_at_any(tuple(range(1, 7))))
@@ -220,7 +161,7 @@ def print_noisier(noises: dict[str, Noise], draws: int) -> None:
     print_heads("noise", heads)
     for name, noise in noises.items():
         for times in NOISIER:
-            looks = look(Rule(), noise, draws // 2, noisy=times)
+            looks = look(noise, draws // 2, noisy=times)
             cells = []
             others = []
             for seeds in LOOKS:
@@ -235,7 +176,7 @@ def print_calibration(draws: int) -> None:
     """How often a difference of the size that the report tells is named."""
     print_heads("settings", seed_words(CALIBRATED_SEEDS))
     for settings in CALIBRATED_SETTINGS:
-        looks = look(Rule(), normal, draws // 2, settings, most=max(CALIBRATED_SEEDS))
+        looks = look(normal, draws // 2, settings, most=max(CALIBRATED_SEEDS))
         cells = []
         for seeds in CALIBRATED_SEEDS:
             judged = looks.by_seeds[seeds]
@@ -280,7 +221,7 @@ def simulate_until(true_differences: list[float], close: float, draws: int) -> R
     falsely = np.zeros(draws, bool)
     wrongly = np.zeros(draws, bool)
     for _ in range(MOST_SEEDS):
-        judged = judge(accuracies, seeds, Rule())
+        judged = judge(accuracies, seeds)
         alike = judged.is_alike(close)
         other_sign = np.sign(judged.difference) != np.sign(differences)  # of equal ones, any sign
         falsely |= (judged.named & other_sign).any(1)
@@ -300,7 +241,7 @@ def equal_trainings(accuracies: np.ndarray, close: float, still_open: np.ndarray
     settings = accuracies.shape[1] - 1
     needed_seeds = np.full(draws, MOST_SEEDS)
     for number in range(MOST_SEEDS, 0, -1):
-        judged = judge(accuracies, equal_seeds(draws, settings, number), Rule())
+        judged = judge(accuracies, equal_seeds(draws, settings, number))
         is_open = ~judged.named & ~judged.is_alike(close)
         needed_seeds[is_open.sum(1) <= still_open] = number
     of_base = np.maximum(needed_seeds, BASE_SEEDS)
@@ -333,7 +274,7 @@ def print_real(accuracies: dict[Key, list[float]], draws: int) -> None:
     """How many answers name settings that were trained and do differ, or the base moved."""
     print_heads("of answers", seed_words(LOOKS))
     base = accuracies[key()]
-    looks = look(Rule(), replicas(base), draws // 4)
+    looks = look(replicas(base), draws // 4)
     for shift in (-6.0, -2.0):
         size = abs(shift) / (100 * stdev(base))
         print_row(f"the base moved by {shift:+.0f} points named", looks.named_if(size, LOOKS))
@@ -360,7 +301,7 @@ def named_of(
     most = max(seeds, BASE_SEEDS)
     columns = [random.choice(shares, (draws, most)) for shares in accuracies.values()]
     counts = equal_seeds(draws, len(columns) - 1, seeds)
-    judged = judge(np.stack(columns, axis=1), counts, Rule())
+    judged = judge(np.stack(columns, axis=1), counts)
     return judged.named[:, list(accuracies).index(name) - 1]
 
 
@@ -380,7 +321,6 @@ def main() -> None:
         noises = {"replicas": replicas(base)}
         print(f"the base: {100 * fmean(base):.1f} ± {100 * stdev(base):.2f} %, {len(base)} seeds")
     else:
-        print_candidates(options.draws)
         print_calibration(options.draws)
         print_rounds(options.draws)
     print_looks(noises, options.draws)

@@ -3,8 +3,9 @@
     python benchmarks/peers.py --data FOLDER [--image_size 32] [--rounds 3] [--install]
 
 FOLDER has train/ and test/. Each way runs in a process of its own, as its tutorial does it, and
-the processes take turns, so that drift of the machine meets all alike. What is not installed is
-left out; --install puts Lightning and Keras into a temporary environment and removes it again.
+the processes take turns, so that drift of the machine meets all alike. train.py runs as the
+program it is, timed by its own record. What is not installed is left out; --install puts Lightning
+and Keras into a temporary environment and removes it again.
 """
 
 import argparse
@@ -20,26 +21,15 @@ from subprocess import DEVNULL, PIPE, Popen
 from tempfile import TemporaryDirectory
 from typing import IO
 
-from measure import in_turn, parse, parser, print_machine, print_ratios
+from measure import epoch_seconds, in_turn, parse, parser, print_machine, print_ratios
 
 from dataset import load_data  # what needs torch is imported where a way runs: Keras has none
 
 CHANNELS = (8, 24, 48)
+EPOCHS = 3  # of each training of train.py
 LIGHTNING = ["pytorch-lightning", "lightning-utilities", "torchmetrics"]
 LIGHTNING_NEEDS = ["fsspec", "packaging", "pyyaml", "tqdm", "aiohttp"]
 READY = "ready"  # a child's first line, if it can run
-
-
-def ours(data: str, image_size: int) -> Callable[[], object]:
-    """train.py's epoch."""
-    import torch
-    from one_training import Ours
-
-    from model import CNN
-    from training.batches import Images
-
-    images = Images(load_data(data, image_size), torch.device("cpu"))
-    return Ours(images, CNN(CHANNELS)).epoch
 
 
 def report(data: str, image_size: int) -> Callable[[], object]:
@@ -127,7 +117,6 @@ WAYS = {
     "the report's way": report,
     "Lightning": lightning,
     "Keras/TensorFlow": keras,
-    "train.py": ours,
 }
 
 
@@ -200,13 +189,15 @@ def main() -> None:
         for way in WAYS:
             python, variables = programs.get(way, (sys.executable, {}))
             children[way] = start(way, options, python, variables)
-        ways = {}
+        ways: dict[str, Callable[[], float]] = {}
         for way, child in children.items():
             answer = pipes_of(child)[1].readline().strip()
             if answer == READY:
                 ways[way] = partial(ask, child)
             else:
                 print(f"{way} is left out: {answer or 'its program failed'}")
+        cores = os.cpu_count() or 1
+        ways["train.py"] = partial(epoch_seconds, options.data, options.image_size, EPOCHS, cores)
         in_turn(ways, 1)  # warms up: caches, compilation
         medians = in_turn(ways, options.rounds)
         for child in children.values():

@@ -1,48 +1,40 @@
 """Decoded images on disk: made once, complete or not there, mapped into memory by every run.
 
-    with building(folder) as unfinished:
-        decoded = decode_into(unfinished / "images", source.items(), image_size=64)
+    cached = open_or_decode(open_source("photos"), image_size=64, skip_bad_images=False)
+    cached.images                        # uint8 (N, 64, 64, 3)
 
 They lie in $XDG_CACHE_HOME/cnn_experiments (~/.cache by default) and can be deleted at any time.
 """
 
 import contextlib
-import ctypes
-import functools
 import mmap
 import os
 import shutil
-import signal
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import PIL
 
-from console.cores import usable_cores
-from console.progress import Progress
-from images.decode import decode_or_reason, silence
-from images.folders import Item
-from images.values import Deep, Extent, Scales, scale_notes, scales_of, to_bytes
+from console.errors import InputError
+from images.decode import decode_into, left_out
+from images.folders import Source
+from images.index import make_index
+from records.files import Damaged, digest_of, file_digest, read_record, write_record
 
-BLOCK = 512  # images decoded before they are written: what bounds the memory
 ABANDONED_SECONDS = 86400  # no decoding takes a day: such a folder was left by a kill
 
 
-class Decoded(NamedTuple):
-    """What a file of images holds: its items, and those that are not in it, with the reason.
+class Cached(NamedTuple):
+    """Decoded images, mapped: uint8 (N, H, W, 3), and what is known of them beside their pixels."""
 
-    `scales` is that of values of more than 8 bits, `notes` says how they were scaled.
-    """
-
-    items: list[Item]
-    bad: list[str]
-    scales: Scales
-    notes: list[str]
+    folder: Path
+    images: np.ndarray
+    values: dict[str, Any]
 
 
 def cache_folder() -> Path:
@@ -51,36 +43,82 @@ def cache_folder() -> Path:
     return Path(caches, "cnn_experiments")
 
 
-def open_images(path: Path, count: int, image_size: int) -> np.ndarray | None:
-    """Map decoded images into memory, uint8 (N, H, W, 3); None if they are not all there."""
+def folder_for(source: Source, image_size: int, skip_bad_images: bool) -> Path:
+    """Where a source's images lie decoded: another place whenever they or the decoding change."""
+    decided_by = [source.name, source.stamp, image_size, skip_bad_images, PIL.__version__]
+    decided_by += map(file_digest, sorted(Path(__file__).parent.glob("*.py")))
+    return cache_folder() / digest_of(decided_by)[:32]
+
+
+def open_or_decode(source: Source, image_size: int, skip_bad_images: bool) -> Cached:
+    """Open a source's images, decoding them only if no earlier run has.
+
+    InputError if images are broken and `skip_bad_images` is false; OSError if the cache cannot
+    be written.
+    """
+    folder = folder_for(source, image_size, skip_bad_images)
     try:
-        # Read-only: a mapping that could be written to is refused if it is larger than memory.
-        images = np.memmap(path, np.uint8, "r", shape=(count, image_size, image_size, 3))
-    except (FileNotFoundError, ValueError):
+        cached = open_cache(folder, image_size)
+        if cached is None:
+            build_cache(folder, source, image_size, skip_bad_images)
+            cached = read_cache(folder, image_size)
+    except Damaged as error:  # just after it was written
+        remedy = "check the disk, or name another folder: XDG_CACHE_HOME"
+        raise InputError(f"{folder} (decoded images): {error}; {remedy}") from None
+    except OSError as error:
+        error.filename = f"{folder.parent} (the cache of decoded images)"
+        raise
+    return cached
+
+
+def open_cache(folder: Path, image_size: int) -> Cached | None:
+    """Images that an earlier run has decoded; None if there are none, or, told, damaged ones."""
+    if not folder.exists():
         return None
-    end_where_pages_are_lost()
+    try:
+        return read_cache(folder, image_size)
+    # It was renamed into place whole: a file that is missing is damage.
+    except (Damaged, FileNotFoundError, PermissionError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():  # another user made it
+            remedy = "have its owner make it readable, or name a folder of your own: XDG_CACHE_HOME"
+            raise InputError(f"{folder} (decoded images) cannot be read; {remedy}") from None
+        note = f"decoding again, since decoded images are damaged: {folder} ({error})"
+        print(note, file=sys.stderr)
+    return None
+
+
+def read_cache(folder: Path, image_size: int) -> Cached:
+    """Decoded images as they were written; Damaged or OSError if they are not."""
+    values = read_record(folder / "index.json")
+    if file_digest(folder / "images") != values.pop("pixels"):
+        raise Damaged("its pixels are not as they were written")
+    images = open_images(folder / "images", len(values["names"]), image_size)
+    return Cached(folder, images, values)
+
+
+def open_images(path: Path, count: int, image_size: int) -> np.ndarray:
+    """Map decoded images into memory: uint8 (N, H, W, 3)."""
+    shape = (count, image_size, image_size, 3)
+    if count == 0:  # there is no mapping of nothing
+        return np.empty(shape, np.uint8)
+    # Read-only: a mapping that could be written to is refused if it is larger than memory.
+    images = np.memmap(path, np.uint8, "r", shape=shape)
     if isinstance(images.base, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
         images.base.madvise(mmap.MADV_RANDOM)  # reading ahead drops pages where memory is short
     return images
 
 
-@functools.cache  # the system keeps only its address
-def end_where_pages_are_lost() -> Callable[[int], None]:
-    """Have a mapped file that is cut short end the program in one line, not in SIGBUS alone.
-
-    Handlers of the signal module would never run: Python calls them between its own steps, and
-    the read that fails is tried again for ever.
-    """
-
-    def end(_: int) -> None:
-        remedy = b"run the same command again, which decodes them again"
-        os.write(2, b"error: decoded images were cut short while they were in use; " + remedy)
-        os.write(2, b"\n")
-        os._exit(2)
-
-    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(end)
-    ctypes.CDLL(None).signal(signal.SIGBUS, handler)
-    return handler
+def build_cache(folder: Path, source: Source, image_size: int, skip_bad_images: bool) -> None:
+    """Decode and split a source's images, for this and every later run."""
+    with building(folder) as unfinished:
+        path = unfinished / "images"
+        decoded = decode_into(path, source.items(), image_size)
+        warnings = left_out(decoded.bad, skip_bad_images)
+        images = open_images(path, len(decoded.items), image_size)
+        index = make_index(source, decoded, images, warnings)
+        index["pixels"] = file_digest(path)
+        write_record(unfinished / "index.json", index)
 
 
 @contextlib.contextmanager
@@ -105,61 +143,3 @@ def remove_abandoned(folder: Path) -> None:
         with contextlib.suppress(OSError):  # it may just have become a cache
             if time.time() - old.stat().st_mtime > ABANDONED_SECONDS:
                 shutil.rmtree(old)
-
-
-def decode_into(path: Path, items: list[Item], image_size: int) -> Decoded:
-    """Decode items on all cores into one file of uint8 (H, W, 3) images, one after another.
-
-    Memory holds one block of images, however many there are. InputError if values of more than
-    8 bits fit no rule.
-    """
-    good: list[Item] = []
-    bad: list[str] = []
-    extents: dict[int, Extent] = {}
-    with path.open("wb") as file, tempfile.TemporaryFile(dir=path.parent) as unscaled:
-        for item, pixels in decoded(items, image_size):
-            if isinstance(pixels, str):
-                bad.append(f"{item.name} ({pixels})")
-                continue
-            if isinstance(pixels, Deep):
-                extents[len(good)] = pixels.extent
-                unscaled.write(pixels.values.tobytes())
-                pixels = np.zeros(pixels.values.shape, np.uint8)  # until the scale is known
-            file.write(pixels.data)
-            good.append(item)
-        by_name = {good[number].name: extent for number, extent in extents.items()}
-        scales = scales_of(by_name)
-        scale_into(file, unscaled, extents, scales, image_size)
-        file.flush()
-        os.fsync(file.fileno())
-    return Decoded(good, bad, scales, scale_notes(by_name, scales))
-
-
-def decoded(items: list[Item], image_size: int) -> Iterator[tuple[Item, np.ndarray | Deep | str]]:
-    """Decode items on all cores and give them in their order, with pixels or what is wrong."""
-    progress = Progress()
-    decode = partial(decode_or_reason, image_size=image_size)
-    with ThreadPoolExecutor(usable_cores()) as pool, silence():
-        for start in range(0, len(items), BLOCK):
-            block = items[start : start + BLOCK]
-            pixels = pool.map(decode, [item.image for item in block])
-            yield from zip(block, pixels, strict=True)
-            progress.show(f"decoding images: {start + len(block)} of {len(items)}")
-    progress.clear()
-
-
-def scale_into(
-    file: BinaryIO,
-    unscaled: BinaryIO,
-    extents: dict[int, Extent],
-    scales: Scales,
-    image_size: int,
-) -> None:
-    """Put pictures of more than 8 bits, by number, in their places among decoded images."""
-    shape = (image_size, image_size, 3)
-    count = image_size * image_size * 3
-    unscaled.seek(0)
-    for number, extent in extents.items():
-        values = np.frombuffer(unscaled.read(4 * count), np.float32).reshape(shape)
-        file.seek(number * count)
-        file.write(to_bytes(Deep(values, extent), scales).data)

@@ -1,66 +1,47 @@
 """Image files into pixels: every kind that Pillow reads, and what is wrong with the rest.
 
 pixels = decode_or_reason("cat.jpg", image_size=64)   # or, as text, why there are none
+decoded = decode_into(Path("images"), items, image_size=64)   # all of a set, into one file
 """
 
 import contextlib
 import logging
 import os
 import stat
-import threading
+import tempfile
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
 
+from console.cores import usable_cores
 from console.errors import InputError
-from images.jpeg import ends_early
-from images.values import FLOAT, UPPER, WHOLE, Deep, Extent
+from console.progress import Progress
+from images.folders import Item
+from images.values import (
+    FLOAT,
+    UPPER,
+    WHOLE,
+    Deep,
+    Extent,
+    Scales,
+    scale_notes,
+    scales_of,
+    to_bytes,
+)
 
 NAMED_FILES = 20  # bad files named in a message; the rest is a count
-HUGE = 2**25  # pixels of a picture that is shrunk strip by strip: 128 MB as Pillow keeps them
-AT_ONCE = 2**26  # pixels of all the pictures that are decoded at once
-FEW = 64  # a picture of less than this part of AT_ONCE does not wait
-STRIP = 2**22  # pixels of a strip
-START_OF_JPEG = b"\xff\xd8"
+BLOCK = 512  # images decoded before they are written: what bounds the memory
 ORIENTATION, BITS, COLOURS, SAMPLE_FORMAT = 0x0112, 258, 262, 339  # tags of TIFF and Exif
 UNSIGNED, SIGNED = (1,), (2,)  # values of SAMPLE_FORMAT
 WHITE_IS_ZERO = 0  # a value of COLOURS
-Convert = Callable[[Image.Image], Image.Image]
-
-
-class PixelBudget:
-    """Lets pictures be decoded at once while they are small together, a huge one alone."""
-
-    def __init__(self, pixels: int) -> None:
-        self.all = pixels
-        self.free = pixels
-        self.changed = threading.Condition()
-
-    @contextlib.contextmanager
-    def share(self, pixels: int) -> Iterator[None]:
-        """Wait until so many pixels are free, and take them for the block; a few need not wait."""
-        if pixels < self.all // FEW:
-            yield
-            return
-        taken = min(pixels, self.all)
-        with self.changed:
-            self.changed.wait_for(lambda: self.free >= taken)
-            self.free -= taken
-        try:
-            yield
-        finally:
-            with self.changed:
-                self.free += taken
-                self.changed.notify_all()
-
-
-BUDGET = PixelBudget(AT_ONCE)
 
 
 def decode_or_reason(picture: str | np.ndarray, image_size: int) -> np.ndarray | Deep | str:
@@ -111,24 +92,10 @@ def open_picture(picture: str | np.ndarray) -> Image.Image:
 
 
 def open_file(path: str) -> Image.Image:
-    """Open a file; OSError if it is none, such as a pipe, from which reading could wait for ever.
-
-    A JPEG that is too large for Pillow is opened too, since a reduced one will be decoded;
-    but not a progressive one, which is in memory whole.
-    """
+    """Open a file; OSError if it is none, such as a pipe, which could make us wait for ever."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError("a pipe or device, not a file")
-    try:
-        return Image.open(path)
-    except Image.DecompressionBombError:
-        with Path(path).open("rb") as file:
-            if file.read(2) != START_OF_JPEG:
-                raise
-        image = JpegImageFile(path)
-        if image.info.get("progressive"):
-            image.close()
-            raise
-        return image
+    return Image.open(path)
 
 
 def decode(image: Image.Image, image_size: int) -> np.ndarray | Deep:
@@ -138,49 +105,17 @@ def decode(image: Image.Image, image_size: int) -> np.ndarray | Deep:
     Pictures are turned upright, transparency becomes white, of several frames the first counts.
     """
     image.draft(None, (image_size, image_size))
-    pixels = image.width * image.height
-    most = 2 * (Image.MAX_IMAGE_PIXELS or pixels)
-    if pixels > most:
-        raise OSError(f"{pixels:,} pixels to be decoded, more than {most:,}")
     is_upper = keeps_upper_bits(image)  # before it is loaded
-    with BUDGET.share(pixels):
-        image.load()
-        if isinstance(image, JpegImageFile) and ends_early(image, image_size):
-            raise OSError("cut short: data are missing before its end marker")
-        if is_deep(image):
-            return decode_deep(image, image_size)
-        small = converted(image, image_size, in_colour)
-    values = resized(small, image, image_size)
+    image.load()
+    if is_deep(image):
+        return decode_deep(image, image_size)
+    coloured = in_colour(image)
+    values = resized(coloured, image, image_size)
     if is_upper:
-        highest = int(np.asarray(small).max())  # before it was resized
+        highest = int(np.asarray(coloured).max())  # before it was resized
         extent = Extent(UPPER, 0, highest, is_whole=True)
         return Deep(values.astype(np.float32), extent)
     return values
-
-
-def converted(image: Image.Image, image_size: int, convert: Convert) -> Image.Image:
-    """Convert an image; a huge one strip by strip, each made smaller at once."""
-    factor = min(image.size) // (2 * image_size)
-    if image.width * image.height <= HUGE or factor < 2:
-        return convert(image)
-    rows = factor * max(1, STRIP // (image.width * factor))
-    strips = []
-    for top in range(0, image.height, rows):
-        bottom = min(top + rows, image.height)
-        strip = image.crop((0, top, image.width, bottom))
-        strips.append(convert(strip).reduce(factor))
-    return stacked(strips)
-
-
-def stacked(strips: list[Image.Image]) -> Image.Image:
-    """Strips of an image, one below the other."""
-    height = sum(strip.height for strip in strips)
-    whole = Image.new(strips[0].mode, (strips[0].width, height))
-    top = 0
-    for strip in strips:
-        whole.paste(strip, (0, top))
-        top += strip.height
-    return whole
 
 
 def in_colour(image: Image.Image) -> Image.Image:
@@ -200,16 +135,16 @@ def is_transparent(image: Image.Image) -> bool:
     return image.palette is not None and image.palette.mode.endswith("A")
 
 
-def resized(small: Image.Image, image: Image.Image, image_size: int) -> np.ndarray:
-    """Turn a converted image upright, as Exif says, and resize it."""
+def resized(converted: Image.Image, image: Image.Image, image_size: int) -> np.ndarray:
+    """Turn what an image was converted to upright, as its Exif says, and resize it."""
     orientation = image.getexif().get(ORIENTATION, 1)
     if orientation != 1:
-        small.getexif()[ORIENTATION] = orientation
-        small = ImageOps.exif_transpose(small)
+        converted.getexif()[ORIENTATION] = orientation
+        converted = ImageOps.exif_transpose(converted)
     shape = (image_size, image_size)
-    if small.size != shape:
-        small = small.resize(shape, Image.Resampling.BILINEAR)
-    return np.asarray(small)
+    if converted.size != shape:
+        converted = converted.resize(shape, Image.Resampling.BILINEAR)
+    return np.asarray(converted)
 
 
 # --- more than 8 bits ------------------------------------------------------------------------
@@ -239,22 +174,15 @@ def decode_deep(image: Image.Image, image_size: int) -> Deep:
 
     ValueError if some are no numbers.
     """
-    extents = []
-    white_is_zero = tag(image, COLOURS) == WHITE_IS_ZERO
-
-    def as_floats(strip: Image.Image) -> Image.Image:
-        values = np.asarray(strip)
-        if is_signed(image):
-            values = values.view(np.int8)
-        elif image.mode == "I" and is_unsigned_32(image):
-            values = values.view(np.uint32)
-        extents.append(extent_of(values, white_is_zero))
-        return Image.fromarray(values.astype(np.float32))
-
-    small = converted(image, image_size, as_floats)
-    grey = resized(small, image, image_size)[..., None]
-    values = np.broadcast_to(grey, (image_size, image_size, 3))
-    return Deep(values, extent_of_all(extents))
+    values = np.asarray(image)
+    if is_signed(image):
+        values = values.view(np.int8)
+    elif image.mode == "I" and is_unsigned_32(image):
+        values = values.view(np.uint32)
+    extent = extent_of(values, white_is_zero=tag(image, COLOURS) == WHITE_IS_ZERO)
+    floats = Image.fromarray(values.astype(np.float32))
+    grey = resized(floats, image, image_size)[..., None]
+    return Deep(np.broadcast_to(grey, (image_size, image_size, 3)), extent)
 
 
 def extent_of(values: np.ndarray, white_is_zero: bool) -> Extent:
@@ -267,15 +195,6 @@ def extent_of(values: np.ndarray, white_is_zero: bool) -> Extent:
         return Extent(WHOLE, low, high, True, white_is_zero)
     is_whole = bool((values == np.floor(values)).all())
     return Extent(FLOAT, low, high, is_whole, white_is_zero)
-
-
-def extent_of_all(strips: list[Extent]) -> Extent:
-    """Kind and range of an image from those of its strips."""
-    return strips[0]._replace(
-        low=min(strip.low for strip in strips),
-        high=max(strip.high for strip in strips),
-        is_whole=all(strip.is_whole for strip in strips),
-    )
 
 
 def is_unsigned_32(image: Image.Image) -> bool:
@@ -303,3 +222,76 @@ def left_out(bad: list[str], skip: bool) -> list[str]:
         remedy = "mend or remove them, or leave them out: --skip_bad_images"
         raise InputError(f"{unreadable}; {remedy}")
     return [f"left out {unreadable}"]
+
+
+# --- all of a set ----------------------------------------------------------------------------
+
+
+class Decoded(NamedTuple):
+    """What a file of images holds: its items, and those that are not in it, with the reason.
+
+    `scales` is that of values of more than 8 bits, `notes` says how they were scaled.
+    """
+
+    items: list[Item]
+    bad: list[str]
+    scales: Scales
+    notes: list[str]
+
+
+def decode_into(path: Path, items: list[Item], image_size: int) -> Decoded:
+    """Decode items on all cores into one file of uint8 (H, W, 3) images, one after another.
+
+    Memory holds one block of images, however many there are. InputError if values of more than
+    8 bits fit no rule.
+    """
+    good: list[Item] = []
+    bad: list[str] = []
+    extents: dict[int, Extent] = {}
+    with path.open("wb") as file, tempfile.TemporaryFile(dir=path.parent) as unscaled:
+        for item, pixels in decoded(items, image_size):
+            if isinstance(pixels, str):
+                bad.append(f"{item.name} ({pixels})")
+                continue
+            if isinstance(pixels, Deep):
+                extents[len(good)] = pixels.extent
+                unscaled.write(pixels.values.tobytes())
+                pixels = np.zeros(pixels.values.shape, np.uint8)  # until the scale is known
+            file.write(pixels.data)
+            good.append(item)
+        by_name = {good[number].name: extent for number, extent in extents.items()}
+        scales = scales_of(by_name)
+        scale_into(file, unscaled, extents, scales, image_size)
+        file.flush()
+        os.fsync(file.fileno())
+    return Decoded(good, bad, scales, scale_notes(by_name, scales))
+
+
+def decoded(items: list[Item], image_size: int) -> Iterator[tuple[Item, np.ndarray | Deep | str]]:
+    """Decode items on all cores and give them in their order, with pixels or what is wrong."""
+    progress = Progress()
+    decode = partial(decode_or_reason, image_size=image_size)
+    with ThreadPoolExecutor(usable_cores()) as pool, silence():
+        for start in range(0, len(items), BLOCK):
+            block = items[start : start + BLOCK]
+            pixels = pool.map(decode, [item.image for item in block])
+            yield from zip(block, pixels, strict=True)
+            progress.show(f"decoding images: {start + len(block)} of {len(items)}")
+    progress.clear()
+
+
+def scale_into(
+    file: BinaryIO,
+    unscaled: BinaryIO,
+    extents: dict[int, Extent],
+    scales: Scales,
+    image_size: int,
+) -> None:
+    """Put pictures of more than 8 bits, by number, in their places among decoded images."""
+    shape = (image_size, image_size, 3)
+    count = image_size * image_size * 3
+    unscaled.seek(0)
+    for number, extent in extents.items():
+        values = np.frombuffer(unscaled.read(4 * count), np.float32).reshape(shape)
+        file.seek(number * count)
+        file.write(to_bytes(Deep(values, extent), scales).data)

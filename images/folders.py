@@ -30,8 +30,7 @@ class Source(NamedTuple):
     """Two classes of images, by name; `items` lists them when they are to be decoded.
 
     `stamp` changes whenever the images do; empty where only a change of the code changes them.
-    `notes` say what the folders were taken for, and what is not read. Of images that are `drawn`
-    none can be a copy, however alike two may look.
+    `notes` say what the folders were taken for, and what is not read.
     """
 
     name: str
@@ -39,7 +38,6 @@ class Source(NamedTuple):
     items: Callable[[], list[Item]]
     stamp: str = ""
     notes: tuple[str, ...] = ()
-    drawn: bool = False
 
 
 def folder_source(folder: Path) -> Source:

@@ -77,7 +77,7 @@ def shapes_source() -> Source:
             all_items.append(Item(name, drawn.part, drawn.target, drawn.image))
         return all_items
 
-    return Source(SHAPES, shapes.CLASSES, items, drawn=True)
+    return Source(SHAPES, shapes.CLASSES, items)
 
 
 def pets_source() -> Source:

@@ -1,6 +1,6 @@
 """Two sweeps side by side: every setting of one against the same of the other.
 
-    for line in write_against(Path("here"), runs_here, Path("there"), runs_there):
+    for line in write_against(Path("here"), Path("there"), runs):
         print(line)
 
 Only records are read, whatever sources they were made with: two networks, optimisers or
@@ -12,15 +12,16 @@ from statistics import fmean
 from typing import NamedTuple
 
 from console.errors import InputError
-from records.files import Damaged, write_csv, write_text
+from records.files import write_csv, write_text
 from report.answer import first_of_each, name_of
 from report.comparison import Comparison, compare_sweeps
 from report.differences import Entry, draw_answer, names_in_picture
 from report.pictures import picture
-from report.results import Result, Setting, read_result, settings_of
+from report.results import Setting, results_of, settings_of
 from report.summary import bare_percent, difference_of, digits
 from report.words import VERDICTS, templates
 from studies.settings import BASE_STUDY, Run
+from studies.view import shown
 
 Settings = dict[tuple, Setting]  # by Setting.key
 COLUMNS = ("setting", "seeds", "here", "there", "difference", "low", "high", "verdict")
@@ -58,12 +59,12 @@ class Sweeps(NamedTuple):
     changed: list[str]
 
 
-def write_against(out: Path, here: list[Run], other: Path, there: list[Run]) -> list[str]:
+def write_against(out: Path, other: Path, runs: list[Run]) -> list[str]:
     """Write against.csv, .html, .png and .pdf to out/result; a line for each setting.
 
     InputError unless both have the same images, and each common setting the same seeds.
     """
-    sweeps = read_sweeps(out, here, other, there)
+    sweeps = read_sweeps(out, other, runs)
     folder = out / "result"
     draw_pairs(folder, sweeps)
     csv_rows = [csv_row(pair) for pair in sweeps.pairs]
@@ -78,10 +79,10 @@ def write_against(out: Path, here: list[Run], other: Path, there: list[Run]) -> 
     return lines
 
 
-def read_sweeps(out: Path, here: list[Run], other: Path, there: list[Run]) -> Sweeps:
+def read_sweeps(out: Path, other: Path, runs: list[Run]) -> Sweeps:
     """Read both sweeps and compare them; InputError if that cannot be done."""
-    ours = settings_in(out, here)
-    theirs = settings_in(other, there)
+    ours = settings_in(out, runs)
+    theirs = settings_in(other, runs)
     check_images(out, ours, other, theirs)
     ours_common: list[Setting] = []
     theirs_common: list[Setting] = []
@@ -111,29 +112,10 @@ def only_in_one(ours: Settings, theirs: Settings) -> list[str]:
 
 def settings_in(out: Path, runs: list[Run]) -> Settings:
     """The finished settings of a sweep, by Setting.key; InputError if there are none."""
-    results = []
-    for run in runs:
-        result = recorded(run)
-        if result:
-            results.append(result)
+    results = results_of(runs, shown(out))
     if not results:
         raise InputError(f"{out} holds no finished run of these studies; train them there first")
     return {setting.key: setting for setting in first_of_each(settings_of(results))}
-
-
-def recorded(run: Run) -> Result | None:
-    """A run as its records tell it; None where they are not those of a finished run."""
-    try:
-        result = read_result(run)
-        tested_weights = result.test["identity"]["weight.pth"]
-        for name, value in run.settings.items():
-            if result.train["identity"][name] != value:
-                return None
-    except (Damaged, OSError, KeyError):
-        return None
-    if tested_weights != result.train["weight_sha256"]:
-        return None
-    return result
 
 
 def check_images(out: Path, ours: Settings, other: Path, theirs: Settings) -> None:

@@ -14,7 +14,7 @@ from records.sources import PROJECT
 from report.grids import is_grid
 from report.results import Result
 from report.summary import SummaryRow
-from studies.plan import counted
+from studies.words import counted
 
 
 class Citation(NamedTuple):

@@ -257,7 +257,7 @@ def view_of_study(folder: Path, settings: list[Setting], found: Found) -> StudyV
     return StudyView(
         anchor=study,
         name=study_name(study),
-        settings=[view_of_setting(setting, found.answer) for setting in drawn],
+        settings=[view_of_setting(folder.parent, setting, found.answer) for setting in drawn],
         map=map_in(folder / study, settings, found.answer),
         panels=panels_in(folder / study, settings),
         found=sentences_of(settings, found),
@@ -329,7 +329,7 @@ def view_of_base(folder: Path, study: list[Setting]) -> BaseView | None:
 # --- one setting -----------------------------------------------------------------------------
 
 
-def view_of_setting(setting: Setting, answer: Answer) -> SettingView:
+def view_of_setting(out: Path, setting: Setting, answer: Answer) -> SettingView:
     """All that the page shows of one setting in its study."""
     results = setting.results
     kept = []
@@ -342,7 +342,7 @@ def view_of_setting(setting: Setting, answer: Answer) -> SettingView:
         valid = f"{setting.valid_accuracy:.1%}"
     return SettingView(
         label=setting.label,
-        pictures=curves_of(setting),
+        pictures=curves_of(out, setting),
         score=score_of(answer.means[setting.key]),
         last=score_of(answer.last_means[setting.key]),
         kept=epochs_from_to(kept),

@@ -82,7 +82,7 @@ def view_of_mistakes(setting: Setting, data: Data, is_to_use: bool) -> MistakesV
     result = setting.results[0]
     images = result.test["test_images"]
     loss_function = result.run.settings["loss_function"]
-    path = result.run.result / "confusion_matrix.png"
+    path = result.folder / "confusion_matrix.png"
     return MistakesView(
         is_to_use=is_to_use,
         setting=name_of(setting),
@@ -99,7 +99,7 @@ def view_of_mistakes(setting: Setting, data: Data, is_to_use: bool) -> MistakesV
 def mistakes_of(result: Result, data: Data) -> list[Mistake]:
     """The mistakes of a run, those it was surest of first."""
     wrong = []
-    rows = read_predictions(result.run.result)
+    rows = read_predictions(result.folder)
     for row, index in zip(rows, data.splits["test"], strict=True):
         if row["predicted_class"] != row["true_class"]:
             wrong.append((float(row["probability"]), row, index))

@@ -27,8 +27,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from records.files import digest_of, file_digest, replacing
-from records.finished import PREDICTIONS, read_predictions
-from records.runs import HISTORY, Epoch, is_finite, kept_epoch, read_history
+from records.finished import read_predictions
+from records.runs import HISTORY, PREDICTIONS, Epoch, is_finite, kept_epoch, read_history
 
 # Of text too: their contrast on white is above 5.
 BLUE, ORANGE, GREY = "#0072B2", "#B84C00", "#333333"

@@ -65,7 +65,7 @@ def is_grid(settings: list[Setting]) -> bool:
 
 def changed(cell: Setting) -> dict:
     """What a cell changes, by name; lists and switches as text."""
-    return {name: as_key(value) for name, value in cell.results[0].run.changed.items()}
+    return {name: as_key(value) for name, value in cell.results[0].run.varied.items()}
 
 
 def first_of(cell: Setting) -> object:

@@ -1,18 +1,18 @@
 """Finished runs -> pictures, tables and the report as one HTML file.
 
-    write_report(out, runs, data, identity_of, trainings_to_do=0, failed=[])
+    write_report(out, runs, data, trainings, to_do=0, failed=[])
 
 Only files are read: the report can be rebuilt at any time without training. What stands on the
 page is decided in contents.py; page.html words it, with style.css inside.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from dataset import Data
 from records.files import write_text
-from records.runs import IdentityOf
 from report.answer import make_answer
 from report.comparison import SMALL
 from report.contents import Found, SweepStatus, by_study, contents
@@ -24,7 +24,8 @@ from report.heatmap import draw_heat_map, map_of
 from report.results import (
     Result,
     Setting,
-    read_results,
+    folder_of_seeds,
+    results_of,
     settings_of,
     write_accuracies,
     write_results_csv,
@@ -33,7 +34,8 @@ from report.rules import Chance
 from report.study import draw_study
 from report.summary import summarize, write_summary
 from report.words import say, templates
-from studies.settings import BASE_STUDY, Run, key_of
+from studies.plan import Training
+from studies.settings import Run, key_of
 
 ANSWER_TITLE = "Test accuracy: points from the base"
 
@@ -42,28 +44,28 @@ def write_report(
     out: Path,
     runs: list[Run],
     data: Data,
-    identity_of: IdentityOf,
-    trainings_to_do: int,
+    trainings: Iterable[Training],
+    to_do: int,
     failed: list[str],
     close: float = SMALL,
 ) -> list[str]:
     """Read what is finished; write tables, pictures and report.html; the answer's sentences.
 
-    `identity_of(settings)` is what a finished training must have, `failed` names what failed;
-    settings known to be as `close` to the base, a share, are alike. Figures for print are drawn
-    once no training is to be done.
+    `to_do` trainings are still to be done, `failed` names what failed; settings known to be as
+    `close` to the base, a share, are alike. Figures for print are drawn once nothing is to be
+    done.
     """
     folder = out / "result"
-    results = read_results(runs, identity_of, data.digest)
+    results = results_of(runs, trainings)
     write_results_csv(folder / "results.csv", results)
     found = find(results, data, close)
     for settings in found.studies.values():
         for setting in settings:
-            write_accuracies(setting)
+            write_accuracies(out, setting)
     write_summary(folder, found.rows, data.classes)
-    draw_all(folder, found, data.classes, for_print=trainings_to_do == 0)
+    draw_all(folder, found, data.classes, for_print=to_do == 0)
     done = count_trainings([result.run for result in results])
-    status = SweepStatus(done, count_trainings(runs), trainings_to_do, failed)
+    status = SweepStatus(done, count_trainings(runs), to_do, failed)
     page = contents(folder, found, data) if results else None
     text = templates().get_template("page.html").render(page=page, status=status)
     write_text(folder / "report.html", text)
@@ -101,7 +103,7 @@ def draw_all(folder: Path, found: Found, classes: list[str], for_print: bool) ->
     """Draw what is missing or shows something else than the results that are there."""
     for study, settings in found.studies.items():
         for setting in settings:
-            draw_setting(setting, classes)
+            draw_setting(folder.parent, setting, classes)
         drawn = furthest(settings, found.answer)
         entries = entries_of(drawn, found.answer)
         draw_study(folder / study, drawn, entries, for_print)
@@ -112,11 +114,12 @@ def draw_all(folder: Path, found: Found, classes: list[str], for_print: bool) ->
         draw_answer(folder / "answer.png", entries, ANSWER_TITLE, for_print)
 
 
-def draw_setting(setting: Setting, classes: list[str]) -> None:
+def draw_setting(out: Path, setting: Setting, classes: list[str]) -> None:
     """Draw every run of a setting, and the curves of its seeds together."""
-    folders = [result.run.result for result in setting.results]
+    folders = [result.folder for result in setting.results]
     for folder in folders:
         draw_curves(folder)
         draw_confusion_matrix(folder, classes)
-    if len(folders) > 1 and setting.study != BASE_STUDY:
-        draw_curves(folders[0].parent, folders)
+    together = folder_of_seeds(out, setting)
+    if together is not None and len(folders) > 1:
+        draw_curves(together, folders)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from report.answer import Answer, name_of, words_of
 from report.figures import PICTURES
-from report.results import Setting
+from report.results import Setting, folder_of_seeds
 from report.study import PANEL
 from report.summary import SummaryRow, difference_of
 
@@ -44,10 +44,12 @@ def picture(path: Path, anchor: str, alt: str) -> Picture:
     return Picture(anchor, alt, data_uri(path.read_bytes()))
 
 
-def curves_of(setting: Setting) -> list[Picture]:
+def curves_of(out: Path, setting: Setting) -> list[Picture]:
     """The two pictures of curves of a setting."""
     first = setting.results[0].run
-    folder = first.result.parent if len(setting.results) > 1 else first.result
+    folder = setting.results[0].folder
+    if len(setting.results) > 1:
+        folder = folder_of_seeds(out, setting) or folder
     pictures = []
     for name in PICTURES:
         anchor = f"{first.name}/{name}".replace("/", "-")

@@ -1,10 +1,10 @@
 """Finished runs, read from their folders and grouped into settings; results.csv.
 
-settings = settings_of(read_results(runs, identity_of, data.digest))
+settings = settings_of(results_of(runs, trainings))
 """
 
-import contextlib
 import math
+from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean, stdev
@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from console.options import value_text
-from records.files import Damaged, write_csv, write_text
-from records.finished import read_tested, read_trained, test_status, training_status
-from records.runs import DONE, Epoch, IdentityOf
+from records.files import write_csv, write_text
+from records.runs import Epoch
 from report.comparison import wilson
+from studies.plan import Training, training_key
 from studies.settings import BASE_STUDY, Run, folder_of, key_of
 from training.settings import SETTINGS, as_key
 
@@ -29,6 +29,7 @@ class Result(NamedTuple):
     """
 
     run: Run
+    folder: Path
     train: dict
     test: dict
     history: list[Epoch]
@@ -80,14 +81,20 @@ class Setting(NamedTuple):
         return [result for result in self.results if result.train["diverged"]]
 
 
-def read_result(run: Run) -> Result:
-    """Read a finished run; Damaged or FileNotFoundError if it is none."""
-    train, history = read_trained(run.result)
-    test = read_tested(run.result)
-    accuracy = test["correct"] / test["test_images"]
-    last_accuracy = test["last_correct"] / test["test_images"]
-    valid_accuracy = valid_accuracy_at(train["kept_epoch"], history)
-    return Result(run, train, test, history, accuracy, last_accuracy, valid_accuracy)
+def result_of(run: Run, training: Training) -> Result:
+    """What a run of a finished training came to."""
+    train, test = training.trained.record, training.tested.record
+    history = list(training.trained.history)
+    return Result(
+        run=run,
+        folder=training.place.result,
+        train=train,
+        test=test,
+        history=history,
+        accuracy=test["correct"] / test["test_images"],
+        last_accuracy=test["last_correct"] / test["test_images"],
+        valid_accuracy=valid_accuracy_at(train["kept_epoch"], history),
+    )
 
 
 def valid_accuracy_at(epoch: int, history: list[Epoch]) -> float | None:
@@ -97,19 +104,17 @@ def valid_accuracy_at(epoch: int, history: list[Epoch]) -> float | None:
     return history[epoch - 1].valid_accuracy
 
 
-def read_results(runs: list[Run], identity_of: IdentityOf, images: str) -> list[Result]:
-    """Every run that is finished and up to date; one that is not takes no other with it.
-
-    `identity_of(settings)` is what a finished training must have, `images` the images' digest.
-    """
+def results_of(runs: list[Run], trainings: Iterable[Training]) -> list[Result]:
+    """The result of every run whose training is finished."""
+    finished = {}
+    for training in trainings:
+        if training.is_finished:
+            finished[training_key(training.settings)] = training
     results = []
     for run in runs:
-        identity = identity_of(run.settings)
-        with contextlib.suppress(Damaged, OSError):  # written anew at this moment, or broken
-            if training_status(run.result, run.weight, identity) != DONE:
-                continue
-            if test_status(run.result, run.weight, images) == DONE:
-                results.append(read_result(run))
+        key = training_key(run.settings)
+        if key in finished:
+            results.append(result_of(run, finished[key]))
     return results
 
 
@@ -129,22 +134,30 @@ def study_and_key(result: Result) -> tuple[str, tuple]:
 def setting_of(results: list[Result]) -> Setting:
     """The setting that runs of one study and one key belong to."""
     run = results[0].run
-    label = ", ".join(map(value_text, run.changed.values()))
+    label = ", ".join(map(value_text, run.varied.values()))
     if run.study == BASE_STUDY:
         label = "base"
     return Setting(
         study=run.study,
-        changed=", ".join(run.changed),
+        changed=", ".join(run.varied),
         label=label,
         key=key_of(run.settings),
         results=results,
     )
 
 
-def write_accuracies(setting: Setting) -> None:
+def folder_of_seeds(out: Path, setting: Setting) -> Path | None:
+    """The folder of a study's setting above those of its seeds; None if it has none."""
+    place = Path(setting.results[0].run.name)
+    if setting.study == BASE_STUDY or not place.name.startswith("seed_"):
+        return None
+    return out / "result" / place.parent
+
+
+def write_accuracies(out: Path, setting: Setting) -> None:
     """Where each seed has a folder of its own, write acc.txt of them all to the setting's."""
-    folder = setting.results[0].run.result
-    if setting.study == BASE_STUDY or not folder.name.startswith("seed_"):
+    folder = folder_of_seeds(out, setting)
+    if folder is None:
         return
     last = [result.last_accuracy for result in setting.results]
     lines = [
@@ -155,7 +168,7 @@ def write_accuracies(setting: Setting) -> None:
     for result in setting.results:
         shares = f"{100 * result.accuracy:.4f}%, last epoch {100 * result.last_accuracy:.4f}%"
         lines.append(f"seed {result.run.settings['seed']}: {shares}")
-    write_text(folder.parent / "acc.txt", "\n".join(lines) + "\n")
+    write_text(folder / "acc.txt", "\n".join(lines) + "\n")
 
 
 def mean_and_deviation(shares: list[float]) -> str:
@@ -195,7 +208,7 @@ def write_table(path: Path, rows: list[dict[str, object]]) -> None:
 def csv_row(result: Result, copy_of: str) -> dict[str, object]:
     """A run's line of results.csv, by column."""
     run, train, test = result.run, result.train, result.test
-    values: dict[str, object] = {"study": run.study, "setting": folder_of(run.changed)}
+    values: dict[str, object] = {"study": run.study, "setting": folder_of(run.varied)}
     for name in ("seed", *SETTINGS):
         values[name] = as_key(run.settings[name])
     values["copy_of"] = copy_of

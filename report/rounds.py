@@ -1,44 +1,76 @@
 """`--until`: sweeps with one more seed for what is open, round by round.
 
-    status = run_rounds(sweep, runs, seeds={base_key: 6}, first_seed=0)
+    status = run_rounds(call, runs, first_round={base_key: 6})
 
 What is known of a setting, better, worse or alike, is left alone. Nothing is written down: the
 same results give the same rounds again.
 """
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 from console.errors import InputError
 from report.answer import Answer, make_answer
 from report.comparison import MOST_SEEDS, OPEN, Noise, Pool, share_of_look, t_quantile
 from report.page import chance_of
-from report.results import read_results, settings_of
-from studies.plan import counted
+from report.results import results_of, settings_of
 from studies.settings import BASE_STUDY, Run, key_of
-from studies.sweep import Sweep, run_sweep, trains_here
+from studies.sweep import Sweep
+from studies.words import counted
 
 Seeds = dict[tuple, int]  # by Setting.key; a setting that is not there has one
 
 
-def run_rounds(sweep: Sweep, runs: list[Run], seeds: Seeds, first_seed: int) -> int:
+class Call(NamedTuple):
+    """What a call is to do in each round: plan some runs, and carry out a plan.
+
+    `points` are the precision that is asked for; `goes_on`: it trains, so there are more rounds.
+    """
+
+    points: float
+    prepare: Callable[[list[Run]], Sweep]
+    carry_out: Callable[[Sweep], int]
+    goes_on: bool
+
+
+def run_rounds(call: Call, runs: list[Run], first_round: Seeds) -> int:
     """Sweeps, each with one more seed for what the one before left open; the exit status.
 
-    `runs` are all that the rounds may come to, `seeds` those of the first. InputError if so few
-    test images cannot give the precision that is asked for.
+    `runs` are all that the rounds may come to. InputError if so few test images cannot give the
+    precision that is asked for.
     """
-    check_precision(sweep.options.until, len(sweep.data.splits["test"]))
-    seeds = seeds_of_unfinished_round(sweep, runs, seeds, first_seed)
+    seeds = first_round
     while True:
-        chosen = runs_of(runs, seeds, first_seed)
-        status = run_sweep(sweep, chosen)
-        if status or not trains_here(sweep.options):
+        sweep = call.prepare(runs_of(runs, seeds))
+        check_precision(call.points, len(sweep.data.splits["test"]))
+        if is_finished(sweep) and more_seeds(sweep, seeds, call.points):
+            seeds = more_seeds(sweep, seeds, call.points)  # of a call before
+            continue
+        status = call.carry_out(sweep)
+        more = more_seeds(sweep, seeds, call.points)
+        if status or not call.goes_on or not more:
             return status
-        answer = answer_of(sweep, chosen)
-        more = next_seeds(answer, seeds) if answer else {}
-        if not answer or not more:
-            return 0
-        print(describe_next(answer, sweep.options.until, runs), flush=True)
+        print(describe_next(answer_of(sweep, call.points), call.points, runs), flush=True)
         seeds = more
+
+
+def is_finished(sweep: Sweep) -> bool:
+    """Whether nothing of a round is left to do."""
+    return all(training.is_finished for training in sweep.plan.requested)
+
+
+def more_seeds(sweep: Sweep, seeds: Seeds, points: float) -> Seeds:
+    """The seeds of the next round; {} at the end, or while a training is missing."""
+    if not is_finished(sweep):
+        return {}
+    return next_seeds(answer_of(sweep, points), seeds)
+
+
+def answer_of(sweep: Sweep, points: float) -> Answer:
+    """The answer that a round gives."""
+    results = results_of(sweep.requested_runs, sweep.plan.requested)
+    return make_answer(settings_of(results), chance_of(sweep.data), points / 100)
 
 
 def check_precision(points: float, images: int) -> None:
@@ -46,27 +78,6 @@ def check_precision(points: float, images: int) -> None:
     if 100 / images > points:
         step = f"the {images} test images change by {100 / images:.3g} points with each one"
         raise InputError(f"--until {points:g}: {step}; ask for as much, or take more test images")
-
-
-def seeds_of_unfinished_round(
-    sweep: Sweep, runs: list[Run], seeds: Seeds, first_seed: int
-) -> Seeds:
-    """The seeds of the first round in which a run is missing; of the last one if none is."""
-    while True:
-        answer = answer_of(sweep, runs_of(runs, seeds, first_seed))
-        more = next_seeds(answer, seeds) if answer else {}
-        if not more:
-            return seeds
-        seeds = more
-
-
-def answer_of(sweep: Sweep, runs: list[Run]) -> Answer | None:
-    """The answer that these runs give; None while one of them is missing."""
-    results = read_results(runs, sweep.identity_of, sweep.data.digest)
-    if len(results) < len(runs):
-        return None
-    close = sweep.options.until / 100
-    return make_answer(settings_of(results), chance_of(sweep.data), close)
 
 
 def describe_next(answer: Answer, points: float, runs: list[Run]) -> str:
@@ -82,8 +93,9 @@ def describe_next(answer: Answer, points: float, runs: list[Run]) -> str:
     return line
 
 
-def runs_of(runs: list[Run], seeds: Seeds, first_seed: int) -> list[Run]:
+def runs_of(runs: list[Run], seeds: Seeds) -> list[Run]:
     """Those of all runs whose seed is among the first ones that their setting gets."""
+    first_seed = min(run.settings["seed"] for run in runs)
     chosen = []
     for run in runs:
         if run.settings["seed"] - first_seed < seeds.get(key_of(run.settings), 1):

@@ -132,7 +132,7 @@ def summarize_setting(setting: Setting, answer: Answer, classes: list[str]) -> S
     """The row of one setting."""
     of_runs = []
     for result in setting.results:
-        predictions = read_predictions(result.run.result)
+        predictions = read_predictions(result.folder)
         of_runs.append(recognition(predictions, classes))
     ends = {}
     for end, count in ends_of(setting, answer.chance).items():

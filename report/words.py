@@ -14,7 +14,7 @@ import jinja2
 
 from report.comparison import ALIKE, BETTER, OPEN, WORSE, bound, digits_of_bound, points
 from report.findings import Finding
-from studies.plan import counted
+from studies.words import counted
 
 VERDICTS = {BETTER: "better", WORSE: "worse", ALIKE: "as good", OPEN: "too close to tell"}
 MOST_NAMES = 8  # in a sentence: more settings are counted

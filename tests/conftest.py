@@ -1,6 +1,7 @@
 """Helpers of all tests: tiny image folders, and the programs called in this process."""
 
 import contextlib
+import csv
 import io
 import os
 import runpy
@@ -123,6 +124,26 @@ class Sweep(NamedTuple):
 
     def run(self, *more: object, draws: bool = False) -> Ended:
         return run_sweep(self.project, self.options, more, draws=draws)
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def stored(out: Path, run: str) -> Path:
+    """The folder in the store of results of which a run's folder is a copy."""
+    record = (out / "result" / run / "train.json").read_bytes()
+    for path in (out / "result/runs").glob("*/train.json"):
+        if path.read_bytes() == record:
+            return path.parent
+    raise AssertionError(f"nothing in the store is {run}")
+
+
+def stored_weight(out: Path, run: str) -> Path:
+    """The weights in the store of a run."""
+    return out / "weights/runs" / stored(out, run).name / "weight.pth"
 
 
 def train_arguments(photos: Path, out: Path, **settings: object) -> list:  # of a tiny training

@@ -37,7 +37,7 @@ def test_the_rule_in_arrays_is_the_rule_of_the_report(name):
     accuracies[:, column] = 0.75 + times * (accuracies[:, column] - 0.75)
     seeds = random.integers(1, 7, (40, 6))
     seeds[:, 0] = 6
-    judged = answers.judge(accuracies, seeds, answers.Rule())
+    judged = answers.judge(accuracies, seeds)
     lows = judged.difference - judged.half
     for answer, counts in enumerate(seeds):
         samples = {}

@@ -9,6 +9,7 @@ from conftest import (
     Ended,
     copy_project,
     make_photos,
+    read_table,
     refused,
     run_fork,
     run_sweep,
@@ -16,7 +17,7 @@ from conftest import (
     train_arguments,
 )
 
-from records.files import file_digest, read_csv
+from records.files import file_digest
 
 RESNET = """from torch import nn
 from torchvision.models import ResNet
@@ -81,7 +82,7 @@ def sweep(project: Path, photos: Path) -> Ended:
 def results(project: Path, photos: Path) -> Swept:
     ended = sweep(project, photos)
     assert ended.status == 0, ended.out + ended.err
-    rows = read_csv(project / "result" / "results.csv")
+    rows = read_table(project / "result" / "results.csv")
     page = (project / "result" / "report.html").read_text()
     return Swept(project, rows, page)
 

@@ -208,7 +208,7 @@ def test_a_turned_jpeg_read_at_a_reduced_scale_is_close_to_the_upright_picture(
 
 def test_a_second_program_decodes_nothing(photos, monkeypatch):
     first = load(photos)
-    monkeypatch.setattr(cache, "decode_or_reason", lambda *_, **__: pytest.fail("decoded twice"))
+    monkeypatch.setattr(decode, "decode_or_reason", lambda *_, **__: pytest.fail("decoded twice"))
     again = load(photos)
     assert np.array_equal(first.images, again.images)
     assert again.digest == first.digest
@@ -400,12 +400,6 @@ def test_the_stripes_of_shapes_grow_without_a_gap(contrasts):
 def test_of_the_stripes_of_shapes_many_are_too_faint(contrasts):
     share = (contrasts < shapes.NOISE / 8).mean()
     assert 0.3 < share < 0.5
-
-
-def test_drawn_images_are_not_looked_at_for_copies(monkeypatch):
-    monkeypatch.setattr(shapes, "COUNTS", {"train": 20, "test": 10})
-    monkeypatch.setattr("dataset.near_copy_notes", lambda *_: ["pairs that look alike"])
-    assert load_data("shapes", 16).warnings == []
 
 
 def test_without_data_shapes_are_drawn_where_data_holds_a_download_alone(tmp_path):

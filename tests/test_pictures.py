@@ -1,9 +1,7 @@
-"""Odd pictures: more than 8 bits, cut short, huge, copied, pipes, names that a terminal obeys."""
+"""Odd pictures: more than 8 bits, cut short, copied, pipes, names that a terminal obeys."""
 
 import os
 import struct
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +13,6 @@ from PIL import Image, TiffImagePlugin
 
 from console.errors import InputError
 from dataset import Data, load_data
-from images import decode
-from images.copies import near_copies
 from images.decode import decode_or_reason
 
 SIZE = 24
@@ -211,41 +207,13 @@ KINDS: list[dict[str, Any]] = [
 ]
 
 
-END_MARKER = b"\xff\xd9"
-
-
 @pytest.mark.parametrize("options", KINDS)
-@pytest.mark.parametrize("kept", [0.2, 0.3, 0.5])
-def test_a_jpeg_cut_short_with_an_end_marker_is_noticed(tmp_path, options, kept):
+@pytest.mark.parametrize("kept", [0.2, 0.5, 0.9])
+def test_a_jpeg_cut_short_is_noticed(tmp_path, options, kept):
     path = tmp_path / "cut.jpg"
     whole = jpeg(path, **options)
-    beginning = whole[: int(len(whole) * kept)]
-    path.write_bytes(beginning + END_MARKER)
-    assert "cut short" in decode_or_reason(str(path), 32)
-
-
-def test_a_jpeg_cut_short_between_two_bytes_that_belong_together_is_noticed(
-    tmp_path,
-):
-    path = tmp_path / "cut.jpg"
-    whole = jpeg(path, quality=90)
-    pair = whole.index(b"\xff\x00", len(whole) // 2)
-    path.write_bytes(whole[: pair + 1] + END_MARKER)
-    assert "cut short" in decode_or_reason(str(path), 32)
-
-
-@pytest.mark.parametrize("options", [*KINDS, {"quality": 20}])
-@pytest.mark.parametrize("trailer", [b"", b"\0" * 100, END_MARKER, b"rest of a camera"])
-def test_a_whole_jpeg_is_not_accused(tmp_path, options, trailer):
-    path = tmp_path / "whole.jpg"
-    path.write_bytes(jpeg(path, **options) + trailer)
-    assert not isinstance(decode_or_reason(str(path), 32), str)
-
-
-def test_a_grey_jpeg_is_not_accused(tmp_path):
-    path = tmp_path / "grey.jpg"
-    Image.new("RGB", (200, 200), (128, 128, 128)).save(path)
-    assert not isinstance(decode_or_reason(str(path), 32), str)
+    path.write_bytes(whole[: int(len(whole) * kept)])
+    assert "truncated" in decode_or_reason(str(path), 32)
 
 
 # --- pipes, huge pictures, names -------------------------------------------------------------
@@ -259,85 +227,11 @@ def test_a_named_pipe_is_refused_without_waiting_for_it(tmp_path):
         load(tmp_path)
 
 
-def smooth_picture() -> Image.Image:
-    y, x = np.mgrid[:700, :500]
-    pixels = np.stack([x / 2, y / 3, (x + y) / 5], 2)
-    return Image.fromarray(pixels.astype(np.uint8))
-
-
-def deep_picture() -> Image.Image:
-    """The same in grey, of 16 bits."""
-    grey = np.asarray(smooth_picture().convert("L"))
-    return Image.fromarray(grey.astype(np.uint16) * 257)
-
-
-def decode_twice(picture: Image.Image, path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple:
-    """What is decoded of a turned picture as it is, and of one taken for huge."""
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned clockwise
-    picture.save(path, exif=exif)
-    ordinary = decode_or_reason(str(path), 32)
-    monkeypatch.setattr(decode, "HUGE", 1000)
-    monkeypatch.setattr(decode, "STRIP", 20_000)
-    shrunk = decode_or_reason(str(path), 32)
-    return ordinary, shrunk
-
-
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L"])
-def test_a_huge_picture_shrunk_in_strips_is_close_to_one_that_is_not(tmp_path, monkeypatch, mode):
-    picture = smooth_picture().convert(mode)
-    ordinary, shrunk = decode_twice(picture, tmp_path / "huge.png", monkeypatch)
-    differences = ordinary.astype(float) - shrunk
-    assert np.abs(differences).max() <= 3
-
-
-def test_a_huge_deep_picture_shrunk_in_strips_is_close_to_one_that_is_not(tmp_path, monkeypatch):
-    ordinary, shrunk = decode_twice(deep_picture(), tmp_path / "huge.png", monkeypatch)
-    differences = ordinary.values / 257 - shrunk.values / 257
-    assert np.abs(differences).max() <= 3
-
-
-def test_a_huge_deep_picture_shrunk_in_strips_has_the_same_extent(tmp_path, monkeypatch):
-    ordinary, shrunk = decode_twice(deep_picture(), tmp_path / "huge.png", monkeypatch)
-    assert shrunk.extent == ordinary.extent
-
-
-def test_huge_pictures_are_decoded_one_at_a_time():
-    budget = decode.PixelBudget(100)
-    inside: list[int] = []
-    moments: list[list[int]] = []
-
-    def decode_picture(pixels: int) -> None:
-        with budget.share(pixels):
-            inside.append(pixels)
-            moments.append(list(inside))
-            time.sleep(0.005)
-            inside.remove(pixels)
-
-    sizes = (500, 60, 60, 30, 500, 30)
-    threads = [threading.Thread(target=decode_picture, args=(pixels,)) for pixels in sizes]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(moments) == len(sizes)
-    for together in moments:
-        assert len(together) == 1 or sum(together) <= 100
-
-
-def test_a_jpeg_above_pillows_limit_is_read_at_a_reduced_scale(tmp_path, monkeypatch):
-    path = tmp_path / "large.jpg"
-    jpeg(path)
-    expected = decode_or_reason(str(path), 24)
+def test_a_picture_above_pillows_limit_is_named(photos, monkeypatch):
+    Image.new("1", (200, 200)).save(photos / "train" / "dog" / "huge.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
-    assert np.array_equal(decode_or_reason(str(path), 24), expected)
-
-
-def test_a_jpeg_above_pillows_limit_is_refused_where_no_reduced_scale_helps(tmp_path, monkeypatch):
-    path = tmp_path / "large.jpg"
-    jpeg(path)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
-    assert "more than 10,000" in decode_or_reason(str(path), 200)
+    with pytest.raises(InputError, match=r"huge\.png \(Image size \(40000 pixels\) exceeds limit"):
+        load(photos)
 
 
 def test_the_name_of_a_bad_picture_cannot_speak_to_the_terminal(photos, tmp_path, call):
@@ -448,56 +342,3 @@ def test_the_same_picture_in_both_classes_is_told(tmp_path):
     told = "same pixels in both classes (2 pictures, 4 files): "
     pairs = "cat/8.png (cat) = dog/8.png (dog); cat/9.png (cat) = dog/9.png (dog)"
     assert load(tmp_path).warnings == [told + pairs]
-
-
-def scene(seed: int, width: int = 120, height: int = 90) -> Image.Image:
-    """A picture of smooth blobs, like no other."""
-    coarse = Image.fromarray(noise(seed, 7))
-    return coarse.resize((width, height), Image.Resampling.BICUBIC)
-
-
-def save_scenes(root: Path, count: int = 6) -> Path:
-    for target, name in enumerate(GREYS):
-        (root / name).mkdir(parents=True)
-        for number in range(count):
-            scene(number + 100 * target).save(root / name / f"{number}.png")
-    return root
-
-
-def smaller(image: Image.Image) -> Image.Image:
-    return image.resize((60, 45))
-
-
-def flipped(image: Image.Image) -> Image.Image:
-    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-
-
-def turned(image: Image.Image) -> Image.Image:
-    return image.rotate(90, expand=True)
-
-
-def darker(image: Image.Image) -> Image.Image:
-    return image.point(lambda value: value * 4 // 5)
-
-
-@pytest.mark.parametrize("change", [smaller, flipped, turned, darker])
-def test_near_copies_are_told_with_their_places(tmp_path, change):
-    save_scenes(tmp_path)
-    change(scene(3)).save(tmp_path / "dark" / "again.jpg", quality=85)
-    [warning] = load(tmp_path).warnings
-    assert warning.startswith("pairs that look alike (1, ")
-    assert "bright/3.png" in warning
-    assert "dark/again.jpg" in warning
-
-
-def test_different_pictures_are_no_near_copies(tmp_path):
-    save_scenes(tmp_path, count=40)
-    assert load(tmp_path).warnings == []
-
-
-def test_pictures_that_very_many_look_like_take_no_time():
-    picture = np.asarray(scene(1).resize((32, 32)))
-    images = np.broadcast_to(picture, (5000, 32, 32, 3))
-    started = time.process_time()
-    assert near_copies(images) == []
-    assert time.process_time() - started < 5

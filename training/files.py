@@ -35,11 +35,12 @@ from records.files import (
     write_csv,
     write_record,
 )
-from records.finished import BEGUN, TRAIN_RECORD
+from records.finished import BEGUN
 from records.lock import TRAINING_LOCK, locked
 from records.runs import (
     HISTORY,
     HISTORY_COLUMNS,
+    TRAIN_RECORD,
     Epoch,
     Layer,
     checkpoint_path,
@@ -150,7 +151,8 @@ def write_checkpoint(state: State, identity: Identity, options: Namespace) -> No
     checkpoint = {"identity": identity, "epoch": state.epoch, "state": state.state_dict()}
     begun = json.dumps({"identity": identity, "epochs": state.epoch})  # for my_script.py's plan
     save(CHECKPOINT, checkpoint_path(options.weight_path), checkpoint, {BEGUN: begun})
-    write_csv(options.img_path / HISTORY, HISTORY_COLUMNS, state.history)
+    if not (options.img_path / TRAIN_RECORD).exists():  # else that run's, until this one is done
+        write_csv(options.img_path / HISTORY, HISTORY_COLUMNS, state.history)
 
 
 def resume(
