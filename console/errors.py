@@ -23,10 +23,12 @@ import traceback
 import unicodedata
 from collections.abc import Callable
 from types import TracebackType
+from typing import TypeVar
 
 from console.cores import wait_politely
 from console.progress import Progress
 
+Options = TypeVar("Options")
 STARTED = time.time()  # nothing of the project was imported before
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a parent's end sends
@@ -66,13 +68,14 @@ def before_imports() -> None:
         end_with_parent()
 
 
-def answer_at_once(parse_options: Callable[[], object]) -> None:
+def answer_at_once(parse_options: Callable[[], Options]) -> Options:
     """Answer --help and wrong options before packages load; show that the program has started."""
     try:
-        parse_options()
+        options = parse_options()
     except InputError as error:
         sys.exit(complain(str(error)))
     Progress().show("loading packages ...")
+    return options
 
 
 def run_program(main: Callable[[], int]) -> None:

@@ -158,7 +158,9 @@ def uneven_epoch(images) -> Epoch:
     targets = images.targets[indices]
     losses = -scores.log_softmax(1)[range(len(indices)), targets]
     hits = scores.argmax(1) == targets
-    return Epoch(row.train_loss, row.train_accuracy, losses.mean().item(), hits.double().mean().item())
+    return Epoch(
+        row.train_loss, row.train_accuracy, losses.mean().item(), hits.double().mean().item()
+    )
 
 
 def test_the_loss_of_an_epoch_is_a_mean_over_images_not_over_batches(uneven_epoch):

@@ -50,6 +50,7 @@ class Images:
             # Read-only on purpose: nothing writes to the decoded images.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             self.images = torch.from_numpy(data.images).to(device)  # uint8 (N, H, W, 3)
+        self.size = data.images.shape[1]  # in pixels, of a side
         self.targets = torch.from_numpy(data.targets).to(device)  # int64 (N,)
         self.one_hot = one_hot(self.targets)  # float32 (N, 2)
         self.splits: dict[str, Tensor] = {}
