@@ -22,10 +22,12 @@ import traceback
 import unicodedata
 from collections.abc import Callable
 from types import TracebackType
+from typing import TypeVar
 
 from console.cores import wait_politely
 from console.progress import Progress
 
+Answer = TypeVar("Answer")
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a parent's end sends
 OUT_OF_MEMORY = "close other programs, or take a smaller --batch_size, --image_size or network"
@@ -64,14 +66,14 @@ def before_imports() -> None:
         end_with_parent()
 
 
-def answer_at_once(*steps: Callable[[], object]) -> None:
-    """Take steps that need no package, so that what they refuse is said before packages load."""
+def answer_at_once(begin: Callable[[], Answer]) -> Answer:
+    """Begin with what needs no package, so that what it refuses is said before packages load."""
     try:
-        for step in steps:
-            step()
+        answer = begin()
     except (InputError, SyntaxError) as error:
         sys.exit(complain(line_for(error)))
     Progress().show("loading packages ...")
+    return answer
 
 
 def run_program(main: Callable[[], int]) -> None:

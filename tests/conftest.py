@@ -22,6 +22,7 @@ from forks import (  # noqa: F401 (tests take them from here)
     Ended,
     fork,
     fork_sweep,
+    fork_trials,
     kill_sweep,
     remember_parsing,
     run_fork,
@@ -67,6 +68,7 @@ def call():  # call("train", ...) runs a program in this process, which saves th
     from records import runs, sources
 
     remember_parsing()
+    fork_trials()
 
     def run(program: str, *arguments: object) -> Ended:
         buffers = io.BytesIO(), io.BytesIO()

@@ -135,6 +135,7 @@ def fork(
         sys.path[0] = str(folder_of(program))
         sys.argv = [str(program), *words_of(arguments)]
         remember_parsing()
+        fork_trials()
         if before:
             before()
         runpy.run_path(str(program), run_name="__main__")
@@ -160,8 +161,9 @@ def prepare_forks() -> None:
 
 def forget_project() -> None:
     """Have the project's modules imported anew, from whichever copy the script belongs to."""
-    for name in list(sys.modules):
-        if name.split(".")[0] in (*ROOMS, "model", "losses", "dataset"):
+    for name, module in list(sys.modules.items()):
+        is_ours = name.split(".")[0] in (*ROOMS, "model", "losses", "dataset", "train")
+        if is_ours and hasattr(module, "__file__"):  # else a test has put it there
             del sys.modules[name]
 
 
@@ -189,6 +191,34 @@ def folder_of(program: Path) -> Path:
     if program.parent.name in ROOMS:
         return program.parent.parent
     return program.parent
+
+
+# --- the trial of a training -------------------------------------------------------------------
+
+
+def fork_trials() -> None:
+    """Have training/tried.py fork the program that tries a training."""
+    from training import tried
+
+    vars(tried)["subprocess"] = SimpleNamespace(Popen=ForkedTrial, PIPE=None)
+
+
+class ForkedTrial:
+    """What training/tried.py needs of subprocess.Popen; the fork runs while its answer is read."""
+
+    returncode = 0
+
+    def __init__(self, command: list[str], **_: object) -> None:
+        self.command = command
+
+    def communicate(self) -> tuple[str, str]:
+        def before() -> None:
+            for name in ("RANK", "WORLD_SIZE"):
+                os.environ.pop(name, None)
+
+        ended = run_fork(Path(self.command[1]), *self.command[2:], before=before)
+        self.returncode = ended.status
+        return ended.out, ended.err
 
 
 # --- the children of a forked sweep ----------------------------------------------------------
