@@ -8,7 +8,7 @@ options = parse("What the program does.", known)
 import difflib
 import sys
 from argparse import Action, ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -164,8 +164,10 @@ def shared_options(names: Iterable[str]) -> dict[str, Option]:
     return {name: OPTIONS[name] for name in names}
 
 
-def parse(description: str, options: dict[str, Option]) -> Namespace:
-    """Read the command line.
+def parse(
+    description: str, options: dict[str, Option], arguments: Sequence[str] | None = None
+) -> Namespace:
+    """Read the command line, or the `arguments` that a caller of `main` gives instead.
 
     InputError if it is wrong. --help explains every option with its default. A dash in an
     option's name is read as the underscore that stands there.
@@ -173,7 +175,8 @@ def parse(description: str, options: dict[str, Option]) -> Namespace:
     parser = Parser(description=description, allow_abbrev=False)
     for name, option in options.items():
         add_option(parser, name, option)
-    words = [with_underscores(word, options) for word in sys.argv[1:]]
+    given = sys.argv[1:] if arguments is None else arguments
+    words = [with_underscores(word, options) for word in given]
     values, unknown = parser.parse_known_args(words)
     if unknown:
         meant = what_was_meant(unknown[0], options)
