@@ -175,7 +175,7 @@ def open_cache(folder: Path, image_size: int) -> Data | None:
 
 def read_cache(folder: Path, image_size: int) -> Data:
     """Decoded images as they were written; Damaged or OSError if they are not."""
-    index = read_record(folder / "index.json", INDEX_FORM)
+    index = read_record(folder / "index.json")
     check_index(index)
     if file_digest(folder / "images") != index["pixels"]:
         raise Damaged("its pixels are not as they were written")

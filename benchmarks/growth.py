@@ -187,7 +187,7 @@ def copy_run(project: Path, name: str, settings: dict) -> None:
         for room in ("result", "weights"):
             shutil.copytree(project / room / TRAINED, project / room / name, dirs_exist_ok=True)
     record_path = project / "result" / name / "train.json"
-    record = read_record(record_path, form={})
+    record = read_record(record_path)
     record["identity"] |= settings
     write_record(record_path, record)
 

@@ -7,6 +7,7 @@ They are ordinary runs: what is finished is not trained again. Their seeds start
 so that nobody has looked at them while settings and rules were chosen.
 """
 
+import csv
 import sys
 from pathlib import Path
 
@@ -14,7 +15,6 @@ import measure  # noqa: F401 (puts the project on the path)
 
 import my_script
 from my_script import BASE
-from records.files import read_csv
 from report.results import Result, read_result
 from studies.settings import Studies, key_of, run_of
 
@@ -50,7 +50,8 @@ def train_replicas(
 def read_replicas(out: Path) -> Results:
     """The results in an --out folder, by setting; what several studies share stands there once."""
     replicas: dict[Key, dict[int, Result]] = {}
-    for row in read_csv(out / "result" / "results.csv"):
+    table = (out / "result" / "results.csv").read_text(encoding="utf-8")
+    for row in csv.DictReader(table.splitlines()):
         seed = int(row["seed"])
         settings = {name: read(row[name]) for name, read in READ.items()}
         settings["seed"] = seed

@@ -90,7 +90,7 @@ def training_status(result: Path, weight: Path, identity: dict[str, Any]) -> Sta
         values = load_json(path)
         if changes := changes_since(older_identity(values), identity):
             return Status(Stage.CHANGED, changes=changes)
-        record = check_record(path, values, TRAIN_FORM)
+        record = check_record(path, values)
         if changes := what_changed(record["identity"], identity):
             return Status(Stage.CHANGED, changes=changes)
         if file_digest(weight) != record["weight_sha256"]:
@@ -124,7 +124,7 @@ def test_status(result: Path, weight: Path, images: str) -> Status:
     try:
         from training.settings import ALSO_DECIDE  # until callers hand it on
 
-        record = read_record(result / TEST_RECORD, TEST_FORM)
+        record = read_record(result / TEST_RECORD)
         asked = test_identity(file_digest(weight), images, sources("test.py", ALSO_DECIDE))
         if changes := what_changed(record["identity"], asked):
             return Status(Stage.CHANGED, changes=changes)
@@ -167,7 +167,7 @@ def read_trained(folder: Path) -> Trained:
 
     FileNotFoundError if there is none.
     """
-    record = read_record(folder / TRAIN_RECORD, TRAIN_FORM)
+    record = read_record(folder / TRAIN_RECORD)
     content = content_or_nothing(folder / HISTORY)
     if digest_of(content) != record["history_sha256"]:
         raise Damaged(f"{HISTORY} is not that of {TRAIN_RECORD}")
@@ -211,7 +211,7 @@ def made_in(folder: Path) -> Made | None:
         values = load_json(path)
         identity = older_identity(values)
         if not identity:
-            record = check_record(path, values, TRAIN_FORM)
+            record = check_record(path, values)
             return Made(record["identity"], record["weight_sha256"])
     except (Damaged, OSError):
         return None
@@ -224,7 +224,7 @@ def made_in(folder: Path) -> Made | None:
 def recorded(folder: Path) -> dict[str, Any]:
     """The record of a training as it was written; empty if there is none such."""
     try:
-        return read_record(folder / TRAIN_RECORD, TRAIN_FORM)
+        return read_record(folder / TRAIN_RECORD)
     except (Damaged, OSError):
         return {}
 
@@ -234,7 +234,7 @@ def read_tested(folder: Path) -> dict[str, Any]:
 
     FileNotFoundError if there is none.
     """
-    record = read_record(folder / TEST_RECORD, TEST_FORM)
+    record = read_record(folder / TEST_RECORD)
     contents = contents_of_test(folder)
     if wrong := not_of_record(record, contents):
         raise Damaged(f"{', '.join(wrong)} is not that of {TEST_RECORD}")

@@ -1,6 +1,7 @@
 """Helpers of all tests: tiny image folders, and the programs called in this process."""
 
 import contextlib
+import csv
 import io
 import os
 import runpy
@@ -87,6 +88,11 @@ def refused(ended: Ended) -> str:  # the line in which a program refused to go o
     assert ended.status == 2, ended
     assert ended.err.startswith("error: ") and ended.err.count("\n") == 1, ended.err
     return ended.err
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:  # its rows, by column
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def copy_project(target: Path, **edits: list[tuple[str, str]]) -> Path:

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-from conftest import refused
+from conftest import read_csv, refused
 from made_up import BASE, SIX, made, write_run
 
 from console.errors import InputError
-from records.files import read_csv
 from report.against import write_against
 from studies.settings import Run, all_runs
 

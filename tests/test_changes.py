@@ -9,6 +9,7 @@ from conftest import (
     Ended,
     copy_project,
     make_photos,
+    read_csv,
     refused,
     run_fork,
     run_sweep,
@@ -16,7 +17,7 @@ from conftest import (
     train_arguments,
 )
 
-from records.files import file_digest, read_csv
+from records.files import file_digest
 
 RESNET = """from torch import nn
 from torchvision.models import ResNet

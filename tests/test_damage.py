@@ -29,7 +29,7 @@ import dataset
 from console.errors import InputError
 from dataset import load_data
 from records import finished
-from records.files import Damaged, file_digest, read_record, write_record, write_text
+from records.files import Damaged, file_digest, read_record, write_text
 from records.runs import DONE
 from training.files import CHECKPOINT, WEIGHT, load
 
@@ -210,34 +210,10 @@ def change_middle(path: Path) -> None:
     path.write_bytes(content)
 
 
-FORMS = {
-    "r/train.json": finished.TRAIN_FORM,
-    "r/test.json": finished.TEST_FORM,
-    "decoded/index.json": dataset.INDEX_FORM,
-}
-
-
-def is_of(value: object, kind: type) -> bool:
-    """Whether a value may stand where one of this type is expected: an int for a float too."""
-    return type(value) is kind or (kind is float and type(value) is int)
-
-
-@pytest.mark.parametrize("name", FORMS)
-def test_a_record_of_other_types_is_noticed_even_with_its_digest(name, files, original):
-    path, form = files / name, FORMS[name]
-    read = partial(READERS[name], path, original)
-    record = read_record(path, form)
-    for key, kind in form.items():
-        others = [value for value in OTHER_VALUES if not is_of(value, kind)]
-        for value in others:
-            write_record(path, {**record, key: value})
-            assert outcome(read, None) == "noticed"
-
-
 @pytest.mark.parametrize("name", ["a\0.py", "\ud800.py", "../x.py", "", "x" * 5000 + ".py"])
 def test_an_older_record_that_names_no_file_is_one_of_something_else(name, files, original):
     path = files / "r/train.json"
-    record = read_record(path, finished.TRAIN_FORM)
+    record = read_record(path)
     older = {**record, "identity": {**record["identity"], name: "1"}}
     path.write_text(json.dumps(older))
     status = finished.training_status(files / "r", files / "w.pth", record["identity"])

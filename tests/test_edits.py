@@ -12,13 +12,14 @@ from conftest import (
     Sweep,
     copy_project,
     make_photos,
+    read_csv,
     refused,
     small,
     train_arguments,
 )
 from forks import run_fork
 
-from records.files import file_digest, read_csv
+from records.files import file_digest
 
 START = "def main() -> int:\n    code ="
 END = '    print(text, end="")\n'  # of a test

@@ -16,13 +16,14 @@ from conftest import (
     fork_sweep,
     kill_sweep,
     make_photos,
+    read_csv,
     refused,
     run_sweep,
     small,
     wait_for,
 )
 
-from records.files import file_digest, read_csv, read_record
+from records.files import file_digest, read_record
 
 STUDIES = '{"Change_epochs": [1, 2], "Change_batch_size": [4]}'
 EDITS = small(STUDIES)

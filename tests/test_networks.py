@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import PROJECT, arguments_for_test, make_photos, train_arguments
+from conftest import PROJECT, arguments_for_test, make_photos, read_csv, train_arguments
 from torch import Tensor, nn
 
 import losses
 import model
 import train
 from console.errors import InputError
-from records.files import file_digest, read_csv
+from records.files import file_digest
 from training.trial import Program, Trial, try_out
 
 CPU = torch.device("cpu")

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import PROJECT, make_photos
+from conftest import PROJECT, make_photos, read_csv
 from made_up import BASE, CHANCE, SIX, curve, made, make
 from PIL import Image
 
 from dataset import load_data
-from records.files import read_csv, write_csv, write_text
+from records.files import write_csv, write_text
 from records.finished import read_predictions
 from records.runs import HISTORY_COLUMNS
 from report import citation, contents, differences, examples, links, page, pictures

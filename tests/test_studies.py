@@ -21,6 +21,7 @@ from conftest import (
     fork_sweep,
     kill_sweep,
     make_photos,
+    read_csv,
     refused,
     small,
     trainings_of,
@@ -30,7 +31,7 @@ from conftest import (
 
 import my_script
 from console.errors import InputError
-from records.files import file_digest, read_csv, read_record
+from records.files import file_digest, read_record
 from studies.children import Child
 from studies.plan import make_plan
 from studies.settings import check_studies

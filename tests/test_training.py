@@ -24,6 +24,7 @@ from conftest import (
     arguments_for_test,
     fill,
     fork,
+    read_csv,
     refused,
     run_fork,
     run_process,
@@ -34,7 +35,7 @@ from PIL import Image
 from dataset import load_data
 from losses import LOSSES
 from model import CNN
-from records.files import file_digest, read_csv, read_record
+from records.files import file_digest, read_record
 from records.runs import is_finite, read_history
 from training.batches import Images, shuffled_batches
 from training.files import State, load_weight
