@@ -61,7 +61,6 @@ def before_imports() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.excepthook = end_importing
     gc.disable()
-    fill_closed_streams()
     if os.environ.get(STDIN_IS_PARENT):
         end_with_parent()
 
@@ -95,7 +94,7 @@ def status_of(main: Callable[[], int]) -> int:
     """Run a program's `main`; the exit status. What is the user's to mend is said in one line."""
     try:
         status = main()
-        sys.stdout.flush()
+        print(end="", flush=True)
     except BrokenPipeError:  # the reader, `head` for one, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -168,16 +167,6 @@ def complain(message: str) -> int:
     Progress().clear()
     print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
     return 2
-
-
-def fill_closed_streams() -> None:
-    """Open standard streams that were closed (`>&-`), else the next file would get their number."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
-            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w"))
 
 
 def printable(text: str) -> str:

@@ -8,7 +8,7 @@ options = parse("What the program does.", known)
 import difflib
 import sys
 from argparse import Action, ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -165,9 +165,9 @@ def shared_options(names: Iterable[str]) -> dict[str, Option]:
 
 
 def parse(
-    description: str, options: dict[str, Option], arguments: list[str] | None = None
+    description: str, options: dict[str, Option], arguments: Sequence[str] | None = None
 ) -> Namespace:
-    """Read the command line, or these `arguments`.
+    """Read the command line, or the `arguments` that a caller of `main` gives instead.
 
     InputError if they are wrong. --help explains every option with its default. A dash in an
     option's name is read as the underscore that stands there.

@@ -92,6 +92,11 @@ def refused(ended: Ended) -> str:  # the line in which a program refused to go o
     return ended.err
 
 
+def read_table(path: Path) -> list[dict[str, str]]:  # its rows, by column
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def copy_project(target: Path, **edits: list[tuple[str, str]]) -> Path:
     """The project's code without its results; `edits` of file.py are (old, new), keyed by file."""
     for name in ROOMS:
@@ -125,12 +130,6 @@ class Sweep(NamedTuple):
 
     def run(self, *more: object, draws: bool = False) -> Ended:
         return run_sweep(self.project, self.options, more, draws=draws)
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def stored(out: Path, run: str) -> Path:

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import PROJECT, arguments_for_test, make_photos, train_arguments
+from conftest import PROJECT, arguments_for_test, make_photos, read_table, train_arguments
 from torch import Tensor, nn
 
 import losses
 import model
 from console.errors import InputError
-from records.files import file_digest, read_csv
+from records.files import file_digest
 from training.trial import try_out
 from training.tried import Trial
 
@@ -246,7 +246,7 @@ def test_the_network_that_was_trained_is_the_one_tested(trainings, use, call):
     use(trainings.network)
     torch.manual_seed(5)  # another network, if it were made anew
     tested = call("test", arguments_for_test(trainings.folder / "once"), "--no_pictures")
-    history = read_csv(trainings.folder / "once/r/history.csv")
+    history = read_table(trainings.folder / "once/r/history.csv")
     valid_accuracy = float(history[-1]["valid_accuracy"])
     assert f"Last epoch: {100 * valid_accuracy:.4f}%" in tested.out, tested.err
 

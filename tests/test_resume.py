@@ -1,10 +1,10 @@
 """Runs that survive kills, are reused only when that is right, and fail without harm."""
 
+import errno
 import importlib.metadata
 import itertools
 import os
 import pkgutil
-import platform
 import random
 import re
 import shutil
@@ -404,15 +404,15 @@ def test_a_training_goes_on_once_a_disk_has_space_again(full_disk, call, train):
     assert "going on after epoch 4" in train(full_disk, epochs=5)
 
 
-def unfinished(folder: Path, machine: str) -> Path:
-    """What a process of a machine left that was killed while it wrote."""
-    path = folder / f".f.{machine}.1.unfinished"
+def unfinished(folder: Path) -> Path:
+    """What a process left that was killed while it wrote."""
+    path = folder / ".f.1.unfinished"
     path.write_bytes(b"beginning")
     return path
 
 
 def test_what_killed_writers_left_is_removed(tmp_path):
-    unfinished(tmp_path, platform.node())
+    unfinished(tmp_path)
     remove_abandoned([tmp_path, tmp_path / "missing"])
     assert list(tmp_path.iterdir()) == []
 
@@ -424,14 +424,26 @@ def test_what_is_being_written_is_not_removed(tmp_path):
         temporary.write_bytes(b"whole")
 
 
-def test_what_another_machine_writes_is_not_removed(tmp_path):
-    path = unfinished(tmp_path, "elsewhere")
-    remove_abandoned([tmp_path])
-    assert list(tmp_path.iterdir()) == [path]
+@pytest.fixture
+def without_locks(monkeypatch) -> None:
+    """A disk that has no locks, as some network disks have none."""
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
 
 
-def test_what_another_machine_left_long_ago_is_removed(tmp_path):
-    os.utime(unfinished(tmp_path, "elsewhere"), (1, 1))
+def test_what_is_being_written_without_locks_is_not_removed(tmp_path, without_locks):
+    with replacing(tmp_path / "f") as temporary:
+        remove_abandoned([tmp_path])
+        assert list(tmp_path.iterdir()) == [temporary]
+        temporary.write_bytes(b"whole")
+    assert (tmp_path / "f").read_bytes() == b"whole"
+
+
+def test_what_was_left_long_ago_without_locks_is_removed(tmp_path, without_locks):
+    os.utime(unfinished(tmp_path), (1, 1))
     remove_abandoned([tmp_path])
     assert list(tmp_path.iterdir()) == []
 

@@ -1,6 +1,5 @@
 """The whole job on a few small settings: sharing, reuse, failures, kills, dry runs."""
 
-import platform
 import re
 import shlex
 import shutil
@@ -459,7 +458,7 @@ def killed(finished, tmp_path_factory) -> Path:
     wait_for(lambda: list(out.glob("weights/runs/*/weight.pth")) != [])
     kill_sweep(process)
     assert len(list(out.glob("weights/runs/*/weight.pth"))) == 1, "killed in the middle"
-    unfinished = out / "result" / RATES[0] / f".acc.txt.{platform.node()}.1.unfinished"
+    unfinished = out / "result" / RATES[0] / ".acc.txt.1.unfinished"
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     unfinished.write_text("of a killed writer")
     ended = Sweep(project, options).run("--out", out)
