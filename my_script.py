@@ -34,7 +34,7 @@ from records.places import refuse_among_images, refuse_unwritable
 from records.sources import PROJECT, sources
 from report.comparison import MOST_SEEDS, SMALL
 from studies import settings, sweep
-from studies.children import Step, default_jobs, try_out
+from studies.children import Step, default_jobs
 from studies.plan import (
     Conditions,
     Order,
@@ -45,6 +45,7 @@ from studies.plan import (
 )
 from studies.settings import Run
 from studies.sweep import Sweep
+from studies.trials import try_out
 from studies.words import MANY, describe_price
 from training.settings import ALSO_DECIDE, check_settings, option_words
 from training.tried import plain_device
