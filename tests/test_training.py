@@ -24,6 +24,7 @@ from conftest import (
     arguments_for_test,
     fill,
     fork,
+    read_table,
     refused,
     run_fork,
     run_process,
