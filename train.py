@@ -194,9 +194,10 @@ def train_epoch(state: State, images: Images, batch_size: int, seed: int) -> Non
 
 
 def try_settings(options: Namespace, device: torch.device) -> None:
-    """Try out what a sweep is going to train: a line of JSON for each, at last the device."""
+    """Try out what is going to be trained: at last a line of JSON for each, and the device."""
     from training.trial import try_out  # here: no process that trains needs it
 
+    trials = []
     for setting in options.try_out:
         settings = settings_of(Namespace(**vars(options) | setting))
         about = vars(settings), options.image_size, device.type
@@ -204,6 +205,8 @@ def try_settings(options: Namespace, device: torch.device) -> None:
         if trial is None:
             trial = try_out(settings, options.image_size, device)
             keep(trial, *about)
+        trials.append(trial)
+    for trial in trials:  # together: model.py may print
         print(json.dumps(trial._asdict()))
     print(device)
 

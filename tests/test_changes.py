@@ -36,8 +36,8 @@ LOSS = """def hinge_loss(scores: Tensor, one_hot: Tensor) -> Tensor:
 
 LOSSES: dict[str, Loss] = {
     "HingeLoss": hinge_loss,"""
-SGD = "SGD(model.parameters(), options.learning_rate, momentum=0.9)"
-ADAM = "torch.optim.Adam(model.parameters(), options.learning_rate)"
+SGD = "SGD(model.parameters(), settings.learning_rate, momentum=0.9)"
+ADAM = "torch.optim.Adam(model.parameters(), settings.learning_rate)"
 INPUTS = "scores = model(images.inputs(indices)).float()"
 FLIPPED = """pixels = images.inputs(indices)
         pixels = torch.where(torch.rand(len(pixels), 1, 1, 1) < 0.5, pixels.flip(3), pixels)
@@ -181,8 +181,8 @@ THREE = f"""{SETTINGS}
     "widths": Option(whole_number(1), [8, 24, 48], "channels of the blocks", is_list=True),
     "augment": switch(False, "flip half of the images"),
     "weight_decay": Option(float, 0.0, "of SGD"),"""
-DECAYED = "SGD(model.parameters(), options.learning_rate, 0.9, options.weight_decay)"
-HELD = "        files.resume("
+DECAYED = "SGD(model.parameters(), settings.learning_rate, 0.9, settings.weight_decay)"
+STATE = "    return state\n"  # the end of prepare
 
 
 @pytest.fixture(scope="module")
@@ -194,10 +194,11 @@ def three(photos, tmp_path_factory) -> Swept:
         "Change_weight_decay": [0.0, 0.5],
     }"""
     base = 'BASE = {"widths": [8, 24, 48], "augment": False, "weight_decay": 0.0, '
-    flips = "        state.flips = options.augment\n"
+    flips = "    state.flips = settings.augment\n"
+    pixels = "images.inputs(indices).flip(3) if state.flips else images.inputs(indices)"
     edits = {
         "training/settings": [(SETTINGS, THREE)],
-        "train": [(SGD, DECAYED), (HELD, flips + HELD)],
+        "train": [(SGD, DECAYED), (STATE, flips + STATE), ("images.inputs(indices)", pixels)],
         "my_script": small(studies, ("BASE = {", base)),
     }
     project = copy_project(tmp_path_factory.mktemp("three") / "project", **edits)
@@ -230,8 +231,8 @@ def test_the_bases_values_of_new_settings_are_trained_once(three):
 
 
 def test_other_values_of_new_settings_give_other_weights(three):
-    base, narrow, _, _, _, _, decayed = three.digests()
-    assert len({base, narrow, decayed}) == 3
+    base, narrow, _, _, flipped, _, decayed = three.digests()
+    assert len({base, narrow, flipped, decayed}) == 4
 
 
 def test_weights_of_a_studied_list_predict(three, photos):
@@ -249,7 +250,7 @@ DECAY = f"""{SETTINGS}
 DECAY_STUDY = small(
     '{"Change_weight_decay": [0.0, 100.0]}', ("BASE = {", 'BASE = {"weight_decay": 0.0, ')
 )
-FIXED_RATE = SGD.replace("options.learning_rate", "0.01")
+FIXED_RATE = SGD.replace("settings.learning_rate", "0.01")
 UNREAD = {
     "weight_decay": {"training/settings": [(SETTINGS, DECAY)], "my_script": DECAY_STUDY},
     "learning_rate": {
@@ -263,14 +264,8 @@ UNREAD = {
 def test_a_study_of_a_setting_that_nothing_reads_is_refused(name, photos, tmp_path):
     project = copy_project(tmp_path / "project", **UNREAD[name])
     said = refused(run_sweep(project, "--data", photos, "--image_size", 16))
-    assert f"Change_{name} changes {name}, which nothing reads; use options.{name}" in said
+    assert f"Change_{name} varies {name}, which nothing reads; use settings.{name}" in said
     assert not (project / "weights").exists()
-
-
-def test_that_nothing_reads_a_setting_is_said_by_a_training(photos, tmp_path):
-    project = copy_project(tmp_path / "project", **UNREAD["weight_decay"])
-    ended = run_fork(project / "train.py", train_arguments(photos, tmp_path), "--no_pictures")
-    assert "note: nothing reads weight_decay: whatever its value" in ended.out
 
 
 # --- what cannot work ------------------------------------------------------------------------
