@@ -25,6 +25,7 @@ from console.cores import usable_cores
 from console.errors import STDIN_IS_PARENT, InputError
 from console.progress import Progress, duration
 from images.sources import BUILT_IN
+from records.files import open_unfollowed
 from records.runs import DONE, MISSING, Status, in_words
 from records.sources import PROJECT
 from studies.plan import Training, epochs_of, seconds_per_epoch
@@ -173,7 +174,7 @@ class Children:
         mode = "wb"
         if step.program == "test":  # after what the training said
             mode = "ab"
-        with log.open(mode) as output:
+        with open_unfollowed(log, mode) as output:
             process = subprocess.Popen(
                 self.command_for(step.training, step.program),
                 stdin=subprocess.PIPE,  # closes with this program, however that ends

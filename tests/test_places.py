@@ -11,6 +11,7 @@ from forks import run_fork, run_process, run_sweep
 
 from console.errors import InputError
 from images.sources import image_folder
+from records.files import open_unfollowed
 from records.places import refuse_among_images
 
 
@@ -103,6 +104,28 @@ def test_a_test_does_not_write_over_the_weights_that_it_tests(trained, call):
     ended = call("test", "--weight_path", weight, "--img_path", trained / "r")
     assert "is the place of another result" in refused(ended)
     assert weight.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["r/.training.lock", ".w.pth.training.lock"])
+def test_no_lock_is_written_where_a_link_leads(name, photos, tmp_path, call):
+    (tmp_path / "notes").write_text("mine")
+    (tmp_path / "r").mkdir()
+    (tmp_path / name).symlink_to(tmp_path / "notes")
+    said = refused(call("train", train_arguments(photos, tmp_path, epochs=1)))
+    assert f"{tmp_path / name} is a link, which is never replaced" in said
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
+@pytest.mark.parametrize("mode", ["wb", "ab", "a+"])
+def test_nothing_is_written_where_a_link_leads(mode, tmp_path, monkeypatch):
+    (tmp_path / "notes").write_text("mine")
+    (tmp_path / "log.txt").symlink_to(tmp_path / "notes")
+    with pytest.raises(InputError, match="is a link, which is never replaced"):
+        open_unfollowed(tmp_path / "log.txt", mode)
+    monkeypatch.setattr("records.files.refuse_to_replace", lambda path: None)  # made just then
+    with pytest.raises(OSError, match="symbolic links"):
+        open_unfollowed(tmp_path / "log.txt", mode)
+    assert (tmp_path / "notes").read_text() == "mine"
 
 
 SURROUNDINGS = {
