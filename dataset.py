@@ -97,7 +97,7 @@ def load_data(name: str, image_size: int, skip_bad_images: bool = False) -> Data
         remedy = "check the disk, or name another folder: XDG_CACHE_HOME"
         raise InputError(f"{folder} (decoded images): {error}; {remedy}") from None
     except OSError as error:
-        error.filename = f"{folder.parent} (the cache of decoded images)"
+        error.filename = f"{folder.parent} (decoded images; or set XDG_CACHE_HOME)"
         raise
     return replace(data, notes=[*source.notes, *data.notes])  # of files that are not in the cache
 

@@ -24,6 +24,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from console.cores import usable_cores
+from console.errors import InputError
 from console.progress import Progress
 from images.decode import decode_or_reason, silence
 from images.folders import Item
@@ -46,8 +47,14 @@ class Decoded(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """The folder of all decoded images."""
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    """The folder of all decoded images; InputError if nothing tells where it is to be."""
+    caches = os.environ.get("XDG_CACHE_HOME", "")
+    if not caches:
+        try:
+            caches = str(Path.home() / ".cache")
+        except RuntimeError:  # a container's user, who is in no list
+            why = "you have no home folder here to keep decoded images in"
+            raise InputError(f"{why}; set XDG_CACHE_HOME to a folder for them") from None
     return Path(caches, "cnn_experiments")
 
 

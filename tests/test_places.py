@@ -157,6 +157,22 @@ def test_a_lack_of_memory_is_not_blamed_on_the_network(photos, tmp_path, call, m
     assert said.startswith("error: out of memory; close other programs")
 
 
+def test_a_user_without_a_home_is_told_what_to_set(photos, tmp_path, call, monkeypatch):
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # in no list of users
+    said = refused(call("train", train_arguments(photos, tmp_path)))
+    assert "no home folder" in said
+    assert "set XDG_CACHE_HOME" in said
+
+
+def test_a_home_that_is_not_there_is_told_with_what_to_set(photos, tmp_path, call, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/proc/nowhere")
+    said = refused(call("train", train_arguments(photos, tmp_path)))
+    assert "/proc/nowhere/.cache/cnn_experiments (decoded images; or set XDG_CACHE_HOME)" in said
+
+
 IMPORTS = {  # of torch: what goes wrong there, and what is said
     "raise MemoryError": "out of memory; close other programs",
     "raise ImportError('libtorch_cpu.so: failed to map segment from shared object')": "out of mem",
