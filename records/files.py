@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from console.errors import InputError
 
@@ -64,6 +64,19 @@ def refuse_to_replace(path: Path) -> None:
     if path.exists() and not path.is_file():
         special = "a device, a pipe or a socket"
         raise InputError(f"{path} is {special}, which is never replaced; name another place")
+
+
+def open_unfollowed(path: Path, mode: str) -> IO[Any]:
+    """Open a file to write to it; InputError if anything but a file is there, a link for one.
+
+    What a link leads to is not ours: it may be a user's notes.
+    """
+    refuse_to_replace(path)
+
+    def open_itself(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW, 0o666)
+
+    return open(path, mode, opener=open_itself)
 
 
 def remove_abandoned(folders: Iterable[Path]) -> None:

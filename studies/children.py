@@ -20,6 +20,7 @@ from typing import NamedTuple
 from console.cores import usable_cores
 from console.errors import STDIN_IS_PARENT
 from console.progress import Progress, duration
+from records.files import open_unfollowed
 from records.finished import DONE, Status, in_words
 from records.runs import LOG
 from studies.plan import Conditions, Training, epochs_of, seconds_per_epoch
@@ -156,7 +157,7 @@ class Children:
         mode = "wb"
         if step.program == "test":  # after what the training said
             mode = "ab"
-        with log.open(mode) as output:
+        with open_unfollowed(log, mode) as output:
             process = subprocess.Popen(
                 step.command,
                 stdin=subprocess.PIPE,  # closes with this program, however that ends
