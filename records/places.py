@@ -15,7 +15,7 @@ from records.runs import RUN_FILES, checkpoint_path
 
 
 def cache_folder() -> Path:
-    """The folder of decoded images and kept trials; InputError if nothing tells where it is to be."""
+    """The folder of decoded images and kept trials; InputError if nothing tells where it lies."""
     caches = os.environ.get("XDG_CACHE_HOME", "")
     if not caches:
         try:
