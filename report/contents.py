@@ -13,12 +13,13 @@ from dataset import Data
 from images.sources import SHAPES
 from report.answer import Answer
 from report.citation import Citation, citation
-from report.comparison import FAR, NOISIER, Mean
+from report.comparison import Mean
 from report.differences import MOST, furthest, study_name
 from report.examples import Count, MistakesView, counts_of, examples_of, view_of_mistakes
 from report.findings import Finding, answer_findings, study_findings
 from report.grids import grid_findings, is_grid
 from report.links import Part, links_of, parts_of
+from report.noise import FAR, NOISIER
 from report.pictures import Picture, curves_of, panels_of, picture_of_answer, picture_of_map
 from report.results import Result, Setting
 from report.study import LEGEND

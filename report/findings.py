@@ -273,7 +273,7 @@ def about_epochs(settings: list[Setting], answer: Answer) -> list[Finding]:
         found += same_kept_weights(shorter, longer)
     if with_row(settings, answer.last_rows):
         found.append(last_epochs(settings, answer.last_rows))
-    limits = {"rise": rules.OVERFIT_RISE, "gap": rules.OVERFIT_GAP}
+    limits = {"gap": rules.OVERFIT_GAP}
     found.append(Finding("overfits_rule", limits, settings[0].study))
     return found
 
@@ -393,7 +393,7 @@ def about_rates(settings: list[Setting], answer: Answer) -> list[Finding]:
         ends = [(end.value, count) for end, count in counts.items()]
         values = {"label": setting.label, "ends": ends, "seeds": len(setting.results)}
         found.append(Finding("ends", values, setting.study))
-    limits = {"unstable": rules.UNSTABLE, "falling": rules.STILL_FALLING}
+    limits = {"unstable": rules.UNSTABLE, "near": rules.NEAR, "gap": rules.OVERFIT_GAP}
     limits |= what_guessing_reaches(settings, answer)
     found.append(Finding("ends_rule", limits, settings[0].study))
     return found
