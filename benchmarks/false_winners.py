@@ -349,7 +349,7 @@ def print_curves(draws: int) -> None:
             shapes = (np.ones(epochs), np.ones(epochs), rising, 1 + np.exp(-times / 0.5))
             cells = []
             for shape, rule in zip(shapes, (rises, falls, rises, falls), strict=True):
-                curves = shape * (1 + noise * random.normal(size=(draws // 4, epochs)))
+                curves = shape * (1 + noise * random.normal(size=(draws, epochs)))
                 cells.append(share([rule(curve) for curve in curves]))
             print_row(f"{epochs}; {100 * noise:.0f} %", *cells)
 

@@ -19,6 +19,7 @@ from report.distributions import chi_squared_quantile, f_quantile
 FAR = 3.0  # times the median scatter, or a third of it: such a setting is left out of the pool
 NOISIER = 0.05  # p of an F test below which a setting is judged by its own variance
 UNEQUAL = 0.1  # p of Bartlett's test below which settings are taken to scatter unequally
+WILD = 7.0  # times the median scatter, or a part of it: such a setting is left out of that test
 ADDED = 2  # degrees of the pooled noise that are mixed into a setting's own variance
 
 
@@ -55,12 +56,12 @@ def pooled_noise(samples: Iterable[list[float]]) -> Pool:
             noises.append(own_noise(sample))
     if not noises:
         raise ValueError("no setting has two seeds")
-    usual = without_odd_ones(noises)
+    usual = without_odd_ones(noises, FAR)
     degrees = sum(noise.degrees for noise in usual)
     squares = sum(squares_of(noise) for noise in usual)
     variances = [noise.variance for noise in usual]
     noise = Noise(squares / degrees, degrees)
-    return Pool(noise, min(variances), max(variances), are_unequal(noises))
+    return Pool(noise, min(variances), max(variances), are_unequal(without_odd_ones(noises, WILD)))
 
 
 def own_noise(sample: list[float]) -> Noise:
@@ -75,7 +76,7 @@ def squares_of(noise: Noise) -> float:
     return noise.variance * noise.degrees
 
 
-def without_odd_ones(noises: list[Noise]) -> list[Noise]:
+def without_odd_ones(noises: list[Noise], times: float) -> list[Noise]:
     """Those whose standard deviation is near the median one. ValueError if all are zero."""
     deviations: list[float] = []
     for noise in noises:
@@ -87,25 +88,21 @@ def without_odd_ones(noises: list[Noise]) -> list[Noise]:
     usual = []
     for noise in noises:
         ratio = math.sqrt(noise.variance) / middle
-        if 1 / FAR <= ratio <= FAR:
+        if 1 / times <= ratio <= times:
             usual.append(noise)
     return usual
 
 
 def are_unequal(noises: list[Noise]) -> bool:
-    """Whether equal noise would differ less (Bartlett 1937, Proc. R. Soc. A 160:268).
-
-    Variances of zero say nothing: their logarithm is infinite.
-    """
-    differing = [noise for noise in noises if noise.variance > 0]
-    others = len(differing) - 1
+    """Whether equal noise would differ less (Bartlett 1937, Proc. R. Soc. A 160:268)."""
+    others = len(noises) - 1
     if others < 1:
         return False
-    degrees = sum(noise.degrees for noise in differing)
-    pooled = sum(squares_of(noise) for noise in differing) / degrees
+    degrees = sum(noise.degrees for noise in noises)
+    pooled = sum(squares_of(noise) for noise in noises) / degrees
     statistic = degrees * math.log(pooled)
     inverse = -1 / degrees
-    for noise in differing:
+    for noise in noises:
         statistic -= noise.degrees * math.log(noise.variance)
         inverse += 1 / noise.degrees
     correction = 1 + inverse / (3 * others)
