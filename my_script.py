@@ -34,7 +34,7 @@ from records.places import refuse_among_images, refuse_unwritable
 from records.sources import PROJECT, sources
 from report.comparison import MOST_SEEDS, SMALL
 from studies import settings, sweep
-from studies.children import Step, default_jobs, plain_device, try_out
+from studies.children import Step, default_jobs, try_out
 from studies.plan import (
     Conditions,
     Order,
@@ -46,7 +46,8 @@ from studies.plan import (
 from studies.settings import Run
 from studies.sweep import Sweep
 from studies.words import MANY, describe_price
-from training.settings import check_settings, option_words
+from training.settings import ALSO_DECIDE, check_settings, option_words
+from training.tried import plain_device
 
 if TYPE_CHECKING:
     from dataset import Data
@@ -71,18 +72,15 @@ def main() -> int:
     """Train and test every setting of the studies, then report; the exit status."""
     options = parse_options()
     check_what_is_written()
+    train_code = sources("train.py", ALSO_DECIDE)
+    test_code = sources("test.py", ALSO_DECIDE)
     if options.against:
         return hold_against(options)
     show_start(options)
     import dataset  # here: numpy and Pillow take time, and --help needs none
 
     data = dataset.load_data(*options.images)
-    conditions = Conditions(
-        images=data.digest,
-        train_code=sources("train.py"),
-        test_code=sources("test.py"),
-        device=choose_device(options),
-    )
+    conditions = Conditions(data.digest, train_code, test_code, choose_device(options))
     if options.until:
         return run_until(options, data, conditions)
     runs = all_runs(options.seeds)

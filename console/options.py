@@ -5,6 +5,7 @@ known["jobs"] = Option(whole_number(1), 2, "trainings at once")
 options = parse("What the program does.", known)
 """
 
+import difflib
 import sys
 from argparse import Action, ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from collections.abc import Callable, Collection, Iterable
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from console.errors import InputError
-from console.nearest import did_you_mean
+
+ALSO_CALLED = {"lr": "learningrate"}  # by most programs
 
 
 @dataclass(frozen=True, eq=False)  # argparse keeps them in tables: by identity
@@ -162,16 +164,19 @@ def shared_options(names: Iterable[str]) -> dict[str, Option]:
     return {name: OPTIONS[name] for name in names}
 
 
-def parse(description: str, options: dict[str, Option]) -> Namespace:
-    """Read the command line.
+def parse(
+    description: str, options: dict[str, Option], arguments: list[str] | None = None
+) -> Namespace:
+    """Read the command line, or these `arguments`.
 
-    InputError if it is wrong. --help explains every option with its default. A dash in an
+    InputError if they are wrong. --help explains every option with its default. A dash in an
     option's name is read as the underscore that stands there.
     """
     parser = Parser(description=description, allow_abbrev=False)
     for name, option in options.items():
         add_option(parser, name, option)
-    words = [with_underscores(word, options) for word in sys.argv[1:]]
+    given = sys.argv[1:] if arguments is None else arguments
+    words = [with_underscores(word, options) for word in given]
     values, unknown = parser.parse_known_args(words)
     if unknown:
         meant = what_was_meant(unknown[0], options)
@@ -226,6 +231,23 @@ def what_was_meant(word: str, options: Collection[str]) -> str:
         if fits and name in options:
             return f"; did you mean --{name} {word}?"
     return ""
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """End a message about an unknown name with the known one that was probably meant, if any.
+
+    The beginning of a name may mean it; case, dashes and underscores make no difference.
+    """
+    by_letters = {letters_of(name): name for name in names}
+    letters = ALSO_CALLED.get(letters_of(word), letters_of(word))
+    likely = [known for known in by_letters if letters and known.startswith(letters)]
+    likely += difflib.get_close_matches(letters, by_letters, n=1)
+    return f"; did you mean {by_letters[likely[0]]}?" if likely else ""
+
+
+def letters_of(name: str) -> str:
+    """A name without case, dashes and underscores."""
+    return name.lower().replace("-", "").replace("_", "")
 
 
 def value_text(value: object) -> str:

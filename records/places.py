@@ -14,6 +14,12 @@ from records.lock import TRAINING_LOCK
 from records.runs import RUN_FILES, checkpoint_path
 
 
+def cache_folder() -> Path:
+    """The folder of what can be made again at any time: decoded images, what trials told."""
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(caches, "cnn_experiments")
+
+
 def check_weight_path(weight: Path, results: Path) -> None:
     """InputError if a weight file's place is a folder's, or that of another file of a run."""
     if weight.name in ("", "..") or weight.is_dir():

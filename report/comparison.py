@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from report.distributions import MANY, NORMAL, f_quantile, t_quantile
 from report.noise import Noise, Pool, added_up, noise_of, own_noise, pooled_noise
 
-BETTER, WORSE, ALIKE, OPEN = "better", "worse", "alike", "open"
+BETTER, WORSE, ALIKE, OPEN = "better", "worse", "as good", "too close to tell"
 LEAST_SEEDS = 3  # trainings of a setting before anything is said of it
 SEEMS = 0.01  # how often fewer trainings of a setting that equals the base seem to differ from it
 LOOKS = (3, 4, 6, 10)  # numbers of seeds at which --until looks
@@ -98,8 +98,8 @@ class Difference(NamedTuple):
             deviation=self.deviation,
             seeds=self.seeds,
             difference=self.difference,
-            low=max(-1.0, low),
-            high=min(1.0, high),
+            low=low,
+            high=high,
             verdict=verdict,
             seems=self.seems,
         )
@@ -203,6 +203,14 @@ def judged(
         if len(more) == len(named):
             return rows
         named = more
+
+
+def cut(rows: dict[Name, Comparison]) -> dict[Name, Comparison]:
+    """Rows of accuracies with intervals that end at differences that are possible."""
+    ends = {}
+    for name, row in rows.items():
+        ends[name] = row._replace(low=max(-1.0, row.low), high=min(1.0, row.high))
+    return ends
 
 
 def share_of_look(seeds: int) -> float:

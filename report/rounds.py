@@ -72,7 +72,7 @@ def more_seeds(sweep: Sweep, seeds: Seeds, points: float) -> Seeds:
 
 def answer_of(sweep: Sweep, points: float) -> Answer:
     """The answer that a round gives."""
-    results = results_of(sweep.requested_runs, sweep.plan.requested)
+    results = results_of(sweep.out, sweep.requested_runs, sweep.plan.requested)
     return make_answer(settings_of(results), chance_of(sweep.data), points / 100)
 
 

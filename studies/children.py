@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from records.runs import LOG
 from records.sources import PROJECT
 from studies.plan import Conditions, Training, epochs_of, seconds_per_epoch
 from studies.settings import Run
+from training.tried import error_in
 
 # Two trainings of several threads each would wait for one another.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -203,20 +203,10 @@ class TimeLeft:
 # --- what is started -------------------------------------------------------------------------
 
 
-def plain_device(name: str) -> str:
-    """The device that a name means where no GPU is in question; empty where torch must say."""
-    if name == "cpu":
-        return "cpu"
-    if name == "auto" and not shutil.which("nvidia-smi"):
-        return "cpu"
-    return ""
-
-
 def try_out(device: str, image_size: int, runs: list[Run]) -> str:
     """Have train.py try, in a program of its own, what is to be trained; the device's name.
 
-    InputError with its error line if something will not do, or with Python's last one; or if a
-    study changes a setting that nothing reads.
+    InputError with its error line if something will not do, or with Python's last one.
     """
     command = [sys.executable, str(PROJECT / "train.py"), "--device", device]
     command += ["--image_size", str(image_size), "--try_out"]
@@ -228,37 +218,7 @@ def try_out(device: str, image_size: int, runs: list[Run]) -> str:
     if ended.returncode:
         lines = ended.stderr.splitlines() or [f"train.py ended: {ended.returncode}"]
         raise InputError(error_in(lines))
-    unread, name = ended.stdout.splitlines()[-2:]  # before, whatever model.py may print
-    unread_in = dict(zip(to_try, json.loads(unread), strict=True))
-    refuse_unread(runs, unread_in)
-    return name
-
-
-def refuse_unread(runs: list[Run], unread_in: dict[str, list[str]]) -> None:
-    """InputError if a study changes a setting that none of its trainings reads.
-
-    `unread_in` has what the trial of what_may_fail() has not read.
-    """
-    read = set()
-    for run in runs:
-        unread = unread_in[what_may_fail(run.settings)]
-        for name in run.varied:
-            if name not in unread:
-                read.add((run.study, name))
-    for run in runs:
-        for name in run.varied:
-            if name != "seed" and (run.study, name) not in read:
-                remedy = f"use options.{name} in train.py, or let CNN of model.py take {name}"
-                raise InputError(f"{run.study} changes {name}, which nothing reads; {remedy}")
-
-
-def error_in(lines: list[str]) -> str:
-    """The last line of what a program said; of a traceback also where it was."""
-    error = lines[-1].removeprefix("error: ")
-    places = [line.strip() for line in lines[:-1] if line.startswith('  File "')]
-    if not places:
-        return error
-    return f"{error} in {places[-1]}"
+    return ended.stdout.splitlines()[-1]  # before it, the trials
 
 
 @contextlib.contextmanager

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from console.errors import InputError
-from console.nearest import did_you_mean
-from console.options import Reader, value_text
+from console.options import Reader, did_you_mean, value_text
 from training.settings import SETTINGS, as_key, is_value
 
 RUNS = "runs"  # in result/ and weights/: every training, whatever study asks for it

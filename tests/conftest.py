@@ -22,6 +22,7 @@ from forks import (  # noqa: F401 (tests take them from here)
     Ended,
     fork,
     fork_sweep,
+    fork_trials,
     kill_sweep,
     remember_parsing,
     run_fork,
@@ -67,6 +68,7 @@ def call():  # call("train", ...) runs a program in this process, which saves th
     from records import runs, sources
 
     remember_parsing()
+    fork_trials()
 
     def run(program: str, *arguments: object) -> Ended:
         buffers = io.BytesIO(), io.BytesIO()
@@ -75,9 +77,8 @@ def call():  # call("train", ...) runs a program in this process, which saves th
             patch.setattr(sys, "argv", [f"{program}.py", *words_of(arguments)])
             patch.setattr(sys, "stdout", streams[0])
             patch.setattr(sys, "stderr", streams[1])
-            sources.forget()  # a new process has read nothing yet
-            patch.setattr(sources, "STARTED", time.time())
-            runs.versions.cache_clear()
+            for function in (sources.read_module, sources.files_of, runs.versions):
+                function.cache_clear()  # a new process has read nothing yet
             runpy.run_path(str(PROJECT / f"{program}.py"), run_name="__main__")
         out, err = (buffer.getvalue().decode() for buffer in buffers)
         return Ended(int(ended.value.code or 0), out, err)

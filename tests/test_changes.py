@@ -38,10 +38,10 @@ LOSSES: dict[str, Loss] = {
     "HingeLoss": hinge_loss,"""
 SGD = "SGD(model.parameters(), options.learning_rate, momentum=0.9)"
 ADAM = "torch.optim.Adam(model.parameters(), options.learning_rate)"
-INPUTS = "outputs = model(images.inputs(share))"
-FLIPPED = """pixels = images.inputs(share)
+INPUTS = "scores = model(images.inputs(indices)).float()"
+FLIPPED = """pixels = images.inputs(indices)
         pixels = torch.where(torch.rand(len(pixels), 1, 1, 1) < 0.5, pixels.flip(3), pixels)
-        outputs = model(pixels)"""
+        scores = model(pixels).float()"""
 SETTINGS = "SETTINGS: dict[str, Option] = {"
 DROPOUT = f"""{SETTINGS}
     "dropout": Option(Reader(float, lambda share: 0 <= share < 1, "a share"), 0.5, "dropped"),"""
@@ -182,7 +182,7 @@ THREE = f"""{SETTINGS}
     "augment": switch(False, "flip half of the images"),
     "weight_decay": Option(float, 0.0, "of SGD"),"""
 DECAYED = "SGD(model.parameters(), options.learning_rate, 0.9, options.weight_decay)"
-EPOCH = "        trained = train_one_epoch("
+HELD = "        files.resume("
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +197,7 @@ def three(photos, tmp_path_factory) -> Swept:
     flips = "        state.flips = options.augment\n"
     edits = {
         "training/settings": [(SETTINGS, THREE)],
-        "train": [(SGD, DECAYED), (EPOCH, flips + EPOCH)],
+        "train": [(SGD, DECAYED), (HELD, flips + HELD)],
         "my_script": small(studies, ("BASE = {", base)),
     }
     project = copy_project(tmp_path_factory.mktemp("three") / "project", **edits)

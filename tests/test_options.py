@@ -11,8 +11,7 @@ from conftest import PROJECT, fill, refused, train_arguments, words_of
 
 import my_script
 from console.errors import InputError
-from console.nearest import nearest
-from console.options import Option, parse, path, shared_options
+from console.options import Option, did_you_mean, parse, path, shared_options
 from studies.settings import check_studies
 from training.settings import SETTINGS
 
@@ -39,12 +38,13 @@ def read(words: list, monkeypatch: pytest.MonkeyPatch) -> Namespace:
         ("smooth_l1", LOSSES, "SmoothL1Loss"),
         ("change-epochs", my_script.STUDIES, "Change_epochs"),
         ("batch_size", my_script.STUDIES, "Change_batch_size"),
+        ("cross", LOSSES, "CrossEntropyLoss"),
         ("weather", my_script.STUDIES, ""),
         ("-", LOSSES, ""),
     ],
 )
 def test_the_nearest_name_is_found_or_none(word, names, meant):
-    assert nearest(word, names) == meant
+    assert did_you_mean(word, names) == (f"; did you mean {meant}?" if meant else "")
 
 
 @pytest.mark.parametrize(

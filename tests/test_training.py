@@ -151,13 +151,16 @@ def uneven_epoch(images) -> Epoch:
     model = CNN(dropout=0.0)
     state = State(model, SGD(model.parameters(), learning_rate=0.0), LOSSES["CrossEntropyLoss"])
     indices = images.splits["train"]
-    train_one_epoch = runpy.run_path(str(TRAIN))["train_one_epoch"]
-    loss, accuracy = train_one_epoch(state, images, indices.split(7))
+    train_epoch = runpy.run_path(str(TRAIN))["train_epoch"]
+    train_epoch(state, images, batch_size=7, seed=0)
+    [row] = state.history
     scores = model(images.inputs(indices)).detach().double()
     targets = images.targets[indices]
     losses = -scores.log_softmax(1)[range(len(indices)), targets]
     hits = scores.argmax(1) == targets
-    return Epoch(loss, accuracy, losses.mean().item(), hits.double().mean().item())
+    return Epoch(
+        row.train_loss, row.train_accuracy, losses.mean().item(), hits.double().mean().item()
+    )
 
 
 def test_the_loss_of_an_epoch_is_a_mean_over_images_not_over_batches(uneven_epoch):

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from console.errors import InputError
-from console.options import (
+from console.options import (  # noqa: F401 (some are for settings of your own)
     OPTIONS,
     Option,
+    Reader,
     filled,
     positive_float,
+    switch,
     value_text,
     whole_number,
 )
