@@ -20,7 +20,7 @@ from report.answer import (
     samples_of,
     test_accuracy,
 )
-from report.comparison import compare_sweeps
+from report.comparison import compare_sweeps, cut
 from report.differences import answer_entries, draw_answer
 from report.results import Setting, results_of, settings_of, write_table
 from report.summary import Summary, columns_of, digits
@@ -140,7 +140,7 @@ def compare(settings: list[Setting], theirs: Settings) -> Rows:
     here = samples_of(settings, test_accuracy)
     there = samples_of([theirs[key] for key in here], test_accuracy)
     try:
-        return compare_sweeps(here, there)
+        return cut(compare_sweeps(here, there))
     except ValueError as error:
         raise InputError(f"nothing can be compared: {error}; train more seeds") from None
 

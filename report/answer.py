@@ -17,6 +17,7 @@ from report.comparison import (
     Mean,
     Pool,
     compare_with_base,
+    cut,
     mean_with_interval,
     pooled_noise,
 )
@@ -134,10 +135,7 @@ def rows_of(samples: dict[tuple, list[float]], base: Setting | None, close: floa
     """
     if base is None or len(samples) < 2 or known_noise(samples)[0] is None:
         return {}
-    rows = compare_with_base(samples, base.key, close)
-    for key, row in rows.items():
-        rows[key] = row._replace(low=max(-1.0, row.low), high=min(1.0, row.high))
-    return rows
+    return cut(compare_with_base(samples, base.key, close))
 
 
 def setting_to_use(

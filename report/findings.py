@@ -242,7 +242,7 @@ def about_epochs(settings: list[Setting], answer: Answer) -> list[Finding]:
             verdicts.append((labels, verdict))
     if verdicts:
         findings.append(Finding("last_epochs", {"verdicts": verdicts}))
-    limits = {"rise": rules.OVERFIT_RISE, "gap": rules.OVERFIT_GAP}
+    limits = {"gap": rules.OVERFIT_GAP}
     findings.append(Finding("overfits_rule", limits))
     return findings
 
@@ -345,6 +345,6 @@ def about_rates(settings: list[Setting], answer: Answer) -> list[Finding]:
         ends = [(end.value, count) for end, count in counts.items()]
         values = {"label": setting.label, "ends": ends, "seeds": len(setting.results)}
         findings.append(Finding("ends", values))
-    limits = {"unstable": rules.UNSTABLE, "falling": rules.STILL_FALLING}
+    limits = {"unstable": rules.UNSTABLE, "near": rules.NEAR, "gap": rules.OVERFIT_GAP}
     findings.append(Finding("ends_rule", limits | guessing(settings, answer)))
     return findings

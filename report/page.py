@@ -20,13 +20,14 @@ from images.sources import SHAPES
 from records.files import write_text
 from records.sources import PROJECT
 from report.answer import Answer, make_answer
-from report.comparison import FAR, NOISIER, SMALL
+from report.comparison import SMALL
 from report.differences import MOST, answer_entries, draw_answer, furthest, study_entries
 from report.examples import examples_of, mistakes_of
 from report.figures import CONFUSION_MATRIX, PICTURES, draw_confusion_matrix, draw_curves
 from report.findings import Finding, answer_findings, study_findings
 from report.grids import grid_findings
 from report.heatmap import draw_heat_map, map_of
+from report.noise import FAR, NOISIER
 from report.results import (
     Result,
     Setting,

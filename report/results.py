@@ -14,7 +14,7 @@ import numpy as np
 
 from records.files import write_csv, write_text
 from records.runs import ACCURACIES, Epoch
-from report.comparison import wilson
+from report.distributions import wilson
 from studies.plan import Training, training_key
 from studies.settings import BASE_STUDY, PREFIX, Run, folder_of, key_of
 from training.settings import SETTINGS, as_key

@@ -1,4 +1,4 @@
-"""`--until`: sweeps with one more seed for what is open, round by round.
+"""`--until`: sweeps with more seeds for what is open, round by round.
 
     status = run_rounds(call, runs, first_round={base_key: 6})
 
@@ -11,8 +11,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from console.errors import InputError
+from report import comparison
 from report.answer import Answer, make_answer
-from report.comparison import MOST_SEEDS, OPEN, Noise, Pool, share_of_look, t_quantile
+from report.comparison import MOST_SEEDS, OPEN, share_of_look
+from report.distributions import t_quantile
+from report.noise import Noise, Pool
 from report.page import chance_of
 from report.results import results_of, settings_of
 from studies.settings import BASE_STUDY, Run, key_of
@@ -35,7 +38,7 @@ class Call(NamedTuple):
 
 
 def run_rounds(call: Call, runs: list[Run], first_round: Seeds) -> int:
-    """Sweeps, each with one more seed for what the one before left open; the exit status.
+    """Sweeps, each with more seeds for what the one before left open; the exit status.
 
     `runs` are all that the rounds may come to. InputError if so few test images cannot give the
     precision that is asked for.
@@ -84,7 +87,7 @@ def describe_next(answer: Answer, points: float, runs: list[Run]) -> str:
     """Say what the next round is for, and if the precision is out of reach."""
     still_open = sum(row.verdict == OPEN for row in answer.rows.values())
     settings = counted(still_open, "setting")
-    line = f"next round: still open: {settings}; a seed more for each and the base"
+    line = f"next round: still open: {settings}; more seeds for each and the base"
     base_seeds = sum(run.study == BASE_STUDY for run in runs)
     if answer.pool:
         best = 100 * reach(answer.pool, base_seeds, len(answer.rows))
@@ -104,14 +107,16 @@ def runs_of(runs: list[Run], seeds: Seeds) -> list[Run]:
 
 
 def next_seeds(answer: Answer, seeds: Seeds) -> Seeds:
-    """One seed more for what is open, and for the base, which serves all; {} at the end."""
+    """More seeds for what is open, and for the base, which serves all; {} at the end."""
     more: Seeds = {}
     for key, row in answer.rows.items():
-        if row.verdict == OPEN and row.seeds < MOST_SEEDS:
-            more[key] = seeds.get(key, 1) + 1
+        count = comparison.next_seeds(row, until_known=True)
+        if count > row.seeds:
+            more[key] = count
     if not more or answer.base is None:
         return {}
-    more[answer.base.key] = seeds[answer.base.key] + 1
+    base = answer.base.key
+    more[base] = comparison.next_seeds_of_base(seeds[base], max(more.values()))
     return {**seeds, **more}
 
 
