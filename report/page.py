@@ -24,7 +24,15 @@ from report.comparison import FAR, NOISIER, SMALL
 from report.differences import MOST, answer_entries, draw_answer, furthest, study_entries
 from report.examples import examples_of, mistakes_of
 from report.figures import CONFUSION_MATRIX, PICTURES, draw_confusion_matrix, draw_curves
-from report.findings import Finding, answer_findings, study_findings
+from report.findings import (
+    Finding,
+    answer_findings,
+    details_of,
+    headline,
+    study_findings,
+    study_lines,
+    warnings_of,
+)
 from report.grids import grid_findings
 from report.heatmap import draw_heat_map, map_of
 from report.results import (
@@ -97,7 +105,8 @@ def write_report(
         values = page_values(folder, settings, answer, summaries, data)
     values["status"] = SweepStatus(done, count_trainings(runs), trainings_to_do, failed)
     write_text(folder / "report.html", templates().get_template("page.html").render(values))
-    return [*say(answer_findings(answer)), f"report: {folder / 'report.html'}"]
+    findings = answer_findings(answer, Path(data.source).name)
+    return [*say(findings), f"report: {folder / 'report.html'}"]
 
 
 def count_trainings(runs: list[Run]) -> int:
@@ -157,18 +166,20 @@ def page_values(
 ) -> dict[str, Any]:
     """Everything that the page shows, by the names that page.html has for it."""
     varied = [setting for setting in settings if not setting.is_base]
-    lead, *told = say(answer_findings(answer))
     results = [result for setting in settings for result in setting.results]
     mistaken = answer.use or answer.settings[0]
+    source = Path(data.source).name
     return {
         "folder": folder,
         "data": data,
-        "source": Path(data.source).name,
+        "source": source,
         "answer": answer,
         "summaries": summaries,
         "results": results,
-        "lead": lead,
-        "told": told,
+        "lead": say(headline(answer, source)),
+        "warnings": [*say(warnings_of(answer)), *data.warnings],
+        "lines": study_lines(answer),
+        "details": say(details_of(answer)),
         "left_out": left_out_of(varied),
         "one_class": [summary for summary in summaries if summary.one_class],
         "noise": [setting for setting in settings if setting.is_base],
@@ -181,6 +192,7 @@ def page_values(
         "command": shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
         "commit": commit_of(PROJECT),
         "python": sys.version.split()[0],
+        "computing": computing_seconds(results),
         "is_comparable": data.source in COMPARABLE,
         "is_drawn": data.source == SHAPES,
         "calibrated": CALIBRATED,
@@ -210,12 +222,19 @@ def findings_of(settings: list[Setting], answer: Answer) -> list[Finding]:
     """What a study found; the setting that is the base is judged by all seeds of the base."""
     if settings[0].is_of_grid:
         return grid_findings(settings, answer)
-    whole = []
-    for setting in settings:
-        if answer.base is not None and setting.key == answer.base.key:
-            setting = setting._replace(results=answer.base.results)
-        whole.append(setting)
-    return study_findings(whole, answer)
+    return study_findings([answer.whole(setting) for setting in settings], answer)
+
+
+def computing_seconds(results: list[Result]) -> float:
+    """How long all trainings and tests took; the time of one holds that of what it went on from."""
+    trainings: dict[tuple, float] = {}
+    tests: dict[tuple, float] = {}
+    for result in results:
+        settings = {**result.run.settings, "epochs": 0}
+        chain = (key_of(settings), result.seed)
+        trainings[chain] = max(trainings.get(chain, 0.0), result.train["seconds"])
+        tests[key_of(result.run.settings), result.seed] = result.test["seconds"]
+    return sum(trainings.values()) + sum(tests.values())
 
 
 def counts_of(data: Data) -> dict[str, list[int]]:
