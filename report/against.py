@@ -14,7 +14,7 @@ from console.errors import InputError
 from records.files import write_text
 from report.answer import Rows, first_of_each, samples_of, test_accuracy
 from report.comparison import compare_sweeps
-from report.differences import answer_entries, draw_answer
+from report.differences import Held, answer_entries, draw_answer
 from report.results import Setting, read_recorded, settings_of, write_table
 from report.summary import Summary, columns_of, digits
 from report.words import difference_of, templates
@@ -67,7 +67,7 @@ def write_files(
         of_other = {"other_test_accuracy": digits(theirs[summary.setting.key].accuracy)}
         lines.append(columns_of(summary, classes=[]) | of_other)
     write_table(folder / "against.csv", lines)
-    entries = answer_entries(common, rows, base=None)
+    entries = answer_entries(common, Held(rows, base=None, twins={}))
     draw_answer(folder / "against.png", entries, TITLE, for_print=True)
     template = templates().get_template("against.html")
     page = template.render(values, folder=folder, summaries=summaries, others=theirs)

@@ -21,7 +21,7 @@ from records.runs import IdentityOf
 from records.sources import PROJECT
 from report.answer import Answer, make_answer
 from report.comparison import FAR, NOISIER, SMALL
-from report.differences import MOST, answer_entries, draw_answer, furthest, study_entries
+from report.differences import MOST, answer_entries, draw_answer, furthest, held_in, study_entries
 from report.examples import examples_of, mistakes_of
 from report.figures import CONFUSION_MATRIX, PICTURES, draw_confusion_matrix, draw_curves
 from report.findings import (
@@ -138,12 +138,12 @@ def draw_pictures(
     for of_study in studies_of(settings):
         study = folder / of_study[0].study
         drawn = furthest(of_study, answer.rows)
-        draw_study(study, drawn, study_entries(drawn, answer), for_print)
+        draw_study(study, drawn, study_entries(drawn, held_in(answer)), for_print)
         if of_study[0].is_of_grid:
             draw_heat_map(study / "heatmap.png", map_of(of_study, answer))
     if answer.rows:
         varied = [setting for setting in settings if not setting.is_base]
-        entries = answer_entries(varied, answer.rows, answer.base)
+        entries = answer_entries(varied, held_in(answer))
         draw_answer(folder / "answer.png", entries, ANSWER_TITLE, for_print)
 
 

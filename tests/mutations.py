@@ -203,7 +203,8 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("if settings[0].is_of_grid and len(settings) > LEGEND:", "if settings[0].is_of_grid:"),
     ],
     "report/differences.py": [
-        ("Entry(label, row, fmean(base.accuracies))", "Entry(label, row, base.accuracies[0])"),
+        ("base_accuracy=held.base.accuracy)", "base_accuracy=held.base.accuracies[0])"),
+        ("held.twins.get(setting.key, setting.key)", "setting.key"),
     ],
     "report/rules.py": [
         ("OVERFIT_GAP = 0.05 ", "OVERFIT_GAP = 0.07 "),

@@ -95,6 +95,15 @@ def test_a_gap_of_as_many_steps_that_converged_needs_no_reason():
     assert "learning rate matters: 0.1 loses 16 points" in told[0]
 
 
+def test_trainings_that_kept_the_same_weights_count_once():
+    rising = {"losses": curve(0.7, 0.5, then=0.6, epochs=40), "shift": -0.2}
+    longer = {"losses": curve(0.7, 0.5, then=0.6, epochs=80), "shift": -0.2}
+    values = only("matters", {40: rising, 80: longer}, studies={EPOCHS: [20, 40, 80]})
+    assert [gap.labels for gap in values["gaps"]] == [["40", "80"]]
+    told = say(all_found({40: rising, 80: longer}, studies={EPOCHS: [20, 40, 80]}))
+    assert "epochs matter: 40 and 80 (the same weights" in told[0]
+
+
 def test_of_more_than_two_studies_that_matter_the_others_are_named_together():
     changes = {0.1: {"shift": -0.3}, 16: {"shift": -0.2}, 80: STEEP | {"shift": -0.15}}
     assert only("others_matter", changes)["names"] == ["epochs"]
