@@ -5,6 +5,7 @@
 What is said of it stands in findings.py.
 """
 
+import itertools
 from collections.abc import Callable
 from statistics import fmean
 from typing import NamedTuple
@@ -14,11 +15,9 @@ from report.comparison import (
     BETTER,
     SMALL,
     Comparison,
-    Mean,
     Pool,
     compare_with_base,
     cut,
-    mean_with_interval,
     pooled_noise,
 )
 from report.results import Result, Setting
@@ -32,9 +31,10 @@ class Answer(NamedTuple):
     `settings` has those that several studies share once, the base first if it is finished.
     `rows` compares the kept weights in test accuracy, `last_rows` those of the last epoch,
     `valid_rows` the kept ones on the validation images; all by Setting.key, empty where nothing
-    can be compared: `problem` says why, if it is the noise. `means` has every setting's test
-    accuracy. Of settings that learned with no seed, `unlearned` has the keys. `close` is the
-    difference up to which settings are alike. `use` is the setting to use.
+    can be compared: `problem` says why, if it is the noise. `unlearned` has the keys of settings
+    that learned with no seed, `twins` the key of the shorter training whose weights a setting
+    kept, too. `close` is the difference up to which settings are alike. `use` is the setting to
+    use.
     """
 
     settings: list[Setting]
@@ -45,23 +45,26 @@ class Answer(NamedTuple):
     rows: Rows
     last_rows: Rows
     valid_rows: Rows
-    means: dict[tuple, Mean]
-    last_means: dict[tuple, Mean]
     unlearned: list[tuple]
+    twins: dict[tuple, tuple]
     problem: str
     use: Setting | None
+
+    def whole(self, setting: Setting) -> Setting:
+        """A setting with all its seeds: the base has more of them than the studies it is in."""
+        if self.base and setting.key == self.base.key:
+            return setting._replace(results=self.base.results)
+        return setting
 
 
 def make_answer(settings: list[Setting], chance: rules.Chance, close: float = SMALL) -> Answer:
     """Hold every setting against the base, which is the first if it is finished."""
     unique = first_of_each(settings)
     base = unique[0] if unique and unique[0].is_base else None
-    unlearned = [setting.key for setting in unique if rules.learned(setting, chance) == 0]
     kept = samples_of(unique, test_accuracy)
     last = samples_of(unique, last_accuracy)
     valid_rows = rows_of(samples_of(unique, valid_accuracy), base, close)
     pool, problem = known_noise(kept)
-    last_pool, _ = known_noise(last)
     return Answer(
         settings=unique,
         base=base,
@@ -71,9 +74,8 @@ def make_answer(settings: list[Setting], chance: rules.Chance, close: float = SM
         rows=rows_of(kept, base, close),
         last_rows=rows_of(last, base, close),
         valid_rows=valid_rows,
-        means=means_of(kept, pool),
-        last_means=means_of(last, last_pool),
-        unlearned=unlearned,
+        unlearned=[setting.key for setting in unique if rules.learned(setting, chance) == 0],
+        twins=twins_of(unique),
         problem=problem,
         use=setting_to_use(unique, base, valid_rows, chance),
     )
@@ -95,14 +97,6 @@ def samples_of(
     for setting in settings:
         values[setting.key] = [measure(result) for result in setting.results]
     return values
-
-
-def means_of(samples: dict[tuple, list[float]], pool: Pool | None) -> dict[tuple, Mean]:
-    """The mean of every sample, with its interval where the noise is known."""
-    means = {}
-    for key, sample in samples.items():
-        means[key] = mean_with_interval(sample, pool)
-    return means
 
 
 def test_accuracy(result: Result) -> float:
@@ -156,6 +150,44 @@ def setting_to_use(
 def valid_mean(setting: Setting) -> float:
     """Mean validation accuracy over the seeds."""
     return fmean(valid_accuracy(result) for result in setting.results)
+
+
+# --- trainings that kept the same weights ----------------------------------------------------
+
+
+def twins_of(settings: list[Setting]) -> dict[tuple, tuple]:
+    """The key of the shorter training, by that of a longer one that kept its weights every time.
+
+    To go on changed nothing then: the two are one training, tested twice.
+    """
+    lengths: dict[tuple, list[Setting]] = {}
+    for setting in settings:
+        lengths.setdefault(without_epochs(setting), []).append(setting)
+    twins: dict[tuple, tuple] = {}
+    for of_all_lengths in lengths.values():
+        ordered = sorted(of_all_lengths, key=lambda setting: dict(setting.key)["epochs"])
+        for shorter, longer in itertools.pairwise(ordered):
+            if all(same_weights(shorter, longer)) and set(longer.seeds) <= set(shorter.seeds):
+                twins[longer.key] = twins.get(shorter.key, shorter.key)
+    return twins
+
+
+def without_epochs(setting: Setting) -> tuple:
+    """What names a setting whatever its number of epochs."""
+    return tuple(pair for pair in setting.key if pair[0] != "epochs")
+
+
+def same_weights(shorter: Setting, longer: Setting) -> list[bool]:
+    """Of each seed that both have, whether they kept the weights of one epoch of one training."""
+    longer_by_seed = {result.seed: result for result in longer.results}
+    same = []
+    for result in shorter.results:
+        other = longer_by_seed.get(result.seed)
+        if other:
+            kept = result.train["kept_epoch"]
+            is_same_epoch = kept == other.train["kept_epoch"]
+            same.append(is_same_epoch and result.history[:kept] == other.history[:kept])
+    return same
 
 
 # --- settings by verdict -----------------------------------------------------------------------

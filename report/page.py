@@ -21,10 +21,18 @@ from records.files import write_text
 from records.sources import PROJECT
 from report.answer import Answer, make_answer
 from report.comparison import SMALL
-from report.differences import MOST, answer_entries, draw_answer, furthest, study_entries
+from report.differences import MOST, answer_entries, draw_answer, furthest, held_in, study_entries
 from report.examples import examples_of, mistakes_of
 from report.figures import CONFUSION_MATRIX, PICTURES, draw_confusion_matrix, draw_curves
-from report.findings import Finding, answer_findings, study_findings
+from report.findings import (
+    Finding,
+    answer_findings,
+    details_of,
+    headline,
+    study_findings,
+    study_lines,
+    warnings_of,
+)
 from report.grids import grid_findings
 from report.heatmap import draw_heat_map, map_of
 from report.noise import FAR, NOISIER
@@ -99,7 +107,8 @@ def write_report(
         values = page_values(folder, settings, answer, summaries, data)
     values["status"] = SweepStatus(done, count_trainings(runs), to_do, failed)
     write_text(folder / "report.html", templates().get_template("page.html").render(values))
-    return [*say(answer_findings(answer)), f"report: {folder / 'report.html'}"]
+    findings = answer_findings(answer, Path(data.source).name)
+    return [*say(findings), f"report: {folder / 'report.html'}"]
 
 
 def count_trainings(runs: list[Run]) -> int:
@@ -131,12 +140,12 @@ def draw_pictures(
     for of_study in studies_of(settings):
         study = folder / of_study[0].study
         drawn = furthest(of_study, answer.rows)
-        draw_study(study, drawn, study_entries(drawn, answer), for_print)
+        draw_study(study, drawn, study_entries(drawn, held_in(answer)), for_print)
         if of_study[0].is_of_grid:
             draw_heat_map(study / "heatmap.png", map_of(of_study, answer))
     if answer.rows:
         varied = [setting for setting in settings if not setting.is_base]
-        entries = answer_entries(varied, answer.rows, answer.base)
+        entries = answer_entries(varied, held_in(answer))
         draw_answer(folder / "answer.png", entries, ANSWER_TITLE, for_print)
 
 
@@ -159,18 +168,20 @@ def page_values(
 ) -> dict[str, Any]:
     """Everything that the page shows, by the names that page.html has for it."""
     varied = [setting for setting in settings if not setting.is_base]
-    lead, *told = say(answer_findings(answer))
     results = [result for setting in settings for result in setting.results]
     mistaken = answer.use or answer.settings[0]
+    source = Path(data.source).name
     return {
         "folder": folder,
         "data": data,
-        "source": Path(data.source).name,
+        "source": source,
         "answer": answer,
         "summaries": summaries,
         "results": results,
-        "lead": lead,
-        "told": told,
+        "lead": say(headline(answer, source)),
+        "warnings": [*say(warnings_of(answer)), *data.warnings],
+        "lines": study_lines(answer),
+        "details": say(details_of(answer)),
         "left_out": left_out_of(varied),
         "one_class": [summary for summary in summaries if summary.one_class],
         "noise": [setting for setting in settings if setting.is_base],
@@ -183,6 +194,7 @@ def page_values(
         "command": shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
         "commit": commit_of(PROJECT),
         "python": sys.version.split()[0],
+        "computing": computing_seconds(results),
         "is_comparable": data.source in COMPARABLE,
         "is_drawn": data.source == SHAPES,
         "calibrated": CALIBRATED,
@@ -212,12 +224,19 @@ def findings_of(settings: list[Setting], answer: Answer) -> list[Finding]:
     """What a study found; the setting that is the base is judged by all seeds of the base."""
     if settings[0].is_of_grid:
         return grid_findings(settings, answer)
-    whole = []
-    for setting in settings:
-        if answer.base is not None and setting.key == answer.base.key:
-            setting = setting._replace(results=answer.base.results)
-        whole.append(setting)
-    return study_findings(whole, answer)
+    return study_findings([answer.whole(setting) for setting in settings], answer)
+
+
+def computing_seconds(results: list[Result]) -> float:
+    """How long all trainings and tests took; the time of one holds that of what it went on from."""
+    trainings: dict[tuple, float] = {}
+    tests: dict[tuple, float] = {}
+    for result in results:
+        settings = {**result.run.settings, "epochs": 0}
+        chain = (key_of(settings), result.seed)
+        trainings[chain] = max(trainings.get(chain, 0.0), result.train["seconds"])
+        tests[key_of(result.run.settings), result.seed] = result.test["seconds"]
+    return sum(trainings.values()) + sum(tests.values())
 
 
 def counts_of(data: Data) -> dict[str, list[int]]:

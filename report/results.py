@@ -102,6 +102,15 @@ class Setting(NamedTuple):
         return [result.accuracy for result in self.results]
 
     @property
+    def accuracy(self) -> float:
+        """Mean test accuracy of the kept weights."""
+        return fmean(self.accuracies)
+
+    @property
+    def last_accuracies(self) -> list[float]:
+        return [result.last_accuracy for result in self.results]
+
+    @property
     def kept_epochs(self) -> list[int]:
         """The epochs whose weights were kept, of the seeds that kept any."""
         kept_epochs = [result.train["kept_epoch"] for result in self.results]
@@ -214,11 +223,10 @@ def write_accuracies(setting: Setting) -> None:
     folder = folder_of_setting(setting)
     if folder == setting.results[0].folder:
         return
-    last = [result.last_accuracy for result in setting.results]
     lines = [
         f"Test accuracy: {mean_and_deviation(setting.accuracies)}",
-        f"Last epoch: {mean_and_deviation(last)}",
-        f"mean ± standard deviation of {len(last)} seeds:",
+        f"Last epoch: {mean_and_deviation(setting.last_accuracies)}",
+        f"mean ± standard deviation of {len(setting.results)} seeds:",
     ]
     for result in setting.results:
         shares = f"{100 * result.accuracy:.4f}%, last epoch {100 * result.last_accuracy:.4f}%"
