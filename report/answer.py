@@ -6,10 +6,13 @@ What is said of it stands in findings.py.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import fmean
 from typing import NamedTuple
 
+import numpy as np
+
+from dataset import Data
 from report import rules
 from report.comparison import (
     BETTER,
@@ -20,7 +23,8 @@ from report.comparison import (
     cut,
     pooled_noise,
 )
-from report.results import Result, Setting
+from report.noise import Noise, noise_of_images
+from report.results import Result, Setting, correct_images
 
 Rows = dict[tuple, Comparison]  # by Setting.key
 
@@ -57,8 +61,18 @@ class Answer(NamedTuple):
         return setting
 
 
-def make_answer(settings: list[Setting], chance: rules.Chance, close: float = SMALL) -> Answer:
-    """Hold every setting against the base, which is the first if it is finished."""
+def make_answer(
+    settings: list[Setting],
+    chance: rules.Chance,
+    close: float = SMALL,
+    planned: int = 0,
+    of_images: Mapping[tuple, Noise] | None = None,
+) -> Answer:
+    """Hold every setting against the base, which is the first if it is finished.
+
+    `planned` is the number of settings that there will be besides the base; `of_images` what the
+    choice of test images adds to each difference.
+    """
     unique = first_of_each(settings)
     base = unique[0] if unique and unique[0].is_base else None
     kept = samples_of(unique, test_accuracy)
@@ -71,7 +85,7 @@ def make_answer(settings: list[Setting], chance: rules.Chance, close: float = SM
         chance=chance,
         close=close,
         pool=pool,
-        rows=rows_of(kept, base, close),
+        rows=rows_of(kept, base, close, planned, of_images),
         last_rows=rows_of(last, base, close),
         valid_rows=valid_rows,
         unlearned=[setting.key for setting in unique if rules.learned(setting, chance) == 0],
@@ -79,6 +93,37 @@ def make_answer(settings: list[Setting], chance: rules.Chance, close: float = SM
         problem=problem,
         use=setting_to_use(unique, base, valid_rows, chance),
     )
+
+
+def close_of(until: float | None) -> float:
+    """The difference, a share, up to which settings are alike, by the precision asked for."""
+    return SMALL if until is None else until / 100
+
+
+def chance_of(data: Data) -> rules.Chance:
+    """What guessing the larger class reaches on the validation and the test images."""
+    valid = np.bincount(data.targets[data.splits["valid"]], minlength=2)
+    test = np.bincount(data.targets[data.splits["test"]], minlength=2)
+    return rules.Chance(
+        valid_share=float(valid.max() / valid.sum()),
+        valid_images=int(valid.sum()),
+        test_share=float(test.max() / test.sum()),
+        test_images=int(test.sum()),
+    )
+
+
+def images_noise_of(settings: list[Setting]) -> dict[tuple, Noise]:
+    """What the choice of test images adds to each setting's difference from the base, by key."""
+    unique = first_of_each(settings)
+    if not unique or not unique[0].is_base:
+        return {}
+    base = correct_of(unique[0])
+    return {setting.key: noise_of_images(correct_of(setting), base) for setting in unique[1:]}
+
+
+def correct_of(setting: Setting) -> np.ndarray:
+    """Which test images each seed gets right, bool (seeds, images)."""
+    return np.stack([correct_images(result.folder, result.digest) for result in setting.results])
 
 
 def first_of_each(settings: list[Setting]) -> list[Setting]:
@@ -122,14 +167,20 @@ def known_noise(samples: dict[tuple, list[float]]) -> tuple[Pool | None, str]:
         return None, str(error)
 
 
-def rows_of(samples: dict[tuple, list[float]], base: Setting | None, close: float) -> Rows:
+def rows_of(
+    samples: dict[tuple, list[float]],
+    base: Setting | None,
+    close: float,
+    planned: int = 0,
+    of_images: Mapping[tuple, Noise] | None = None,
+) -> Rows:
     """Every setting against the base; empty where nothing can be compared.
 
     The intervals are cut at differences that are possible.
     """
     if base is None or len(samples) < 2 or known_noise(samples)[0] is None:
         return {}
-    return cut(compare_with_base(samples, base.key, close))
+    return cut(compare_with_base(samples, base.key, close, of_images, planned))
 
 
 def setting_to_use(

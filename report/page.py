@@ -19,8 +19,7 @@ from dataset import Data
 from images.sources import SHAPES
 from records.files import write_text
 from records.sources import PROJECT
-from report.answer import Answer, make_answer
-from report.comparison import SMALL
+from report.answer import Answer, chance_of, close_of, images_noise_of, make_answer
 from report.differences import MOST, answer_entries, draw_answer, furthest, held_in, study_entries
 from report.examples import examples_of, mistakes_of
 from report.figures import CONFUSION_MATRIX, PICTURES, draw_confusion_matrix, draw_curves
@@ -46,7 +45,6 @@ from report.results import (
     write_accuracies,
     write_results_csv,
 )
-from report.rules import Chance
 from report.study import LEGEND, PANELS, draw_study, panels_of
 from report.summary import Summary, summarize, write_summary
 from report.words import say, templates
@@ -83,18 +81,20 @@ def write_report(
     trainings: Iterable[Training],
     to_do: int,
     failed: list[str],
-    close: float = SMALL,
+    until: float | None = None,
 ) -> list[str]:
     """Read what is finished; write tables, pictures and report.html; the answer's sentences.
 
     `to_do` trainings are still to be done, `failed` names what failed; settings known to be as
-    `close` to the base, a share, are alike. Figures for print are drawn once nothing is to be
-    done.
+    close to the base as `until` says, in points, are alike. Figures for print are drawn once
+    nothing is to be done.
     """
     folder = out / "result"
     results = results_of(out, runs, trainings)
     settings = settings_of(results)
-    answer = make_answer(settings, chance_of(data), close)
+    planned = len({key_of(run.settings) for run in runs}) - 1
+    of_images = images_noise_of(settings)
+    answer = make_answer(settings, chance_of(data), close_of(until), planned, of_images)
     summaries = summarize(answer, data.classes)
     write_results_csv(folder / "results.csv", results)
     for setting in settings:
@@ -114,18 +114,6 @@ def write_report(
 def count_trainings(runs: list[Run]) -> int:
     """How many trainings runs come to: those of the same settings and seed are one."""
     return len({(key_of(run.settings), run.settings["seed"]) for run in runs})
-
-
-def chance_of(data: Data) -> Chance:
-    """What guessing the larger class reaches on the validation and the test images."""
-    valid = np.bincount(data.targets[data.splits["valid"]], minlength=2)
-    test = np.bincount(data.targets[data.splits["test"]], minlength=2)
-    return Chance(
-        valid_share=float(valid.max() / valid.sum()),
-        valid_images=int(valid.sum()),
-        test_share=float(test.max() / test.sum()),
-        test_images=int(test.sum()),
-    )
 
 
 # --- pictures --------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 settings = settings_of(results_of(out, runs, trainings))
 """
 
+import functools
 import math
 from collections.abc import Iterable
 from itertools import groupby
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from records.files import write_csv, write_text
+from records.finished import read_predictions
 from records.runs import ACCURACIES, Epoch
 from report.distributions import wilson
 from studies.plan import Training, training_key
@@ -41,6 +43,11 @@ class Result(NamedTuple):
     @property
     def seed(self) -> int:
         return self.run.settings["seed"]
+
+    @property
+    def digest(self) -> str:
+        """That of its predictions."""
+        return self.test["predictions_sha256"]
 
     @property
     def valid_losses(self) -> np.ndarray:
@@ -172,6 +179,13 @@ def result_of(out: Path, run: Run, training: Training) -> Result:
         last_accuracy=test["last_correct"] / test["test_images"],
         valid_accuracy=valid_accuracy_at(train["kept_epoch"], history),
     )
+
+
+@functools.cache  # by the predictions' digest: a report is written again and again
+def correct_images(folder: Path, _digest: str) -> np.ndarray:
+    """Which test images a run gets right, bool (images,)."""
+    rows = read_predictions(folder)
+    return np.array([row["predicted_class"] == row["true_class"] for row in rows])
 
 
 def valid_accuracy_at(epoch: int, history: list[Epoch]) -> float | None:

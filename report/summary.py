@@ -16,7 +16,7 @@ from report.answer import Answer
 from report.comparison import Comparison, deviation_of
 from report.results import Setting, write_table
 from report.rules import ends_of
-from report.words import ended, templates
+from report.words import ended, templates, verdict_word
 from training.settings import SETTINGS
 
 
@@ -145,7 +145,7 @@ def columns_of(summary: Summary, classes: list[str]) -> dict[str, object]:
         values["difference"] = digits(summary.comparison.difference)
         values["low"] = digits(summary.comparison.low)
         values["high"] = digits(summary.comparison.high)
-        values["verdict"] = summary.comparison.verdict
+        values["verdict"] = verdict_word(summary.comparison)
     values["last_test_accuracy"] = digits(fmean(summary.setting.last_accuracies))
     for name, recall in zip(classes, summary.recalls, strict=True):
         values[f"recall_{name}"] = digits(recall)

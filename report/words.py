@@ -14,7 +14,7 @@ from statistics import fmean, stdev
 import jinja2
 
 from console.progress import duration
-from report.comparison import Comparison, bound, digits_of_bound, points
+from report.comparison import BETTER, WORSE, Comparison, bound, digits_of_bound, points
 from report.examples import file_uri, image_uri
 from report.findings import Finding
 from report.results import Setting, folder_of_setting, study_name, words_of
@@ -172,7 +172,11 @@ def difference_of(row: Comparison | None) -> str:
 
 def verdict_word(row: Comparison | None) -> str:
     """What a comparison says: worse."""
-    return row.verdict if row else DASH
+    if row is None:
+        return DASH
+    if row.seems:
+        return f"seems {BETTER if row.difference > 0 else WORSE}, being confirmed"
+    return row.verdict
 
 
 def area(auc: float | None) -> str:
