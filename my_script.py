@@ -75,7 +75,7 @@ def main() -> int:
 
 def parse_options() -> Namespace:
     """Read the command line; InputError if it is wrong."""
-    known = shared_options(["data", "image_size", "skip_bad_images", "device", "fresh"])
+    known = shared_options(["data", "image_size", "skip_bad_images", "group", "device", "fresh"])
     known |= own_options()
     purpose = "Train and test every setting of the studies, then write the report."
     options = parse(purpose, known)

@@ -147,7 +147,7 @@ def load_test_data(options: Namespace, weight: Values) -> Data:
     source = options.data or weight["data"]
     refuse_among_images(image_folder(source), img_path=options.img_path)
     skip_bad_images = options.skip_bad_images or weight["skip_bad_images"]
-    data = load_data(source, weight["image_size"], skip_bad_images)
+    data = load_data(source, weight["image_size"], skip_bad_images, weight.get("group", False))
     if list(data.classes) != weight["classes"]:
         known = f"but {options.weight_path} knows {', '.join(weight['classes'])}"
         classes = f"{data.source} holds the classes {', '.join(data.classes)}"

@@ -31,7 +31,7 @@ def parse_options() -> Namespace:
     shorter = "checkpoint of a shorter training of these settings to go on from (default: none)"
     tried = "settings, each in JSON, to try in a few steps that leave nothing (default: none)"
     places_and_images = ("seed", "weight_path", "img_path", "data", "image_size")
-    switches_and_device = ("skip_bad_images", "device", "fresh", "no_pictures")
+    switches_and_device = ("skip_bad_images", "group", "device", "fresh", "no_pictures")
     known = shared_options([*SETTINGS, *places_and_images, *switches_and_device])
     known["start_from"] = Option(path, None, shorter)
     setting = Reader(json.loads, is_record, "a setting as my_script.py writes it", "JSON")
@@ -113,7 +113,7 @@ def train_unless_done(options: Namespace, device: torch.device, code: dict[str, 
     """Train, unless a finished training of the same identity is there already."""
     progress = Progress(silent=processes.rank() > 0)
     loss_of(options.loss_function, device)  # refused, if it must be, before images are decoded
-    data = load_data(options.data, options.image_size, options.skip_bad_images)
+    data = load_data(*options.images)
     progress.say(describe(data))
     run_identity = identity_of(options, data, device, code)
     processes.check_same(run_identity)

@@ -1,36 +1,30 @@
 """What a folder of images means: which folders are splits, which are classes.
 
     layout = find_layout(Path("photos"))
-    layout.files["train"]["cat"]        # paths of pictures, in a fixed order
+    layout.files["train"]["cat"].paths  # of pictures, in a fixed order
 
-Public sets name their folders in many ways; whatever is taken for something by another name,
-or passed over, is in `layout.notes`.
+Public sets name their folders in many ways; what was taken for what, and what is passed over, is
+in `layout.notes`. What is no data set of two classes is refused in images/refusals.py.
 """
 
 import os
-import re
-import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
 from console.errors import InputError, printable
+from images import refusals
 from images.walk import PassedOver, holds_pictures, is_picture, is_tool_folder, picture_files
+from images.words import PARTS, composed, first_word, kinds_in, masks_among, part_of
 
-PARTS = ("train", "valid", "test")
-# Case, dashes, spaces, digits and "set" at the end aside: Training, test_set, val2017.
-PART_NAMES = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "dev": "valid",
-    "test": "test",
-    "testing": "test",
-}
-NAMED_FOLDERS = 5  # how many a message names
 
-Files = dict[str, dict[str, list[str]]]  # paths of pictures, by split and class
+class Pictures(NamedTuple):
+    """Pictures of a class: the folder, and their paths in it or below."""
+
+    root: str
+    paths: list[str]
+
+
+Files = dict[str, dict[str, Pictures]]  # by split and class
 
 
 class Layout(NamedTuple):
@@ -66,15 +60,23 @@ class Split(NamedTuple):
     listing: Listing
 
 
-def find_layout(folder: Path) -> Layout:
-    """Find out what the folders of a data set are; InputError if that cannot be told."""
+def find_layout(folder: Path, group: bool = False) -> Layout:
+    """Find out what the folders of a data set are; InputError if that cannot be told.
+
+    With `group`, the user has said that folders below a class are patients, videos or sources.
+    """
     passed = PassedOver()
     listing = look_into(folder)
+    refuse_lone_split(folder, listing)
     names = split_folders(listing)
     if names and not are_classes(listing, names):  # a class may be called "train"
         layout = divided_layout(folder, listing, names, passed)
+    elif split_folders_of_classes(listing):
+        layout = layout_of_divided_classes(folder, listing, passed)
     else:
         layout = undivided_layout(folder, listing, passed)
+    for classes in layout.files.values():
+        refusals.refuse_containers(classes, group)
     return layout._replace(notes=layout.notes + passed.notes())
 
 
@@ -83,33 +85,27 @@ def look_into(folder: Path) -> Listing:
     listing = list_folder(folder)
     if len(listing.folders) == 1 and not listing.words:
         inner = look_into(folder / listing.folders[0])
-        if inner.has_classes() or split_folders(inner):
+        if inner.has_classes() or split_folders(inner) or len(inner.folders) > 1:
             return inner
     return listing
 
 
 def list_folder(folder: Path) -> Listing:
-    """List a folder's folders and pictures; hidden ones and those of tools are not seen."""
+    """List a folder's folders and pictures; masks, hidden and tools' entries are not seen."""
     folders: list[str] = []
-    words: dict[str, list[str]] = {}
+    pictures: list[str] = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir():
             if not is_tool_folder(entry.name):
                 folders.append(entry.name)
         elif is_picture(entry.name) and not entry.name.startswith("."):
-            words.setdefault(first_word(entry.name), []).append(entry.path)
+            pictures.append(entry.name)
+    words: dict[str, list[str]] = {}
+    masks = masks_among(pictures)
+    for name in pictures:
+        if name not in masks:
+            words.setdefault(first_word(name), []).append(str(folder / name))
     return Listing(folder, folders, words)
-
-
-def first_word(name: str) -> str:
-    """What a file's name begins with, up to a digit, dot, dash, underscore or bracket."""
-    word = re.split(r"[\d._(-]", name)[0]
-    return composed(word.strip().lower())
-
-
-def composed(name: str) -> str:
-    """A name in Unicode's form NFC: some systems write the same letters as NFD."""
-    return unicodedata.normalize("NFC", name)
 
 
 # --- splits ----------------------------------------------------------------------------------
@@ -131,16 +127,23 @@ def split_folders(listing: Listing) -> dict[str, str]:
         names[part] = name
     if "train" in names:
         return names
-    if names and len(names) == len(listing.folders):
-        listed = " and ".join(names.values())
-        raise InputError(f"{listing.path} holds {listed}, but no train; put train there")
+    are_all = len(names) == len(listing.folders)
+    if names and (are_all or any(holds_two(listing.path / name) for name in names.values())):
+        refusals.refuse_without_train(listing.path, list(names.values()))
     return {}
 
 
-def part_of(name: str) -> str:
-    """The split that a folder's name stands for; empty if for none."""
-    plain = re.sub(r"[-_ ]|\d+$", "", name.lower())
-    return PART_NAMES.get(plain.removesuffix("set"), "")
+def holds_two(folder: Path) -> bool:
+    """Whether a folder holds two others that may be classes, as that of a split does."""
+    names = refusals.folders_in(folder)
+    return len(names) == 2 and not refusals.are_numbered(names)
+
+
+def refuse_lone_split(folder: Path, listing: Listing) -> None:
+    """InputError if the classes lie in a folder for validation or test that stands alone."""
+    for name in listing.path.relative_to(folder).parts:
+        if part_of(name) in ("valid", "test"):
+            refusals.refuse_without_train(folder, [name])
 
 
 def are_classes(listing: Listing, names: dict[str, str]) -> bool:
@@ -169,17 +172,20 @@ def divided_layout(
     refuse_other_splits(listing, names, classes)
     if "test" not in splits and "valid" in splits:
         splits["test"] = splits.pop("valid")
-    files = files_of_splits(splits, classes, passed)
+    files = {}
+    for part, split in splits.items():
+        files[part] = files_of(split.listing, classes, train, passed)
     count_beside_splits(folder, listing, names, passed)
     for split in splits.values():
         count_loose(split.listing, passed)
-    notes = taken_for(folder, listing, splits, has_test="test" in names)
-    notes += unlabelled_notes
-    for split in splits.values():
-        for note in word_note(split.listing, classes):
-            if note not in notes:
-                notes.append(note)
-    return Layout(classes, files, notes)
+    roots = {part: path_below(folder, split.root) for part, split in splits.items()}
+    is_by_words = not all(split.listing.folders for split in splits.values())
+    kind = "words that names begin with" if is_by_words else "folders"
+    reason = "its pictures have no classes" if "test" in names else "no test folder"
+    note = f"{note_of_classes(classes, kind)}; {note_of_splits(roots, reason)}"
+    if "test" not in files:
+        files = {"": files["train"]}
+    return Layout(classes, files, [note, *unlabelled_notes])
 
 
 def splits_in(folder: Path, names: dict[str, str]) -> dict[str, Split]:
@@ -192,26 +198,13 @@ def splits_in(folder: Path, names: dict[str, str]) -> dict[str, Split]:
     return splits
 
 
-def files_of_splits(splits: dict[str, Split], classes: list[str], passed: PassedOver) -> Files:
-    """Paths of all pictures; without a test those of train are for the program to divide."""
-    train = splits["train"].listing
-    files: Files = {}
-    for part in PARTS:
-        if part in splits:
-            files[part] = files_of(splits[part].listing, classes, train, passed)
-    if "test" not in files:
-        return {"": files["train"]}
-    return files
-
-
 def count_beside_splits(
     folder: Path, listing: Listing, names: dict[str, str], passed: PassedOver
 ) -> None:
     """Count what lies beside the folders of splits, and is not read."""
     beside = set(listing.folders) - set(names.values())
     for name in sorted(beside):
-        path = path_below(folder, listing.path / name)
-        passed.folders[path] += 1
+        passed.folder(path_below(folder, listing.path / name))
     count_loose(listing, passed)
 
 
@@ -234,37 +227,12 @@ def unlabelled_note(folder: Path, root: Path, classes: list[str]) -> str:
 def refuse_other_splits(listing: Listing, names: dict[str, str], classes: list[str]) -> None:
     """InputError if a folder with another name than a split's holds the same classes."""
     for name in listing.folders:
-        if name in names.values():
+        if name in names.values() or "mask" in kinds_in(name):
             continue
         path = listing.path / name
         if look_into(path).class_names() == classes:
             why = f"holds the same classes as {names['train']}"
             raise InputError(f"{path} {why}; name it test or valid, or move it away")
-
-
-def taken_for(
-    folder: Path, listing: Listing, splits: dict[str, Split], has_test: bool
-) -> list[str]:
-    """One line that says what the folders are taken for; none where their names say it."""
-    reason = "no test folder"
-    if has_test:
-        reason = "its pictures have no classes"
-    paths = {part: path_below(folder, split.root) for part, split in splits.items()}
-    train = paths["train"]
-    if "test" not in splits:
-        return [f"split: 60 / 20 / 20 % of {train} ({reason})"]
-    if listing.path == folder and are_plainly_named(splits):
-        return []
-    valid = paths.get("valid", f"20 % of {train}")
-    test = paths["test"]
-    if part_of(splits["test"].root.name) != "test":
-        test = f"{test} ({reason})"
-    return [f"train: {train}, valid: {valid}, test: {test}"]
-
-
-def are_plainly_named(splits: dict[str, Split]) -> bool:
-    """Whether every split's folder has the split's own name."""
-    return all(split.root.name == part for part, split in splits.items())
 
 
 # --- classes ---------------------------------------------------------------------------------
@@ -273,83 +241,73 @@ def are_plainly_named(splits: dict[str, Split]) -> bool:
 def undivided_layout(folder: Path, listing: Listing, passed: PassedOver) -> Layout:
     """Layout of a folder of two classes that is not split yet."""
     classes = two_classes(listing)
-    refuse_split(listing)
-    notes = []
-    if listing.path != folder:
-        divided = path_below(folder, listing.path)
-        notes.append(f"split: 60 / 20 / 20 % of {divided} (no test folder)")
     files = files_of(listing, classes, listing, passed)
     count_loose(listing, passed)
-    return Layout(classes, {"": files}, notes + word_note(listing, classes))
+    kind = "folders" if listing.folders else "words that names begin with"
+    if listing.path != folder:
+        kind += f" in {path_below(folder, listing.path)}"
+    note = f"{note_of_classes(classes, kind)}; split: 60 / 20 / 20 % (no test folder)"
+    return Layout(classes, {"": files}, [note])
+
+
+def split_folders_of_classes(listing: Listing) -> dict[str, dict[str, str]]:
+    """Names of the folders of splits that lie in each of two class folders; empty if none do.
+
+    InputError if one class is divided and the other is not, or not alike.
+    """
+    if len(listing.folders) != 2:
+        return {}
+    inner = {name: refusals.folders_in(listing.path / name) for name in listing.folders}
+    names = {}
+    for name, folders in inner.items():
+        names[composed(name)] = {part_of(folder): folder for folder in sorted(folders)}
+    first, second = names.values()
+    if not any({"train"} < names_of_parts.keys() - {""} for names_of_parts in (first, second)):
+        return {}
+    if first.keys() != second.keys() or "" in first:
+        refusals.refuse_unequal_splits(listing.path, inner)
+    return names
+
+
+def layout_of_divided_classes(folder: Path, listing: Listing, passed: PassedOver) -> Layout:
+    """Layout of two class folders, each of which holds folders of the same splits."""
+    classes = two_classes(listing)
+    names = split_folders_of_classes(listing)
+    files: Files = {}
+    roots = {}
+    for part in PARTS:
+        if part not in names[classes[0]]:
+            continue
+        files[part] = {}
+        for name, class_folder in zip(classes, sorted(listing.folders, key=composed), strict=True):
+            root = listing.path / class_folder / names[name][part]
+            files[part][name] = pictures_in(root, passed)
+        roots[part] = f"*/{printable(names[classes[0]][part])}"
+    if "test" not in files:
+        files["test"] = files.pop("valid")
+        roots["test"] = roots.pop("valid")
+    count_loose(listing, passed)
+    kind = "folders, which hold the splits"
+    note = f"{note_of_classes(classes, kind)}; {note_of_splits(roots, 'no test folder')}"
+    return Layout(classes, files, [note])
 
 
 def two_classes(listing: Listing) -> list[str]:
     """Names of the two classes in a folder, in order; InputError if there are not two."""
     names = listing.class_names()
     if not listing.has_classes():
-        raise InputError(f"{listing.path} holds {not_two_classes(listing, names)}")
+        refusals.refuse_number(listing.path, listing.folders, list(listing.words))
     if names[0] == names[1]:  # one in Unicode's form NFC, the other in NFD
         twice = f"two folders whose names look the same ({names[0]})"
         raise InputError(f"{listing.path} holds {twice}; give them different names")
-    return names
-
-
-def not_two_classes(listing: Listing, names: list[str]) -> str:
-    """Say what lies in a folder instead of two classes, and what to do."""
-    first_names = ", ".join(names[:NAMED_FOLDERS])
-    if len(names) > NAMED_FOLDERS:
-        first_names += ", …"
-    hidden = hidden_folders(listing.path)
-    if listing.folders:
-        count = f"{len(names)} class folders"
-        if len(names) == 1:
-            count = "1 class folder"
-        return f"{count} ({first_names}){hidden}; a binary classifier needs exactly 2"
-    if not listing.words:
-        return f"no class folders and no pictures{hidden}; name the folder of two class folders"
-    words = first_names or "digits"
-    begin = "let all names begin with two words, as cat.1.jpg and dog.1.jpg do"
-    remedy = f"put each class into a folder, {begin}, or name the folder above"
-    return f"pictures without class folders, whose names begin with {words}; {remedy}"
-
-
-def hidden_folders(path: Path) -> str:
-    """Name the hidden folders in a folder, which might be meant as classes."""
-    hidden = []
-    for child in sorted(path.iterdir()):
-        if is_tool_folder(child.name) and child.is_dir():
-            hidden.append(child.name)
-    if not hidden:
-        return ""
-    return f" beside what is passed over ({', '.join(hidden[:NAMED_FOLDERS])}: rename to use)"
-
-
-def refuse_split(listing: Listing) -> None:
-    """InputError if the two "classes" are two parts of a set: the same folders lie in both."""
-    if len(listing.folders) != 2:
-        return
-    first, second = listing.folders
-    in_both = folders_in(listing.path / first) & folders_in(listing.path / second)
-    if len(in_both) > 1:
-        parts = f"{first} and {second} hold the same folders"
-        listed = ", ".join(sorted(in_both)[:NAMED_FOLDERS])
-        remedy = "name them train and test if they are splits, or rename the folders in one"
-        raise InputError(f"{listing.path}: {parts} ({listed}), as splits do; {remedy}")
-
-
-def folders_in(path: Path) -> set[str]:
-    """Names of the folders in a folder, whose files may be many."""
-    names = set()
-    for entry in os.scandir(path):
-        if entry.is_dir() and not is_tool_folder(entry.name):
-            names.add(entry.name)
+    refusals.refuse_names(listing.path, *names)
     return names
 
 
 def files_of(
     listing: Listing, classes: list[str], train: Listing, passed: PassedOver
-) -> dict[str, list[str]]:
-    """Paths of a folder's pictures by class; InputError if its classes are not those of train."""
+) -> dict[str, Pictures]:
+    """A folder's pictures by class; InputError if its classes are not those of train."""
     names = listing.class_names()
     if names != classes:
         two_classes(listing)
@@ -358,33 +316,54 @@ def files_of(
         differ = f"class folders differ: {train_holds}, {this_holds}"
         raise InputError(f"{differ}; give both the same names")
     if not listing.folders:
-        return {name: listing.words[name] for name in classes}
+        return {name: Pictures(str(listing.path), listing.words[name]) for name in classes}
     folders = {composed(name): name for name in listing.folders}
-    files = {}
-    for name in classes:
-        root = listing.path / folders[name]
-        files[name] = list(picture_files(str(root), passed))
-    return files
+    return {name: pictures_in(listing.path / folders[name], passed) for name in classes}
 
 
-def word_note(listing: Listing, classes: list[str]) -> list[str]:
-    """Say that classes are told by the names of files."""
-    if listing.folders:
-        return []
-    words = " and ".join(map(printable, classes))
-    return [f"classes: pictures whose names begin with {words}"]
+def pictures_in(root: Path, passed: PassedOver) -> Pictures:
+    """The pictures of a class folder; InputError if there are none."""
+    paths = list(picture_files(str(root), passed))
+    if not paths:
+        refusals.refuse_empty(root)
+    return Pictures(str(root), paths)
 
 
 def count_loose(listing: Listing, passed: PassedOver) -> None:
     """Count what lies beside the classes or splits in a folder, and is not read."""
-    for entry in os.scandir(listing.path):
+    read = set()
+    for paths in listing.words.values():
+        read.update(paths)
+    for entry in sorted(os.scandir(listing.path), key=lambda entry: entry.name):
         if entry.is_dir():
             if is_tool_folder(entry.name):
-                passed.folders[printable(entry.name)] += 1
+                passed.folder(entry.name)
         elif not is_picture(entry.name):
             passed.file(entry.name)
         elif listing.folders or entry.name.startswith("."):
             passed.file(entry.name, "loose")
+        elif entry.path not in read:
+            passed.file(entry.name, "mask")
+
+
+# --- what is said ----------------------------------------------------------------------------
+
+
+def note_of_classes(classes: list[str], kind: str) -> str:
+    """Say what became classes."""
+    return f"classes: {', '.join(map(printable, classes))} ({kind})"
+
+
+def note_of_splits(roots: dict[str, str], reason: str) -> str:
+    """Say what became splits, and why there is no test folder where there is none."""
+    train = roots["train"]
+    if "test" not in roots:
+        return f"split: 60 / 20 / 20 % of {train} ({reason})"
+    valid = roots.get("valid", f"20 % of {train}")
+    test = roots["test"]
+    if part_of(Path(test).name) != "test":
+        test = f"{test} ({reason})"
+    return f"train: {train}, valid: {valid}, test: {test}"
 
 
 def path_below(folder: Path, path: Path) -> str:

@@ -211,6 +211,8 @@ def command(training: Training, program: str, options: Namespace, device: str) -
     line += ["--weight_path", str(run.weight), "--img_path", str(run.result)]
     if options.skip_bad_images:
         line.append("--skip_bad_images")
+    if options.group and program == "train":
+        line.append("--group")
     if not options.line:
         line.append("--no_pictures")  # my_script.py draws them
     if program == "train":

@@ -87,6 +87,8 @@ def line_of(chain: list[Training], identity_of: IdentityOf, options: Namespace, 
         words += ["--until", f"{options.until:g}"]
     if options.skip_bad_images:
         words.append("--skip_bad_images")
+    if options.group:
+        words.append("--group")
     if options.fresh:
         words.append("--fresh")
     return shlex.join(map(str, words))

@@ -119,7 +119,7 @@ def prepare_children(sweep: Sweep, chains: list[list[Training]]) -> Children:
     from dataset import hand_over
 
     options = sweep.options
-    handed_images = hand_over(sweep.data, options.image_size, options.skip_bad_images)
+    handed_images = hand_over(sweep.data, *options.images[1:])
     return Children(
         chains=sorted(chains, key=plan.epochs_of, reverse=True),
         command_for=partial(command, options=options, device=sweep.device),

@@ -262,6 +262,7 @@ def weight_values(state: State, images: Images, data: Data, options: Namespace) 
         "scales": data.scales,
         "data": data.source,
         "skip_bad_images": options.skip_bad_images,
+        "group": options.group,
         "loss_function": options.loss_function,
         "network": describe_network(options, images.memory_format),
         "sources": network_sources(),

@@ -1,0 +1,227 @@
+"""Folders that are no data set of two classes: what was seen, and what to do, in one line.
+
+    refuse_names(Path("photos"), "images", "masks")    # InputError
+
+Two folders may be two splits, pictures and their masks, or two parts of one set: trained as two
+classes they would give a result, and a wrong one.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from console.errors import InputError
+from images.walk import PassedOver, is_tool_folder, picture_files
+from images.words import ARCHIVES, SPLITS, WORDS, first_word, kinds_in, stem_of, words_of
+
+if TYPE_CHECKING:
+    from images.layout import Pictures
+
+NAMED = 5  # names in a message
+TABLES = (".csv", ".tsv", ".json")
+TABLE_CHARACTERS = 1 << 20  # of a table that are looked at
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a message, the first of many; of no word that names begin with, digits."""
+    all_names = sorted(name or "digits" for name in names)
+    shown = all_names[:NAMED]
+    if len(all_names) > NAMED:
+        shown.append("…")
+    return ", ".join(shown)
+
+
+def folders_in(path: Path) -> set[str]:
+    """Names of the folders in a folder, whose files may be many."""
+    names = set()
+    for entry in os.scandir(path):
+        if entry.is_dir() and not is_tool_folder(entry.name):
+            names.add(entry.name)
+    return names
+
+
+# --- by their number -------------------------------------------------------------------------
+
+
+def refuse_number(path: Path, folders: list[str], words: list[str]) -> NoReturn:
+    """InputError that says what lies in a folder instead of two classes."""
+    hidden = hidden_folders(path)
+    if folders:
+        count = "1 class folder" if len(folders) == 1 else f"{len(folders)} class folders"
+        holds = f"{count} ({listed(folders)}){hidden}"
+        raise InputError(f"{path} holds {holds}; a binary classifier needs exactly 2")
+    if words:
+        begin = f"pictures without class folders, whose names begin with {listed(words)}"
+        remedy = "put each class into a folder, or let all names begin with two words, as"
+        remedy = f"{remedy} cat.1.jpg and dog.1.jpg do, or name the folder above"
+        raise InputError(f"{path} holds {begin}; {remedy}")
+    passed, remedy = passed_in(path, "name the folder of two class folders")
+    raise InputError(f"{path} holds no class folders and no pictures{hidden}{passed}; {remedy}")
+
+
+def refuse_empty(path: Path) -> NoReturn:
+    """InputError for a class folder without pictures, which says what lies there."""
+    passed, remedy = passed_in(path, "save them as PNG, TIFF or JPEG")
+    raise InputError(f"class folder {path} holds no pictures{passed}; {remedy}")
+
+
+def passed_in(path: Path, remedy: str) -> tuple[str, str]:
+    """What lies below a folder and is no picture, after a semicolon, and what to do about it."""
+    passed = PassedOver()
+    for _ in picture_files(str(path), passed):
+        pass
+    if any(ending in ARCHIVES for ending in passed.files):
+        remedy = "unpack them first"
+    return "".join(f"; {note}" for note in passed.notes()), remedy
+
+
+def hidden_folders(path: Path) -> str:
+    """Name the hidden folders in a folder, which might be meant as classes."""
+    hidden = []
+    for child in path.iterdir():
+        if is_tool_folder(child.name) and child.is_dir():
+            hidden.append(child.name)
+    if not hidden:
+        return ""
+    return f" beside what is passed over ({listed(hidden)}: rename to use)"
+
+
+# --- by their splits -------------------------------------------------------------------------
+
+
+def refuse_without_train(path: Path, names: list[str]) -> NoReturn:
+    """InputError for folders of splits of which none is for training."""
+    remedy = "put train beside it, or name the folder below if its pictures are all there are"
+    raise InputError(f"{path} holds {' and '.join(names)}, but no train; {remedy}")
+
+
+def refuse_unequal_splits(path: Path, inner: dict[str, set[str]]) -> NoReturn:
+    """InputError for two folders of which one is divided as a class may be, but not the other."""
+    holds = [f"{name} holds {listed(names) or 'no folders'}" for name, names in inner.items()]
+    remedy = "give both classes the folders train and test, or name the one that holds the classes"
+    raise InputError(f"{path}: {', '.join(holds)}; {remedy}")
+
+
+# --- by their names --------------------------------------------------------------------------
+
+
+def refuse_names(path: Path, first: str, second: str) -> None:
+    """InputError if the names of two "classes" say that they are none."""
+    sort = "sort the pictures into a folder for each class"
+    if are_splits(first, second):
+        why, remedy = "which are splits by their names", "name them train and test, and in each"
+        raise InputError(f"{path} holds {first} and {second}, {why}; {remedy} {sort}")
+    mask = mask_of(first, second)
+    if mask:
+        why = f"and {mask} are masks or labels by their name"
+        remedy = f"move {mask} away, and {sort}; if they are a class, rename them"
+        raise InputError(f"{path} holds {first} and {second}, {why}; {remedy}")
+    if are_parts(first, second):
+        why = "whose names differ only in number or case, as parts of one set do"
+        remedy = f"{sort}; if they are the classes, give them other names"
+        raise InputError(f"{path} holds {first} and {second}, {why}; {remedy}")
+
+
+def are_splits(first: str, second: str) -> bool:
+    """Whether both names hold a word for a split, and not for the same."""
+    splits = kinds_in(first) & SPLITS
+    others = kinds_in(second) & SPLITS
+    return bool(splits and others) and splits != others
+
+
+def mask_of(first: str, second: str) -> str:
+    """The one of two names that means masks or labels; empty for both: with_mask, no_mask."""
+    for name, other in ((first, second), (second, first)):
+        words = set(words_of(name)) & set(WORDS["mask"])
+        if words and not any(word in other.lower() for word in words):
+            return name
+    return ""
+
+
+def are_parts(first: str, second: str) -> bool:
+    """Whether names differ only in number, part or case; class_1 and class_2, 0 and 1 may."""
+    stem = stem_of(first)
+    if not stem or stem != stem_of(second):
+        return False
+    return first.lower() == second.lower() or "class" not in kinds_in(first)
+
+
+# --- by what they hold -----------------------------------------------------------------------
+
+
+def refuse_containers(classes: "dict[str, Pictures]", group: bool) -> None:
+    """InputError if what two folders hold says that they are no classes.
+
+    With `group`, folders below them are patients, videos or sources.
+    """
+    roots = [pictures.root for pictures in classes.values()]
+    if roots[0] == roots[1]:  # classes are words that names begin with
+        return
+    path = Path(roots[0]).parent
+    names = [Path(root).name for root in roots]
+    both = f"{path} holds {names[0]} and {names[1]}"
+    sort = "name a folder that holds a folder for each class"
+    first, second = map(subfolders_of, classes.values())
+    repeated = first & second
+    if len(repeated) > 1 and not group and not are_numbered(repeated):
+        why = f"which both hold {listed(repeated)}, as splits or copies of a set do"
+        remedy = f"{sort}; if these are patients, videos or sources: --group"
+        raise InputError(f"{both}, {why}; {remedy}")
+    first, second = map(first_words_of, classes.values())
+    if len(first) == 2 and first == second:
+        why = f"and names of pictures begin with {listed(first)} in both"
+        raise InputError(f"{both}, {why}; name one of them, or name them train and test")
+    table = table_of(path, classes, names)
+    if table:
+        why = f"beside {table}, which names their pictures, but not these folders"
+        raise InputError(f"{both} {why}; {sort}, or move {table} away if these are the classes")
+
+
+def subfolders_of(pictures: "Pictures") -> set[str]:
+    """Names of all folders below a class that lead to pictures."""
+    folders = {os.path.dirname(path) for path in pictures.paths}
+    names = set()
+    for folder in folders:
+        names.update(folder[len(pictures.root) + 1 :].split(os.sep))
+    return names - {""}
+
+
+def are_numbered(names: set[str]) -> bool:
+    """Whether names differ only in a number or letter, as those of patients and sites do."""
+    stems = {" ".join(word for word in words_of(name) if len(word) > 1) for name in names}
+    return len(stems) == 1 and (stems != {""} or len(names) > 2)
+
+
+def first_words_of(pictures: "Pictures") -> set[str]:
+    """First words of the names of pictures, no more than three; none where a name has none."""
+    words = set()
+    for path in pictures.paths:
+        word = first_word(os.path.basename(path))
+        words.add(word)
+        if not word or len(words) > 2:
+            return set()
+    return words
+
+
+def table_of(path: Path, classes: "dict[str, Pictures]", folders: list[str]) -> str:
+    """The name of a table in a folder that names pictures, but not the folders they lie in."""
+    for table in sorted(path.iterdir()):
+        if table.suffix.lower() not in TABLES:
+            continue
+        with table.open(encoding="utf-8", errors="ignore") as file:
+            text = file.read(TABLE_CHARACTERS)
+        cells = set(re.split(r"""[\s,;:/"'\[\]{}]+""", text))
+        are_named = any(names_pictures(cells, pictures) for pictures in classes.values())
+        if are_named and not cells.issuperset(folders):
+            return table.name
+    return ""
+
+
+def names_pictures(cells: set[str], pictures: "Pictures") -> bool:
+    """Whether a table names pictures: one is enough, but of bare numbers, which may be others."""
+    names = {os.path.basename(path) for path in pictures.paths}
+    stems = {os.path.splitext(name)[0] for name in names}
+    named = cells & (names | stems)
+    return not all(map(str.isdecimal, named)) or 2 * len(named) > len(stems)
