@@ -79,8 +79,8 @@ def shared_folder(layout: Layout, class_name: str) -> str:
     """The folder below a class's own in which all its pictures lie, images for one; mostly none."""
     folders: set[str] = set()
     for classes in layout.files.values():
-        root, paths = classes[class_name]
-        folders.update(os.path.dirname(path)[len(root) + 1 :] for path in paths)
+        pictures = classes[class_name]
+        folders.update(folder[len(pictures.root) + 1 :] for folder in pictures.folders)
     return os.path.commonpath(folders)
 
 

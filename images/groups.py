@@ -67,25 +67,32 @@ def joined(digests: Sequence[str], keys: Sequence[str]) -> list[str]:
 def split_groups(groups: Sequence[str], targets: np.ndarray, shares: dict[str, float]) -> list[str]:
     """Put each group whole into one of the parts, those with the most pictures first.
 
-    A group goes where the least stands in relation to a part's share, by its own classes.
+    A group goes to the part that is the emptiest, in relation to its share, in the group's classes.
     """
     totals = np.bincount(targets, minlength=2)
-    counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
+    sizes: dict[str, np.ndarray] = {}
     for group, target in zip(groups, targets, strict=True):
-        counts[group][target] += 1 / totals[target]  # a share of its class
-    names = list(counts)
+        size = sizes.setdefault(group, np.zeros(2))
+        size[target] += 1 / totals[target]  # a share of its class
+    names = list(sizes)
     np.random.default_rng(GROUP_SEED).shuffle(names)
-    names.sort(key=lambda name: -counts[name].sum())
+    names.sort(key=lambda name: -sizes[name].sum())
     filled = {part: np.zeros(2) for part in shares}
     part_of_group = {}
     for name in names:
-        fullness = {}
-        for part, share in shares.items():
-            fullness[part] = round(filled[part] @ counts[name] / share, 9)  # else ties are chance
-        part = min(fullness, key=fullness.__getitem__)
-        filled[part] += counts[name]
+        part = emptiest(filled, sizes[name], shares)
+        filled[part] += sizes[name]
         part_of_group[name] = part
     return [part_of_group[group] for group in groups]
+
+
+def emptiest(filled: dict[str, np.ndarray], size: np.ndarray, shares: dict[str, float]) -> str:
+    """The part that is filled the least in the classes of a group, the first one of equals."""
+    fullness = {}
+    for part, share in shares.items():
+        value = filled[part] @ size / share
+        fullness[part] = round(value, 9)  # else chance decides between equals
+    return min(fullness, key=fullness.__getitem__)
 
 
 def across_warning(keys: Sequence[str], parts: np.ndarray, remedy: str) -> list[str]:
@@ -93,18 +100,20 @@ def across_warning(keys: Sequence[str], parts: np.ndarray, remedy: str) -> list[
 
     Only where many keys have several pictures each, and most pictures have such a key.
     """
-    numbers_of: dict[str, list[int]] = defaultdict(list)
-    for number, key in enumerate(keys):
-        if key:
-            numbers_of[key].append(number)
-    several = {key: numbers for key, numbers in numbers_of.items() if len(numbers) > 1}
-    pictures = sum(map(len, several.values()))
-    across = [key for key, numbers in several.items() if len(set(parts[numbers])) > 1]
-    if len(several) < MANY or 2 * pictures < len(keys) or not across:
+    counts = Counter(filter(None, keys))
+    several = {key for key, count in counts.items() if count > 1}
+    pictures = sum(counts[key] for key in several)
+    if len(several) < MANY or 2 * pictures < len(keys):
+        return []
+    places: dict[str, Counter[str]] = defaultdict(Counter)
+    for key, part in zip(keys, parts, strict=True):
+        if key in several:
+            places[key][part] += 1
+    across = [key for key, counts_by_part in places.items() if len(counts_by_part) > 1]
+    if not across:
         return []
     first = across[0]
-    counts = Counter(parts[numbers_of[first]])
-    example = ", ".join(f"{count} in {part}" for part, count in counts.items())
+    example = ", ".join(f"{count} in {part}" for part, count in places[first].items())
     what = f"{len(across)} of {len(several)} groups of pictures whose names begin alike"
     why = "if each is one patient, video or source, the test knows it from training"
     return [f"{what} are in several splits, {first} for one ({example}); {why}: {remedy}"]

@@ -5,6 +5,7 @@ index["splits"]["train"]             # numbers of the images for training
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,56 +22,13 @@ from records.files import digest_of
 NAMED_BLANK = 5  # images of a single colour that a message names
 
 
-def make_index(source: Source, decoded: Decoded, images: np.ndarray, group: bool) -> dict[str, Any]:
-    """Everything about decoded images, uint8 (N, H, W, 3), but their pixels, as plain values.
+class Seen(NamedTuple):
+    """Decoded images: class, digest of the pixels and whether they are blank, for each of them."""
 
-    With `group`, images whose names begin alike stay in one split. InputError if a split has
-    none of a class.
-    """
-    items = decoded.items
-    names = [item.name for item in items]
-    targets = np.array([item.target for item in items], dtype=np.int64)
-    digests = [digest_of(image.tobytes()) for image in images]
-    blank = np.array([is_blank(image) for image in images], dtype=bool)
-    divided = divide(items, targets, digests, group)
-    parts = divided.parts
-    passed_over = [note for note in source.notes if note.startswith("passed over")]
-    for target, class_name in enumerate(source.classes):
-        members = np.flatnonzero(targets == target)
-        seen = [seen_of(members, digests, blank, divided.keys), *decoded.notes, *passed_over]
-        refuse_few(f"class {class_name} of {source.name}", parts[members], seen)
-    splits = {part: np.flatnonzero(parts == part).tolist() for part in PARTS}
-    statistics = channel_statistics(images, splits["train"])
-    classes = [source.classes[target] for target in targets]
-    warnings = decoded.warnings + divided.warnings
-    warnings += few_warning(source.classes, targets, parts)
-    warnings += blank_warning(names, blank)
-    warnings += copy_notes(names, digests, parts, classes)
-    if source.name not in BUILT_IN:
-        warnings += group_warning(items, parts)
-    decided_by = [digests, source.classes, targets.tolist(), parts.tolist(), *statistics]
-    return {
-        "source": source.name,
-        "classes": source.classes,
-        "names": names,
-        "warnings": warnings,
-        "notes": decoded.notes + divided.notes,
-        "scales": decoded.scales,
-        "targets": targets.tolist(),
-        "splits": splits,
-        "mean": statistics.mean,
-        "std": statistics.std,
-        "digest": digest_of(decided_by),
-    }
-
-
-def is_blank(image: np.ndarray) -> bool:
-    """Whether an image, uint8 (H, W, 3), has one single colour: nothing can be learnt there."""
-    colour = image[0, 0]
-    return bool((image[-1, -1] == colour).all() and (image == colour).all())  # the first is quick
-
-
-# --- splits ----------------------------------------------------------------------------------
+    items: list[Item]
+    targets: np.ndarray
+    digests: list[str]
+    is_blank: np.ndarray
 
 
 class Divided(NamedTuple):
@@ -82,74 +40,148 @@ class Divided(NamedTuple):
     warnings: list[str]
 
 
-def divide(items: list[Item], targets: np.ndarray, digests: list[str], group: bool) -> Divided:
-    """Split images; those in one folder below a class stay together where there are enough folders.
+def make_index(source: Source, decoded: Decoded, images: np.ndarray, group: bool) -> dict[str, Any]:
+    """Everything about decoded images, uint8 (N, H, W, 3), but their pixels, as plain values.
+
+    With `group`, images whose names begin alike stay in one split. InputError if a split has
+    none of a class.
+    """
+    seen = look_at(decoded.items, images)
+    divided = divide(seen, group)
+    refuse_few(source, decoded, seen, divided)
+    parts = divided.parts
+    splits = {part: np.flatnonzero(parts == part).tolist() for part in PARTS}
+    statistics = channel_statistics(images, splits["train"])
+    targets = seen.targets.tolist()
+    decided_by = [seen.digests, source.classes, targets, parts.tolist(), *statistics]
+    return {
+        "source": source.name,
+        "classes": source.classes,
+        "names": [item.name for item in seen.items],
+        "warnings": decoded.warnings + warnings_of(source, seen, divided),
+        "notes": decoded.notes + divided.notes,
+        "scales": decoded.scales,
+        "targets": targets,
+        "splits": splits,
+        "mean": statistics.mean,
+        "std": statistics.std,
+        "digest": digest_of(decided_by),
+    }
+
+
+def look_at(items: list[Item], images: np.ndarray) -> Seen:
+    """What the split and the warnings need of images, uint8 (N, H, W, 3)."""
+    targets = np.array([item.target for item in items], dtype=np.int64)
+    digests = [digest_of(image.tobytes()) for image in images]
+    is_blank = np.array([has_one_colour(image) for image in images], dtype=bool)
+    return Seen(items, targets, digests, is_blank)
+
+
+def has_one_colour(image: np.ndarray) -> bool:
+    """Whether an image, uint8 (H, W, 3), has one single colour: nothing can be learnt there."""
+    colour = image[0, 0]
+    return bool((image[-1, -1] == colour).all() and (image == colour).all())  # the first is quick
+
+
+# --- splits ----------------------------------------------------------------------------------
+
+
+def divide(seen: Seen, group: bool) -> Divided:
+    """Split images; those in one folder below a class stay together if there are enough folders.
 
     With `group` those whose names begin alike stay together, too; InputError if none do.
     """
-    given = np.array([item.part for item in items])
-    keys = keys_of(items, by_name=group)
+    keys = keys_of(seen.items, by_name=group)
     counts = Counter(filter(None, keys))
     if group and max(counts.values(), default=0) < 2:
         why = "no two pictures have names that begin alike, or lie in one folder below a class"
         raise InputError(f"--group: {why}; leave it out")
-    parts = split(given, targets, digests, keys)
-    if not any(keys) or not shares_of(given):
+    given = given_parts(seen.items)
+    parts = split(given, seen.targets, seen.digests, keys)
+    if not counts or not shares_of(given):
         return Divided(parts, keys, [], [])
-    if not group and lacks_any(parts, targets):
-        none = [""] * len(items)
+    if lacks_any(parts, seen.targets) and not group:
         warning = "the folders below a class are too few to stay in one split each"
-        return Divided(split(given, targets, digests, none), none, [], [warning])
+        keys = [""] * len(keys)
+        parts = split(given, seen.targets, seen.digests, keys)
+        return Divided(parts, keys, [], [warning])
     what = "groups of names that begin alike" if group else "folders below the classes"
-    note = f"kept in one split each: {what} ({len(counts)})"
-    return Divided(parts, keys, [note], [])
+    return Divided(parts, keys, [f"kept in one split each: {what} ({len(counts)})"], [])
+
+
+def given_parts(items: Sequence[Item]) -> np.ndarray:
+    """The splits that images came with, empty where they are to be divided."""
+    return np.array([item.part for item in items])
 
 
 def lacks_any(parts: np.ndarray, targets: np.ndarray) -> bool:
     """Whether a split has no image of a class."""
-    return len(set(zip(parts, targets, strict=True))) < len(PARTS) * len(set(targets))
+    filled = set(zip(parts, targets, strict=True))
+    return len(filled) < len(PARTS) * len(set(targets))
 
 
-def seen_of(members: np.ndarray, digests: list[str], blank: np.ndarray, keys: list[str]) -> str:
+def refuse_few(source: Source, decoded: Decoded, seen: Seen, divided: Divided) -> None:
+    """InputError if one of train, valid and test has no image of a class; it says what there is."""
+    passed_over = [note for note in source.notes if note.startswith("passed over")]
+    for target, class_name in enumerate(source.classes):
+        members = np.flatnonzero(seen.targets == target)
+        for part in PARTS:
+            if (divided.parts[members] == part).any():
+                continue
+            there = [what_is_there(members, seen, divided.keys), *decoded.notes, *passed_over]
+            few = f"class {class_name} of {source.name} has no picture for {part}"
+            remedy = "add some, other than copies"
+            if any(divided.keys):
+                remedy = "add some, or leave out --group"
+            raise InputError(f"{few}: {'; '.join(there)}; {remedy}")
+
+
+def what_is_there(members: np.ndarray, seen: Seen, keys: list[str]) -> str:
     """What the images of a class are, by their numbers, for a message."""
-    different = {digests[number] for number in members}
-    groups = {keys[number] for number in members} - {""}
     texts = [f"{len(members)} readable in all"]
+    different = {seen.digests[number] for number in members}
     if len(different) < len(members):
         texts.append(f"{len(different)} of them different")
-    if blank[members].any():
-        texts.append(f"{blank[members].sum()} of one single colour")
+    blank = seen.is_blank[members].sum()
+    if blank:
+        texts.append(f"{blank} of one single colour")
+    groups = {keys[number] for number in members} - {""}
     if groups:
         texts.append(f"groups that stay together: {len(groups)}")
     return ", ".join(texts)
 
 
-def refuse_few(class_name: str, parts: np.ndarray, seen: list[str]) -> None:
-    """InputError if one of train, valid and test has no image of a class."""
-    for part in PARTS:
-        if not (parts == part).any():
-            few = f"has no picture for {part}: {'; '.join(seen)}"
-            raise InputError(f"{class_name} {few}; add some, other than copies")
-
-
 # --- what may be wrong -----------------------------------------------------------------------
 
 
-def few_warning(classes: tuple[str, str], targets: np.ndarray, parts: np.ndarray) -> list[str]:
+def warnings_of(source: Source, seen: Seen, divided: Divided) -> list[str]:
+    """What a reader of the results should know of the images."""
+    names = [item.name for item in seen.items]
+    classes = [source.classes[target] for target in seen.targets]
+    warnings = list(divided.warnings)
+    warnings += few_warning(classes, divided.parts)
+    warnings += blank_warning(names, seen.is_blank)
+    warnings += copy_notes(names, seen.digests, divided.parts, classes)
+    if source.name not in BUILT_IN:
+        warnings += group_warning(seen.items, divided.parts)
+    return warnings
+
+
+def few_warning(classes: list[str], parts: np.ndarray) -> list[str]:
     """Warn of splits with a single image of a class: an accuracy there is that of one picture."""
     few = []
-    for target, name in enumerate(classes):
-        for part in PARTS:
-            if ((parts == part) & (targets == target)).sum() == 1:
-                few.append(f"of {name} in {part}")
+    for (name, part), count in Counter(zip(classes, parts, strict=True)).items():
+        if count == 1:
+            few.append(f"of {name} in {part}")
     if not few:
         return []
-    return [f"a single picture {', '.join(few)}: what is measured there rests on it; add some"]
+    listed = ", ".join(sorted(few))
+    return [f"a single picture {listed}: what is measured there rests on it; add some"]
 
 
-def blank_warning(names: list[str], blank: np.ndarray) -> list[str]:
+def blank_warning(names: list[str], is_blank: np.ndarray) -> list[str]:
     """Warn of images of one single colour."""
-    numbers = np.flatnonzero(blank)
+    numbers = np.flatnonzero(is_blank)
     if len(numbers) == 0:
         return []
     examples = ", ".join(names[number] for number in numbers[:NAMED_BLANK])
@@ -159,9 +191,11 @@ def blank_warning(names: list[str], blank: np.ndarray) -> list[str]:
 def group_warning(items: list[Item], parts: np.ndarray) -> list[str]:
     """Warn of images that are of one source by their names, and lie in several splits."""
     keys = keys_of(items, by_name=True)
-    given = np.array([item.part for item in items])
-    in_given = across_warning(keys, given, "put each into one of your folders")
-    return in_given or across_warning(keys, parts, "keep each in one split: --group")
+    in_folders = across_warning(keys, given_parts(items), "put each into one of your folders")
+    return in_folders or across_warning(keys, parts, "keep each in one split: --group")
+
+
+# --- values ----------------------------------------------------------------------------------
 
 
 class Statistics(NamedTuple):

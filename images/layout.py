@@ -16,12 +16,16 @@ from images import refusals
 from images.walk import PassedOver, holds_pictures, is_picture, is_tool_folder, picture_files
 from images.words import PARTS, composed, first_word, kinds_in, masks_among, part_of
 
+BY_FOLDER, BY_WORD = "folders", "words that names begin with"  # what tells the classes
+NO_TEST = "no test folder"
+
 
 class Pictures(NamedTuple):
-    """Pictures of a class: the folder, and their paths in it or below."""
+    """Pictures of a class: its folder, their paths in it or below, and all folders they lie in."""
 
     root: str
     paths: list[str]
+    folders: set[str]
 
 
 Files = dict[str, dict[str, Pictures]]  # by split and class
@@ -71,8 +75,8 @@ def find_layout(folder: Path, group: bool = False) -> Layout:
     names = split_folders(listing)
     if names and not are_classes(listing, names):  # a class may be called "train"
         layout = divided_layout(folder, listing, names, passed)
-    elif split_folders_of_classes(listing):
-        layout = layout_of_divided_classes(folder, listing, passed)
+    elif splits := splits_of_classes(listing):
+        layout = layout_of_divided_classes(listing, splits, passed)
     else:
         layout = undivided_layout(folder, listing, passed)
     for classes in layout.files.values():
@@ -114,7 +118,7 @@ def list_folder(folder: Path) -> Listing:
 def split_folders(listing: Listing) -> dict[str, str]:
     """The name of each split's folder; empty if none is for training.
 
-    InputError if two folders could be the same split.
+    InputError if two folders could be the same split, or training is missing.
     """
     names: dict[str, str] = {}
     for name in listing.folders:
@@ -127,9 +131,9 @@ def split_folders(listing: Listing) -> dict[str, str]:
         names[part] = name
     if "train" in names:
         return names
-    are_all = len(names) == len(listing.folders)
-    if names and (are_all or any(holds_two(listing.path / name) for name in names.values())):
-        refusals.refuse_without_train(listing.path, list(names.values()))
+    for name in names.values():
+        if len(names) == len(listing.folders) or holds_two(listing.path / name):
+            refusals.refuse_without_train(listing.path, list(names.values()))
     return {}
 
 
@@ -164,25 +168,22 @@ def divided_layout(
     splits = splits_in(listing.path, names)
     train = splits["train"].listing
     classes = two_classes(train)
-    unlabelled_notes = []
-    for part in ("test", "valid"):
-        if part in splits and is_unlabelled(splits[part].listing, classes):
-            root = splits.pop(part).root
-            unlabelled_notes.append(unlabelled_note(folder, root, classes))
+    unlabelled_notes = drop_unlabelled(folder, splits, classes)
     refuse_other_splits(listing, names, classes)
     if "test" not in splits and "valid" in splits:
         splits["test"] = splits.pop("valid")
     files = {}
+    roots = {}
+    kind = BY_FOLDER
     for part, split in splits.items():
         files[part] = files_of(split.listing, classes, train, passed)
-    count_beside_splits(folder, listing, names, passed)
-    for split in splits.values():
+        roots[part] = path_below(folder, split.root)
         count_loose(split.listing, passed)
-    roots = {part: path_below(folder, split.root) for part, split in splits.items()}
-    is_by_words = not all(split.listing.folders for split in splits.values())
-    kind = "words that names begin with" if is_by_words else "folders"
-    reason = "its pictures have no classes" if "test" in names else "no test folder"
-    note = f"{note_of_classes(classes, kind)}; {note_of_splits(roots, reason)}"
+        if not split.listing.folders:
+            kind = BY_WORD
+    count_beside_splits(folder, listing, names, passed)
+    reason = "its pictures have no classes" if "test" in names else NO_TEST
+    note = what_became(classes, kind, roots, reason)
     if "test" not in files:
         files = {"": files["train"]}
     return Layout(classes, files, [note, *unlabelled_notes])
@@ -206,6 +207,16 @@ def count_beside_splits(
     for name in sorted(beside):
         passed.folder(path_below(folder, listing.path / name))
     count_loose(listing, passed)
+
+
+def drop_unlabelled(folder: Path, splits: dict[str, Split], classes: list[str]) -> list[str]:
+    """Leave out splits whose pictures have no classes; a line for each."""
+    notes = []
+    for part in ("test", "valid"):
+        if part in splits and is_unlabelled(splits[part].listing, classes):
+            root = splits.pop(part).root
+            notes.append(unlabelled_note(folder, root, classes))
+    return notes
 
 
 def is_unlabelled(listing: Listing, classes: list[str]) -> bool:
@@ -243,52 +254,53 @@ def undivided_layout(folder: Path, listing: Listing, passed: PassedOver) -> Layo
     classes = two_classes(listing)
     files = files_of(listing, classes, listing, passed)
     count_loose(listing, passed)
-    kind = "folders" if listing.folders else "words that names begin with"
+    kind = BY_FOLDER if listing.folders else BY_WORD
     if listing.path != folder:
-        kind += f" in {path_below(folder, listing.path)}"
-    note = f"{note_of_classes(classes, kind)}; split: 60 / 20 / 20 % (no test folder)"
-    return Layout(classes, {"": files}, [note])
+        kind = f"{kind} in {path_below(folder, listing.path)}"
+    return Layout(classes, {"": files}, [what_became(classes, kind, {}, NO_TEST)])
 
 
-def split_folders_of_classes(listing: Listing) -> dict[str, dict[str, str]]:
-    """Names of the folders of splits that lie in each of two class folders; empty if none do.
+def splits_of_classes(listing: Listing) -> dict[str, dict[str, str]]:
+    """Names of the folders of splits in each of two class folders; empty if none hold any.
 
     InputError if one class is divided and the other is not, or not alike.
     """
     if len(listing.folders) != 2:
         return {}
-    inner = {name: refusals.folders_in(listing.path / name) for name in listing.folders}
-    names = {}
-    for name, folders in inner.items():
-        names[composed(name)] = {part_of(folder): folder for folder in sorted(folders)}
-    first, second = names.values()
-    if not any({"train"} < names_of_parts.keys() - {""} for names_of_parts in (first, second)):
+    inner = {}
+    splits = {}
+    for name in listing.folders:
+        folders = sorted(refusals.folders_in(listing.path / name))
+        inner[name] = folders
+        splits[composed(name)] = split_folders(Listing(listing.path / name, folders, {}))
+    first, second = splits.values()
+    if max(len(first), len(second)) < 2:
         return {}
-    if first.keys() != second.keys() or "" in first:
+    count = sum(map(len, inner.values()))
+    if first.keys() != second.keys() or count > len(first) + len(second):
         refusals.refuse_unequal_splits(listing.path, inner)
-    return names
+    return splits
 
 
-def layout_of_divided_classes(folder: Path, listing: Listing, passed: PassedOver) -> Layout:
+def layout_of_divided_classes(
+    listing: Listing, splits: dict[str, dict[str, str]], passed: PassedOver
+) -> Layout:
     """Layout of two class folders, each of which holds folders of the same splits."""
     classes = two_classes(listing)
-    names = split_folders_of_classes(listing)
     files: Files = {}
     roots = {}
-    for part in PARTS:
-        if part not in names[classes[0]]:
-            continue
-        files[part] = {}
-        for name, class_folder in zip(classes, sorted(listing.folders, key=composed), strict=True):
-            root = listing.path / class_folder / names[name][part]
-            files[part][name] = pictures_in(root, passed)
-        roots[part] = f"*/{printable(names[classes[0]][part])}"
+    for class_folder in listing.folders:
+        name = composed(class_folder)
+        for part, inner in splits[name].items():
+            root = listing.path / class_folder / inner
+            files.setdefault(part, {})[name] = pictures_in(root, passed)
+            roots[part] = f"*/{printable(inner)}"
+        count_loose(list_folder(listing.path / class_folder), passed)
     if "test" not in files:
         files["test"] = files.pop("valid")
         roots["test"] = roots.pop("valid")
     count_loose(listing, passed)
-    kind = "folders, which hold the splits"
-    note = f"{note_of_classes(classes, kind)}; {note_of_splits(roots, 'no test folder')}"
+    note = what_became(classes, f"{BY_FOLDER}, which hold the splits", roots, NO_TEST)
     return Layout(classes, files, [note])
 
 
@@ -315,10 +327,16 @@ def files_of(
         this_holds = f"{listing.path} holds {', '.join(names)}"
         differ = f"class folders differ: {train_holds}, {this_holds}"
         raise InputError(f"{differ}; give both the same names")
+    files = {}
     if not listing.folders:
-        return {name: Pictures(str(listing.path), listing.words[name]) for name in classes}
+        root = str(listing.path)
+        for name in classes:
+            files[name] = Pictures(root, listing.words[name], {root})
+        return files
     folders = {composed(name): name for name in listing.folders}
-    return {name: pictures_in(listing.path / folders[name], passed) for name in classes}
+    for name in classes:
+        files[name] = pictures_in(listing.path / folders[name], passed)
+    return files
 
 
 def pictures_in(root: Path, passed: PassedOver) -> Pictures:
@@ -326,7 +344,8 @@ def pictures_in(root: Path, passed: PassedOver) -> Pictures:
     paths = list(picture_files(str(root), passed))
     if not paths:
         refusals.refuse_empty(root)
-    return Pictures(str(root), paths)
+    folders = {path.rpartition(os.sep)[0] for path in paths}
+    return Pictures(str(root), paths, folders)
 
 
 def count_loose(listing: Listing, passed: PassedOver) -> None:
@@ -349,21 +368,19 @@ def count_loose(listing: Listing, passed: PassedOver) -> None:
 # --- what is said ----------------------------------------------------------------------------
 
 
-def note_of_classes(classes: list[str], kind: str) -> str:
-    """Say what became classes."""
-    return f"classes: {', '.join(map(printable, classes))} ({kind})"
-
-
-def note_of_splits(roots: dict[str, str], reason: str) -> str:
-    """Say what became splits, and why there is no test folder where there is none."""
-    train = roots["train"]
+def what_became(classes: list[str], kind: str, roots: dict[str, str], reason: str) -> str:
+    """One line that says what became classes and splits; `reason` says why there is no test."""
+    names = ", ".join(map(printable, classes))
+    said = f"classes: {names} ({kind})"
     if "test" not in roots:
-        return f"split: 60 / 20 / 20 % of {train} ({reason})"
+        whole = f" of {roots['train']}" if roots else ""
+        return f"{said}; split: 60 / 20 / 20 %{whole} ({reason})"
+    train = roots["train"]
     valid = roots.get("valid", f"20 % of {train}")
     test = roots["test"]
     if part_of(Path(test).name) != "test":
         test = f"{test} ({reason})"
-    return f"train: {train}, valid: {valid}, test: {test}"
+    return f"{said}; train: {train}, valid: {valid}, test: {test}"
 
 
 def path_below(folder: Path, path: Path) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NAMED = 5  # names in a message
 TABLES = (".csv", ".tsv", ".json")
+SORT = "sort the pictures into a folder for each class"
+NAME_INNER = "name a folder that holds a folder for each class"
 TABLE_CHARACTERS = 1 << 20  # of a table that are looked at
 
 
@@ -97,9 +99,11 @@ def refuse_without_train(path: Path, names: list[str]) -> NoReturn:
     raise InputError(f"{path} holds {' and '.join(names)}, but no train; {remedy}")
 
 
-def refuse_unequal_splits(path: Path, inner: dict[str, set[str]]) -> NoReturn:
+def refuse_unequal_splits(path: Path, inner: dict[str, list[str]]) -> NoReturn:
     """InputError for two folders of which one is divided as a class may be, but not the other."""
-    holds = [f"{name} holds {listed(names) or 'no folders'}" for name, names in inner.items()]
+    holds = []
+    for name, names in inner.items():
+        holds.append(f"{name} holds {listed(names) or 'no folders'}")
     remedy = "give both classes the folders train and test, or name the one that holds the classes"
     raise InputError(f"{path}: {', '.join(holds)}; {remedy}")
 
@@ -109,19 +113,23 @@ def refuse_unequal_splits(path: Path, inner: dict[str, set[str]]) -> NoReturn:
 
 def refuse_names(path: Path, first: str, second: str) -> None:
     """InputError if the names of two "classes" say that they are none."""
-    sort = "sort the pictures into a folder for each class"
     if are_splits(first, second):
-        why, remedy = "which are splits by their names", "name them train and test, and in each"
-        raise InputError(f"{path} holds {first} and {second}, {why}; {remedy} {sort}")
+        remedy = f"name them train and test, and in each {SORT}"
+        refuse_pair(path, (first, second), "which are splits by their names", remedy)
     mask = mask_of(first, second)
     if mask:
         why = f"and {mask} are masks or labels by their name"
-        remedy = f"move {mask} away, and {sort}; if they are a class, rename them"
-        raise InputError(f"{path} holds {first} and {second}, {why}; {remedy}")
+        remedy = f"move {mask} away, and {SORT}; if they are a class, rename them"
+        refuse_pair(path, (first, second), why, remedy)
     if are_parts(first, second):
         why = "whose names differ only in number or case, as parts of one set do"
-        remedy = f"{sort}; if they are the classes, give them other names"
-        raise InputError(f"{path} holds {first} and {second}, {why}; {remedy}")
+        remedy = f"{SORT}; if they are the classes, give them other names"
+        refuse_pair(path, (first, second), why, remedy)
+
+
+def refuse_pair(path: Path, names: Iterable[str], why: str, remedy: str) -> NoReturn:
+    """InputError for two folders, or words that names begin with, that are no classes."""
+    raise InputError(f"{path} holds {' and '.join(names)}, {why}; {remedy}")
 
 
 def are_splits(first: str, second: str) -> bool:
@@ -156,65 +164,64 @@ def refuse_containers(classes: "dict[str, Pictures]", group: bool) -> None:
 
     With `group`, folders below them are patients, videos or sources.
     """
-    roots = [pictures.root for pictures in classes.values()]
-    if roots[0] == roots[1]:  # classes are words that names begin with
+    first, second = classes.values()
+    if first.root == second.root:  # classes are words that names begin with
         return
-    path = Path(roots[0]).parent
-    names = [Path(root).name for root in roots]
-    both = f"{path} holds {names[0]} and {names[1]}"
-    sort = "name a folder that holds a folder for each class"
-    first, second = map(subfolders_of, classes.values())
-    repeated = first & second
+    path = Path(first.root).parent
+    names = (Path(first.root).name, Path(second.root).name)
+    repeated = subfolders_of(first) & subfolders_of(second)
     if len(repeated) > 1 and not group and not are_numbered(repeated):
         why = f"which both hold {listed(repeated)}, as splits or copies of a set do"
-        remedy = f"{sort}; if these are patients, videos or sources: --group"
-        raise InputError(f"{both}, {why}; {remedy}")
-    first, second = map(first_words_of, classes.values())
-    if len(first) == 2 and first == second:
-        why = f"and names of pictures begin with {listed(first)} in both"
-        raise InputError(f"{both}, {why}; name one of them, or name them train and test")
-    table = table_of(path, classes, names)
+        remedy = f"{NAME_INNER}; if these are patients, videos or sources: --group"
+        refuse_pair(path, names, why, remedy)
+    words = two_words_of(first)
+    if words and words == two_words_of(second):
+        why = f"and names of pictures begin with {listed(words)} in both"
+        refuse_pair(path, names, why, "name one of them, or name them train and test")
+    table = table_of(path, first, second)
     if table:
-        why = f"beside {table}, which names their pictures, but not these folders"
-        raise InputError(f"{both} {why}; {sort}, or move {table} away if these are the classes")
+        why = f"and {table} names their pictures, but not these folders"
+        remedy = f"{NAME_INNER}, or move {table} away if these are the classes"
+        refuse_pair(path, names, why, remedy)
 
 
 def subfolders_of(pictures: "Pictures") -> set[str]:
     """Names of all folders below a class that lead to pictures."""
-    folders = {os.path.dirname(path) for path in pictures.paths}
-    names = set()
-    for folder in folders:
+    names: set[str] = set()
+    for folder in pictures.folders:
         names.update(folder[len(pictures.root) + 1 :].split(os.sep))
     return names - {""}
 
 
 def are_numbered(names: set[str]) -> bool:
     """Whether names differ only in a number or letter, as those of patients and sites do."""
-    stems = {" ".join(word for word in words_of(name) if len(word) > 1) for name in names}
+    stems = set()
+    for name in names:
+        stems.add(" ".join(word for word in words_of(name) if len(word) > 1))
     return len(stems) == 1 and (stems != {""} or len(names) > 2)
 
 
-def first_words_of(pictures: "Pictures") -> set[str]:
-    """First words of the names of pictures, no more than three; none where a name has none."""
+def two_words_of(pictures: "Pictures") -> set[str]:
+    """The two words that names of pictures begin with; none if there are more or fewer."""
     words = set()
     for path in pictures.paths:
-        word = first_word(os.path.basename(path))
-        words.add(word)
-        if not word or len(words) > 2:
-            return set()
-    return words
+        words.add(first_word(os.path.basename(path)))
+        if len(words) > 2 or "" in words:
+            break
+    return words if len(words) == 2 and "" not in words else set()
 
 
-def table_of(path: Path, classes: "dict[str, Pictures]", folders: list[str]) -> str:
+def table_of(path: Path, first: "Pictures", second: "Pictures") -> str:
     """The name of a table in a folder that names pictures, but not the folders they lie in."""
+    folders = {Path(first.root).name, Path(second.root).name}
     for table in sorted(path.iterdir()):
-        if table.suffix.lower() not in TABLES:
+        if table.suffix.lower() not in TABLES or not table.is_file():
             continue
         with table.open(encoding="utf-8", errors="ignore") as file:
             text = file.read(TABLE_CHARACTERS)
         cells = set(re.split(r"""[\s,;:/"'\[\]{}]+""", text))
-        are_named = any(names_pictures(cells, pictures) for pictures in classes.values())
-        if are_named and not cells.issuperset(folders):
+        are_named = names_pictures(cells, first) or names_pictures(cells, second)
+        if are_named and not folders <= cells:
             return table.name
     return ""
 

@@ -23,8 +23,11 @@ WORDS = {
 PARTS = ("train", "valid", "test")
 SPLITS = {*PARTS, "evaluation"}
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".rar", ".7z")
-# A picture's mask beside it: x_mask.png, x_mask_1.png, x-seg.png.
-MASK_NAME = re.compile(rf"(.+)[-_. ](?:{'|'.join(WORDS['mask'])})(?:[-_ ]?\d+)?", re.IGNORECASE)
+# A picture's mask beside it, on a line by itself: x_mask.png, x_mask_1.png, x-seg.png.
+MASK_WORDS = "|".join(WORDS["mask"])
+MASK_NAME = re.compile(
+    rf"^(.+)[-_. ](?:{MASK_WORDS})(?:[-_ ]?\d+)?\.[^.\n]+$", re.IGNORECASE | re.MULTILINE
+)
 
 
 def composed(name: str) -> str:
@@ -72,10 +75,8 @@ def stem_of(name: str) -> str:
 
 def masks_among(names: list[str]) -> set[str]:
     """Names of the files that are masks of pictures beside them."""
+    matches = list(MASK_NAME.finditer("\n".join(names)))  # at once: folders may be large
+    if not matches:
+        return set()
     stems = {os.path.splitext(name)[0] for name in names}
-    masks = set()
-    for name in names:
-        match = MASK_NAME.fullmatch(os.path.splitext(name)[0])
-        if match and match[1] in stems:
-            masks.add(name)
-    return masks
+    return {match[0] for match in matches if match[1] in stems}

@@ -180,7 +180,7 @@ def test_a_split_with_a_single_picture_of_a_class_is_told(tmp_path):
     fill(tmp_path / "many", 60)
     fill(tmp_path / "rare", 4, first=1000)
     [warning] = load(tmp_path).warnings
-    assert warning.startswith("a single picture of rare in valid, of rare in test: ")
+    assert warning.startswith("a single picture of rare in test, of rare in valid: ")
 
 
 # --- the rule --------------------------------------------------------------------------------

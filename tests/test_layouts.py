@@ -434,7 +434,7 @@ TABLES = [
 def test_a_table_that_names_the_pictures_of_two_folders_is_noticed(name, table, tmp_path):
     make_all(tmp_path, ["bright", "left"], count=5)
     (tmp_path / name).write_text(table)
-    with pytest.raises(InputError, match=f"beside {name}, which names their pictures"):
+    with pytest.raises(InputError, match=f"and {name} names their pictures, but not these"):
         load(tmp_path)
 
 
