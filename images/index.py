@@ -191,8 +191,10 @@ def blank_warning(names: list[str], is_blank: np.ndarray) -> list[str]:
 def group_warning(items: list[Item], parts: np.ndarray) -> list[str]:
     """Warn of images that are of one source by their names, and lie in several splits."""
     keys = keys_of(items, by_name=True)
-    in_folders = across_warning(keys, given_parts(items), "put each into one of your folders")
-    return in_folders or across_warning(keys, parts, "keep each in one split: --group")
+    remedy = "keep each in one split: --group"
+    if across_warning(keys, given_parts(items), ""):
+        remedy = f"put each into one of your folders (where the program divides, {remedy})"
+    return across_warning(keys, parts, remedy)
 
 
 # --- values ----------------------------------------------------------------------------------

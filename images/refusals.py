@@ -172,7 +172,7 @@ def refuse_containers(classes: "dict[str, Pictures]", group: bool) -> None:
     repeated = subfolders_of(first) & subfolders_of(second)
     if len(repeated) > 1 and not group and not are_numbered(repeated):
         why = f"which both hold {listed(repeated)}, as splits or copies of a set do"
-        remedy = f"{NAME_INNER}; if these are patients, videos or sources: --group"
+        remedy = f"{NAME_INNER}; --group if these are patients, videos or sources of two classes"
         refuse_pair(path, names, why, remedy)
     words = two_words_of(first)
     if words and words == two_words_of(second):
@@ -213,7 +213,7 @@ def two_words_of(pictures: "Pictures") -> set[str]:
 
 def table_of(path: Path, first: "Pictures", second: "Pictures") -> str:
     """The name of a table in a folder that names pictures, but not the folders they lie in."""
-    folders = {Path(first.root).name, Path(second.root).name}
+    folders = {Path(first.root).name.lower(), Path(second.root).name.lower()}
     for table in sorted(path.iterdir()):
         if table.suffix.lower() not in TABLES or not table.is_file():
             continue
@@ -221,7 +221,7 @@ def table_of(path: Path, first: "Pictures", second: "Pictures") -> str:
             text = file.read(TABLE_CHARACTERS)
         cells = set(re.split(r"""[\s,;:/"'\[\]{}]+""", text))
         are_named = names_pictures(cells, first) or names_pictures(cells, second)
-        if are_named and not folders <= cells:
+        if are_named and not folders <= {cell.lower() for cell in cells}:
             return table.name
     return ""
 

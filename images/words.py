@@ -18,7 +18,7 @@ WORDS = {
         *("seg", "segmentation", "segmentations", "gt", "groundtruth"),
     ),
     "picture": ("image", "images", "img", "imgs", "picture", "pictures", "photo", "photos"),
-    "class": ("class", "label", "grade", "type", "category", "stage", "level"),
+    "class": ("class", "label", "grade", "type", "category", "group", "stage", "level", "species"),
 }
 PARTS = ("train", "valid", "test")
 SPLITS = {*PARTS, "evaluation"}

@@ -438,7 +438,7 @@ def test_a_table_that_names_the_pictures_of_two_folders_is_noticed(name, table, 
         load(tmp_path)
 
 
-@pytest.mark.parametrize("table", ["3.png,no\n1002.png,yes\n", "name,size\nx,3\n"])
+@pytest.mark.parametrize("table", ["3.png,No\n1002.png,Yes\n", "name,size\nx,3\n"])
 def test_a_table_that_names_the_classes_too_or_no_pictures_changes_nothing(table, tmp_path):
     make_all(tmp_path, ["no", "yes"], count=5)
     (tmp_path / "labels.csv").write_text(table)
