@@ -29,8 +29,10 @@ def split(
     """
     parts = given.astype(object)
     shares = shares_of(given)
-    is_divided = given == ("" if "test" in shares else "train")
-    numbers = np.flatnonzero(is_divided & bool(shares))
+    if not shares:
+        return parts
+    divided = "" if "test" in shares else "train"
+    numbers = np.flatnonzero(given == divided)
     if any(keys):
         groups = joined(digests, keys)
         groups_divided = [groups[number] for number in numbers]
