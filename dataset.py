@@ -33,7 +33,7 @@ class Data:
     to int64 indices; `mean` and `std` are those of the training images' channels, of values
     from 0 to 1. `digest` changes with any image, class or split. `folder` is that of the cache.
     `scales` are those of values of more than 8 bits. `notes` say what folders were taken for,
-    `warnings` what may be wrong.
+    `warnings` what may be wrong. With `group` pictures of one source stay in one split.
     """
 
     images: np.ndarray
@@ -49,6 +49,7 @@ class Data:
     folder: Path | None = None
     notes: list[str] = field(default_factory=list)
     scales: Scales = field(default_factory=dict)
+    group: bool = False
 
 
 def load_data(

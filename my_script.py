@@ -12,29 +12,43 @@ from console.errors import InputError, before_imports, run_program
 if __name__ == "__main__":
     before_imports()
 
+import sys
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from console.options import (
     Option,
-    filled,
+    flag,
     one_of,
     parse,
     path,
     precision,
     shared_options,
-    switch,
     whole_number,
 )
 from console.progress import Progress
-from images.sources import fill_data_defaults, image_folder
+from images.sources import BUILT_IN, fill_data_defaults, image_folder
 from records.places import refuse_among_images, refuse_unwritable
-from records.sources import PROJECT, hand_over_code, sources
+from records.sources import PROJECT, sources
 from report.comparison import MOST_SEEDS, SMALL
-from studies import settings
-from studies.children import plain_device, try_out
-from studies.sweep import Sweep, run_sweep, trains_here
+from studies import settings, sweep
+from studies.children import Step, default_jobs
+from studies.plan import (
+    Conditions,
+    Order,
+    Plan,
+    Training,
+    epochs_of,
+    make_plan,
+)
+from studies.settings import Run
+from studies.sweep import Sweep
+from studies.trials import try_out
+from studies.words import MANY, describe_price
+from training.settings import ALSO_DECIDE, check_settings, option_words
+from training.tried import plain_device
 
 if TYPE_CHECKING:
     from dataset import Data
@@ -47,7 +61,7 @@ BASE = {
 }
 BASE_SEEDS = 6  # trainings of the base setting: their scatter is the noise of every comparison
 FIRST_SEED = 0  # the others follow it; another one repeats everything with fresh random numbers
-STUDIES = {  # Change_ and what it changes: to these values, the others being those of BASE
+STUDIES = {  # Change_ and what it varies: these values, the others being those of BASE
     "Change_epochs": [20, 40, 80],
     "Change_batch_size": [16, 32, 64, 128],
     "Change_learning_rate": [0.001, 0.01, 0.1],
@@ -56,21 +70,171 @@ STUDIES = {  # Change_ and what it changes: to these values, the others being th
 
 
 def main() -> int:
+    """Train and test every setting of the studies, then report; the exit status."""
     options = parse_options()
-    handed_code = hand_over_code()  # all that decides is read once, here
-    settings.check_written_once(PROJECT / "my_script.py")
-    settings.check_seeds(FIRST_SEED, BASE_SEEDS)
-    settings.check_studies(STUDIES, BASE)
+    check_what_is_written()
+    train_code = sources("train.py", ALSO_DECIDE)
+    test_code = sources("test.py", ALSO_DECIDE)
     if options.against:
         return hold_against(options)
     show_start(options)
     import dataset  # here: numpy and Pillow take time, and --help needs none
 
     data = dataset.load_data(*options.images)
-    sweep = prepare_sweep(options, data, handed_code)
+    conditions = Conditions(data.digest, train_code, test_code, choose_device(options))
     if options.until:
-        return run_until(sweep)
-    return run_sweep(sweep, all_runs(options.out, options.seeds))
+        return run_until(options, data, conditions)
+    runs = all_runs(options.seeds)
+    return carry_out(options, prepare(options, data, conditions, runs))
+
+
+# --- the loop over the settings, and the two commands ------------------------------------------
+
+
+def commands(plan: Plan, options: Namespace, device: str) -> list[list[Step]]:
+    """What is left to do: train.py and test.py for every setting of every study.
+
+    Trainings that go on from one another, as 40 epochs from 20, are a chain: done in turn.
+    """
+    chains = []
+    for chain in plan.chains:
+        steps = []
+        for training in chain:  # one setting with one seed
+            if not training.is_requested:
+                continue
+            if not training.is_trained:
+                command = train_command(training, options, device)
+                steps.append(Step(training, "train", command))
+            if not training.is_finished:
+                command = test_command(training, options, device)
+                steps.append(Step(training, "test", command))
+        if steps:
+            chains.append(steps)
+    return chains
+
+
+def train_command(training: Training, options: Namespace, device: str) -> list[str]:
+    """python train.py --epochs 40 --learning_rate 0.01 …"""
+    command = [sys.executable, str(PROJECT / "train.py")]
+    for name, value in training.settings.items():
+        command += option_words(name, value)
+    command += ["--image_size", str(options.image_size)]
+    if options.fresh:
+        command.append("--fresh")
+    if training.start_from:
+        command += ["--start_from", str(training.start_from)]
+    if options.group:
+        command.append("--group")  # test.py has it from the weight file
+    return command + places_and_images(training, options, device)
+
+
+def test_command(training: Training, options: Namespace, device: str) -> list[str]:
+    """python test.py --weight_path weights/runs/…/weight.pth …"""
+    command = [sys.executable, str(PROJECT / "test.py")]
+    return command + places_and_images(training, options, device)
+
+
+def places_and_images(training: Training, options: Namespace, device: str) -> list[str]:
+    """What both programs are told: where the files of a training lie, and on what it works."""
+    result, weight, _ = training.place
+    words = ["--weight_path", str(weight), "--img_path", str(result), "--no_pictures"]
+    data = options.data
+    if data not in BUILT_IN:
+        data = str(Path(data).resolve())  # for a program that is started in another folder
+    words += ["--data", data, "--device", device]
+    if options.skip_bad_images:
+        words.append("--skip_bad_images")
+    return words
+
+
+# --- one call --------------------------------------------------------------------------------
+
+
+def prepare(options: Namespace, data: "Data", conditions: Conditions, runs: list[Run]) -> Sweep:
+    """Find out what is left of these runs."""
+    if len(runs) > MANY:
+        print(describe_price(runs), file=screen_of(options), flush=True)
+    studies = [settings.BASE_STUDY, *(options.studies or STUDIES)]
+    close = SMALL  # a difference that is alike, a share
+    if options.until:
+        close = options.until / 100
+
+    def report(trainings: list[Training], to_do: int, failed: list[str]) -> list[str]:
+        from report.page import write_report  # here: matplotlib takes a second to import
+
+        return write_report(options.out, runs, data, trainings, to_do, failed, close)
+
+    return Sweep(
+        out=options.out,
+        images=options.images,
+        data=data,
+        conditions=conditions,
+        runs=runs,
+        plan=make_plan(runs, conditions, Order(options.out, studies, options.fresh)),
+        jobs=options.jobs or default_jobs(conditions.device),
+        report=report,
+    )
+
+
+def carry_out(options: Namespace, prepared: Sweep) -> int:
+    """Show what is left and do it, or what else the call is for; the exit status."""
+    if options.tidy:
+        return sweep.tidy(prepared)
+    if options.collect:
+        return sweep.collect(prepared)
+    device = prepared.conditions.device
+    if epochs_of(prepared.plan.requested) and (device == "cpu" or options.dry_run):
+        try_out("cpu", options.image_size, prepared.requested_runs)
+    sweep.show_plan(prepared, screen_of(options))
+    chains = commands(prepared.plan, options, device)
+    if options.dry_run:
+        sweep.print_lines(chains)
+        return 0
+    return sweep.do(prepared, chains)
+
+
+def screen_of(options: Namespace) -> TextIO:
+    """Where the plan is shown: standard output of a dry run holds lines for a shell alone."""
+    return sys.stderr if options.dry_run else sys.stdout
+
+
+def all_runs(seeds: int) -> list[Run]:
+    """Every run of the studies with so many seeds, and of the base with at least BASE_SEEDS."""
+    base_seeds = range(FIRST_SEED, FIRST_SEED + max(seeds, BASE_SEEDS))
+    return settings.runs_of(STUDIES, BASE, base_seeds, base_seeds[:seeds])
+
+
+def run_until(options: Namespace, data: "Data", conditions: Conditions) -> int:
+    """--until: sweeps with one more seed for what is open, as long as something is."""
+    from report import rounds  # here: matplotlib takes a second to import
+
+    base_seeds = range(FIRST_SEED, FIRST_SEED + BASE_SEEDS + MOST_SEEDS - 1)
+    runs = settings.runs_of(STUDIES, BASE, base_seeds, base_seeds[:MOST_SEEDS])
+    studies = [settings.BASE_STUDY, *(options.studies or STUDIES)]
+    call = rounds.Call(
+        points=options.until,
+        prepare=partial(prepare, options, data, conditions),
+        carry_out=partial(carry_out, options),
+        goes_on=trains_here(options),
+    )
+    requested = [run for run in runs if run.study in studies]
+    return rounds.run_rounds(call, requested, {settings.key_of(BASE): BASE_SEEDS})
+
+
+def hold_against(options: Namespace) -> int:
+    """Hold every setting of this sweep against the same one of another."""
+    from report.against import write_against  # here: matplotlib takes a second to import
+
+    there = options.against.resolve()
+    if there == options.out:
+        raise InputError(
+            f"--against {options.against} is --out itself; name another sweep's folder"
+        )
+    print(*write_against(options.out, there, all_runs(options.seeds)), sep="\n")
+    return 0
+
+
+# --- what is asked for -------------------------------------------------------------------------
 
 
 def parse_options() -> Namespace:
@@ -79,8 +243,8 @@ def parse_options() -> Namespace:
     known |= own_options()
     purpose = "Train and test every setting of the studies, then write the report."
     options = parse(purpose, known)
-    if options.dry_run + options.collect + bool(options.line) > 1:
-        raise InputError("--dry_run, --line and --collect exclude one another; name one of them")
+    if options.dry_run + options.collect + options.tidy > 1:
+        raise InputError("--dry_run, --collect and --tidy exclude one another; name one of them")
     if options.until and (options.seeds > 1 or options.fresh or options.against):
         raise InputError("--until decides on the seeds: leave out --seeds, --fresh and --against")
     fill_data_defaults(options)
@@ -98,7 +262,7 @@ def own_options() -> dict[str, Option]:
     seeds = f"how often every setting is trained; the base {BASE_SEEDS} times or more"
     until = "seeds until settings are known to so many points (default: off)"
     jobs = "trainings at once (default: one per core; 1 on a GPU)"
-    line = "the work to do of what --dry_run printed (default: all of it)"
+    tidy = "remove from the store of trainings what this call does not ask for; train nothing"
     against = "compare with this other --out, train nothing (default: none)"
     return {
         "studies": Option(one_of(STUDIES), None, studies, is_list=True),
@@ -106,11 +270,24 @@ def own_options() -> dict[str, Option]:
         "seeds": Option(whole_number(1, settings.MOST_SEEDS), 1, seeds),
         "until": Option(precision, None, until),
         "jobs": Option(whole_number(1), None, jobs),
-        "dry_run": switch(False, "print the plan, and on standard output lines for a scheduler"),
-        "line": Option(filled, None, line),
-        "collect": switch(False, "only report on what is there; status 1 if runs are missing"),
+        "dry_run": flag("print the plan, and on standard output a line for a shell for each chain"),
+        "tidy": flag(tidy),
+        "collect": flag("only report on what is there; status 1 if runs are missing"),
         "against": Option(path, None, against),
     }
+
+
+def check_what_is_written() -> None:
+    """Refuse tables of this file, and settings, that cannot be used; InputError."""
+    check_settings()
+    settings.check_written_once(PROJECT / "my_script.py")
+    settings.check_seeds(FIRST_SEED, BASE_SEEDS)
+    settings.check_studies(STUDIES, BASE)
+
+
+def trains_here(options: Namespace) -> bool:
+    """Whether a call is to train all that is left, not to plan it or to do something else."""
+    return not (options.dry_run or options.collect or options.tidy)
 
 
 def show_start(options: Namespace) -> None:
@@ -119,54 +296,6 @@ def show_start(options: Namespace) -> None:
     if trains_here(options):
         progress.say(f"report: {options.out / 'result' / 'report.html'}, also while runs go on")
     progress.show(f"looking at the images: {options.data}")
-
-
-def prepare_sweep(options: Namespace, data: "Data", handed_code: dict[str, str]) -> Sweep:
-    """All that this call has to go by. InputError if the device, or what is to run there, fails."""
-    return Sweep(
-        options=options,
-        data=data,
-        device=choose_device(options),
-        studies=requested_studies(options),
-        reusable=runs_elsewhere(options),
-        code=sources("train.py"),
-        handed_code=handed_code,
-        report=report_on,
-    )
-
-
-def report_on(
-    sweep: Sweep, runs: list[settings.Run], trainings_to_do: int, failed: list[str]
-) -> list[str]:
-    """Write the report of what is finished of these runs; the answer's sentences."""
-    from report.page import write_report  # here: matplotlib takes a second to import
-
-    close = SMALL  # a difference that is alike, a share
-    if sweep.options.until:
-        close = sweep.options.until / 100
-    out, identity_of = sweep.options.out, sweep.identity_of
-    return write_report(out, runs, sweep.data, identity_of, trainings_to_do, failed, close)
-
-
-def all_runs(out: Path, seeds: int) -> list[settings.Run]:
-    """Every run of the studies with so many seeds, and of the base with at least BASE_SEEDS."""
-    base_seeds = range(FIRST_SEED, FIRST_SEED + max(seeds, BASE_SEEDS))
-    return settings.all_runs(STUDIES, BASE, base_seeds, out, base_seeds[:seeds])
-
-
-def requested_studies(options: Namespace) -> list[str]:
-    """The studies that this call is to do; the base's runs belong to each."""
-    return [settings.BASE_STUDY, *(options.studies or STUDIES)]
-
-
-def runs_elsewhere(options: Namespace) -> list[settings.Run]:
-    """Runs of the first seed in the folders of calls with one seed, or with several.
-
-    One seed has folders without its number, several have them with it.
-    """
-    are_numbered = options.seeds > 1 or options.until
-    runs = all_runs(options.out, 1 if are_numbered else 2)
-    return [run for run in runs if run.settings["seed"] == FIRST_SEED]
 
 
 def choose_device(options: Namespace) -> str:
@@ -179,34 +308,9 @@ def choose_device(options: Namespace) -> str:
     device = plain_device(options.device)
     if device:
         return device
-    requested = requested_studies(options)
-    runs = [run for run in all_runs(options.out, seeds=1) if run.study in requested]
+    studies = [settings.BASE_STUDY, *(options.studies or STUDIES)]
+    runs = [run for run in all_runs(seeds=1) if run.study in studies]
     return try_out(options.device, options.image_size, runs)
-
-
-def hold_against(options: Namespace) -> int:
-    """Hold every setting of this sweep against the same one of another."""
-    from report.against import write_against  # here: matplotlib takes a second to import
-
-    there = options.against.resolve()
-    if there == options.out:
-        raise InputError(
-            f"--against {options.against} is --out itself; name another sweep's folder"
-        )
-    runs, others = all_runs(options.out, options.seeds), all_runs(there, options.seeds)
-    print(*write_against(options.out, runs, there, others), sep="\n")
-    return 0
-
-
-def run_until(sweep: Sweep) -> int:
-    """--until: sweeps with one more seed for what is open, as long as something is."""
-    from report import rounds  # here: matplotlib takes a second to import
-
-    base_seeds = range(FIRST_SEED, FIRST_SEED + BASE_SEEDS + MOST_SEEDS - 1)
-    seeds = base_seeds[:MOST_SEEDS]
-    runs = settings.all_runs(STUDIES, BASE, base_seeds, sweep.options.out, seeds)
-    requested = [run for run in runs if run.study in sweep.studies]
-    return rounds.run_rounds(sweep, requested, {settings.key_of(BASE): BASE_SEEDS}, FIRST_SEED)
 
 
 if __name__ == "__main__":

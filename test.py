@@ -15,27 +15,37 @@ if __name__ == "__main__":
 
 from argparse import Namespace
 
-from console.options import CALIBRATED, Option, parse, path, shared_options, whole_number
+from console.options import Option, parse, path, shared_options, whole_number
+from records.sources import loaded_sources, sources
+from training.settings import ALSO_DECIDE, CALIBRATED
 
 
-def parse_options() -> Namespace:
-    """Read the command line; InputError if it is wrong."""
+def parse_options(arguments: list[str] | None = None) -> Namespace:
+    """Read the command line, or these `arguments`; InputError if they are wrong."""
     size = "images scored at once (default: 256 of 32 x 32 pixels, fewer of larger ones)"
     pictures = "print class and probability of these pictures and folders (default: none)"
     names = ("weight_path", "img_path", "data", "skip_bad_images", "device", "no_pictures")
     known = shared_options(names)
     known["batch_size"] = Option(whole_number(1), None, size)
     known["predict"] = Option(path, None, pictures, is_list=True)
-    return parse("Test weights on the test images, or predict pictures of your own.", known)
+    purpose = "Test weights on the test images, or predict pictures of your own."
+    return parse(purpose, known, arguments)
+
+
+def begin() -> None:
+    """Read the command line and the code before packages load."""
+    parse_options()
+    sources("test.py", ALSO_DECIDE)
 
 
 if __name__ == "__main__":
-    answer_at_once(parse_options)  # what follows takes seconds to load
+    answer_at_once(begin)  # what follows takes seconds to load
 
 import sys
 import time
 from dataclasses import replace
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,8 +56,7 @@ from images.values import scale_warning
 from records.files import write_csv, write_record, write_text
 from records.finished import PREDICTION_COLUMNS, accuracies_text
 from records.places import check_weight_path, refuse_among_images
-from records.runs import test_identity
-from records.sources import imported_sources
+from records.runs import ACCURACIES, PREDICTIONS, TEST_RECORD, test_identity
 from training.batches import Images, score_all
 from training.files import Values, changed_sources, load_weight, model_of
 from training.network import memory_format_of
@@ -68,55 +77,62 @@ class Scored(NamedTuple):
     correct: int
 
 
-def main() -> int:
-    options = parse_options()
+def main(arguments: list[str] | None = None) -> int:
+    """Test or predict as the command line says, or these `arguments`."""
+    options = parse_options(arguments)
     weight = load_weight(options.weight_path)
-    code = imported_sources("test.py")
+    code = loaded_sources("test.py", ALSO_DECIDE)
     device = choose_device(options.device)
     choose_threads(weight["image_size"])
     changed = changed_sources(weight)
     if changed:
         print(f"note: since {options.weight_path} was trained, {changed}", file=sys.stderr)
     if options.predict:
-        predict(options, weight, device)
-    else:
-        test(options, weight, device, code)
+        data = load_pictures(options.predict, weight, options.skip_bad_images)
+        predict(data, weight, device, options.batch_size)
+        return 0
+    started = time.monotonic()
+    check_weight_path(options.weight_path, options.img_path)
+    source = options.data or weight["data"]
+    refuse_among_images(image_folder(source), img_path=options.img_path)
+    data = load_test_data(source, weight, options.skip_bad_images)
+    print(describe(data))
+    written = test(data, weight, device, options.batch_size, options.img_path)
+    if not options.no_pictures:
+        from report.figures import draw_confusion_matrix  # here: it takes a second to import
+
+        draw_confusion_matrix(options.img_path, data.classes)
+    words = sys.argv[1:] if arguments is None else arguments
+    record = {
+        "identity": test_identity(weight["sha256"], data.digest, code),
+        "command": [sys.executable, __file__, *words],
+        "seconds": round(time.monotonic() - started, 3),
+        **written,
+        "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+    write_record(options.img_path / TEST_RECORD, record)
+    print(accuracies_text(record), end="")
     return 0
 
 
-def test(options: Namespace, weight: Values, device: torch.device, code: dict[str, Any]) -> None:
-    """Score the test images with the last and the kept weights; write what came of it."""
-    started = time.monotonic()
-    data = load_test_data(options, weight)
-    print(describe(data))
-    images = Images(data, device, memory_format_of(weight["network"]))
-    last = score_with("last", weight, images, options.batch_size)
-    kept = score_with("kept", weight, images, options.batch_size)
+def test(
+    data: Data, weight: Values, device: torch.device, batch_size: int | None, folder: Path
+) -> Values:
+    """Score the test images with the last and the kept weights; what of it is written where."""
+    images = Images(data, device, memory_format_of(weight["network"]["channels_last"]))
+    last = score_with("last", weight, images, batch_size)
+    kept = score_with("kept", weight, images, batch_size)
     counts = {
         "test_images": len(data.splits["test"]),
         "correct": kept.correct,
         "last_correct": last.correct,
     }
-    text = accuracies_text(counts)
     rows = prediction_rows(data, kept.scores)
-    folder = options.img_path
-    accuracies_digest = write_text(folder / "acc.txt", text)
-    predictions_digest = write_csv(folder / "predictions.csv", PREDICTION_COLUMNS, rows)
-    if not options.no_pictures:
-        from report.figures import draw_confusion_matrix  # here: it takes a second to import
-
-        draw_confusion_matrix(folder, data.classes)
-    record = {
-        "identity": test_identity(weight["sha256"], data.digest, code),
-        "command": [sys.executable, *sys.argv],
-        "seconds": round(time.monotonic() - started, 3),
+    return {
         **counts,
-        "acc_sha256": accuracies_digest,
-        "predictions_sha256": predictions_digest,
-        "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "acc_sha256": write_text(folder / ACCURACIES, accuracies_text(counts)),
+        "predictions_sha256": write_csv(folder / PREDICTIONS, PREDICTION_COLUMNS, rows),
     }
-    write_record(folder / "test.json", record)
-    print(text, end="")
 
 
 def score_with(name: str, weight: Values, images: Images, batch_size: int | None) -> Scored:
@@ -141,16 +157,13 @@ def prediction_rows(data: Data, scores: Tensor) -> list[tuple[str, str, str, str
     return rows
 
 
-def load_test_data(options: Namespace, weight: Values) -> Data:
-    """The images named by the user or the weight file, prepared as in training."""
-    check_weight_path(options.weight_path, options.img_path)
-    source = options.data or weight["data"]
-    refuse_among_images(image_folder(source), img_path=options.img_path)
-    skip_bad_images = options.skip_bad_images or weight["skip_bad_images"]
+def load_test_data(source: str, weight: Values, skip_bad_images: bool) -> Data:
+    """The images of a source, prepared as in training; InputError if they are of other classes."""
+    skip_bad_images = skip_bad_images or weight["skip_bad_images"]
     data = load_data(source, weight["image_size"], skip_bad_images, weight.get("group", False))
     if list(data.classes) != weight["classes"]:
-        known = f"but {options.weight_path} knows {', '.join(weight['classes'])}"
         classes = f"{data.source} holds the classes {', '.join(data.classes)}"
+        known = f"but the weight file knows {', '.join(weight['classes'])}"
         raise InputError(f"{classes}, {known}; name the images it was trained for with --data")
     warnings = data.warnings + scale_warning(data.scales, weight.get("scales", {}))
     return replace(data, mean=weight["mean"], std=weight["std"], warnings=warnings)
@@ -164,12 +177,11 @@ def predictions(scores: Tensor) -> list[Prediction]:
     return [Prediction(target, probability) for target, probability in pairs]
 
 
-def predict(options: Namespace, weight: Values, device: torch.device) -> None:
-    """Print class, probability and file for every picture named or in a named folder."""
-    data = load_pictures(options.predict, weight, options.skip_bad_images)
+def predict(data: Data, weight: Values, device: torch.device, batch_size: int | None) -> None:
+    """Print class, probability and file for every picture."""
     model = model_of(weight, "kept", device)
-    images = Images(data, device, memory_format_of(weight["network"]))
-    scores = score_all(model, images, data.splits["test"], options.batch_size)
+    images = Images(data, device, memory_format_of(weight["network"]["channels_last"]))
+    scores = score_all(model, images, data.splits["test"], batch_size)
     width = max(map(len, data.classes))
     for name, prediction in zip(data.names, predictions(scores), strict=True):
         predicted_class = data.classes[prediction.target]

@@ -14,11 +14,17 @@ if __name__ == "__main__":
     before_imports()
 
 import json
+import os
+import sys
 from argparse import Namespace
+from functools import partial
 
-from console.options import SETTINGS, Option, Reader, parse, path, shared_options
+from console.options import Option, Reader, parse, path, shared_options
 from images.sources import fill_data_defaults, image_folder
 from records.places import check_weight_path, refuse_among_images
+from records.sources import loaded_sources, sources
+from training.settings import ALSO_DECIDE, SETTINGS, check_settings
+from training.tried import Answer, Trial, ask, keep, read_kept
 
 
 def is_record(value: object) -> bool:
@@ -26,17 +32,19 @@ def is_record(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def parse_options() -> Namespace:
-    """Read the command line; InputError if it is wrong."""
+def parse_options(arguments: list[str] | None = None) -> Namespace:
+    """Read the command line, or these `arguments`; InputError if they are wrong."""
     shorter = "checkpoint of a shorter training of these settings to go on from (default: none)"
     tried = "settings, each in JSON, to try in a few steps that leave nothing (default: none)"
     places_and_images = ("seed", "weight_path", "img_path", "data", "image_size")
     switches_and_device = ("skip_bad_images", "group", "device", "fresh", "no_pictures")
-    known = shared_options([*SETTINGS, *places_and_images, *switches_and_device])
+    check_settings()
+    known = SETTINGS | shared_options([*places_and_images, *switches_and_device])
     known["start_from"] = Option(path, None, shorter)
     setting = Reader(json.loads, is_record, "a setting as my_script.py writes it", "JSON")
     known["try_out"] = Option(setting, None, tried, is_list=True)
-    options = parse("Train the CNN once and leave its weights, history and curves.", known)
+    purpose = "Train the CNN once and leave its weights, history and curves."
+    options = parse(purpose, known, arguments)
     check_weight_path(options.weight_path, options.img_path)
     fill_data_defaults(options)
     folder = image_folder(options.data)
@@ -44,44 +52,56 @@ def parse_options() -> Namespace:
     return options
 
 
+def settings_of(options: Namespace) -> Namespace:
+    """Of the options those of SETTINGS and the seed: what a training is."""
+    settings = Namespace()
+    for name in (*SETTINGS, "seed"):
+        setattr(settings, name, getattr(options, name))
+    return settings
+
+
+def have_tried(options: Namespace) -> Answer | None:
+    """Have a few steps of a training tried meanwhile, by the first of several processes."""
+    if options.try_out or os.environ.get("RANK", "0") != "0":
+        return None
+    return ask(settings_of(options), options.image_size, options.device)
+
+
+def begin() -> Answer | None:
+    """Read the command line and the code before packages load, and have a trial begin."""
+    options = parse_options()
+    sources("train.py", ALSO_DECIDE)
+    return have_tried(options)
+
+
 if __name__ == "__main__":
-    answer_at_once(parse_options)  # what follows takes seconds to load
+    BEGUN = answer_at_once(begin)  # what follows takes seconds to load
 
 import time
-from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from console.errors import InputError
 from console.progress import Progress, duration
 from dataset import Data, describe, load_data
-from records.finished import training_status
-from records.runs import DONE, MISSING, Epoch, Status, identity, in_words, kept_epoch
-from records.sources import imported_sources
+from records.finished import DONE, MISSING, in_words, read_training
+from records.runs import Epoch, identity, kept_epoch
 from training import files, processes
-from training.batches import (
-    Images,
-    LossAndAccuracy,
-    loss_and_accuracy,
-    score_all,
-    seed_all,
-    seed_of,
-    shuffled_batches,
-)
-from training.files import Identity, State
-from training.network import build_network, describe_network, loss_of, weights_of
+from training.batches import Batches, Images, seed_epoch, seed_of, validate
+from training.files import Identity, Places, State
+from training.network import build_network, describe_network, loss_of, memory_format_of, weights_of
 from training.optimizer import SGD
-from training.trial import Program, try_out
-
-# Whether a longer training goes on from the checkpoint of a shorter one; False where a result
-# depends on the number of epochs asked for, as under a cosine schedule.
-GOES_ON = True
 
 
-def main() -> int:
-    code = imported_sources("train.py")
-    options = parse_options()
+def main(arguments: list[str] | None = None, answer: Answer | None = None) -> int:
+    """Train as the command line says, or these `arguments`; `answer` is that of a trial begun."""
+    options = parse_options(arguments)
+    answer = answer or have_tried(options)
+    settings = settings_of(options)
+    places = Places(options.weight_path, options.img_path)
+    progress = Progress(silent=processes.rank() > 0)
     processes.check_processes()
     device = processes.choose_device(options.device)
     processes.choose_threads(options.image_size)
@@ -89,145 +109,178 @@ def main() -> int:
         try_settings(options, device)
         return 0
     with processes.together(device):
-        train_unless_done(options, device, code)
-        if processes.rank() == 0 and not options.no_pictures:
-            from report.figures import draw_curves  # here: matplotlib takes a second to import
-
-            draw_curves(options.img_path)
+        # Load the images, which are decoded once for all trainings.
+        loss_of(settings.loss_function, device)  # refused, if it must be, before that
+        data = load_data(*options.images)
+        progress.say(describe(data))
+        run_identity = identity_of(settings, data, device)
+        if is_trained(places, run_identity, options.fresh, progress):
+            draw_curves(places, options.no_pictures)
+            return 0
+        # Prepare: a trial has told what the network needs.
+        trial = answer_for_all(answer, progress)
+        images = Images(data, device, memory_format_of(trial.channels_last))
+        with files.places_held(places):
+            state = prepare(settings, images)
+            run_identity |= loaded_sources("train.py", ALSO_DECIDE)  # with what that has imported
+            # Resume from what an earlier call has left.
+            checkpoints = checkpoints_to_try(places, options.fresh, options.start_from, progress)
+            files.resume(state, run_identity, checkpoints, progress)
+            # Train: of what stands here, only the state is in a checkpoint.
+            while not has_ended(state, settings.epochs):
+                train_epoch(state, images, settings.batch_size, settings.seed)
+                files.write_checkpoint(state, run_identity, places)
+                show_epoch(state, settings.epochs, progress)
+            # Results.
+            weight = files.weight_values(state, images, data, settings, options.skip_bad_images)
+            about = about_training(run_identity, arguments, trial, data)
+            files.write_results(state, weight, about, places)
+        show_end(state, places, progress)
+        draw_curves(places, options.no_pictures)
     return 0
 
 
-def try_settings(options: Namespace, device: torch.device) -> None:
-    """Try out what a sweep is going to train; print what each leaves unread, and the device."""
-    program = Program(prepare, train_epochs, GOES_ON)
-    unread = []
-    for setting in options.try_out:
-        values = vars(options) | setting
-        trial = try_out(program, Namespace(**values), device)
-        unread.append(trial.unread)
-    print(json.dumps(unread))
-    print(device)
-
-
-def train_unless_done(options: Namespace, device: torch.device, code: dict[str, Any]) -> None:
-    """Train, unless a finished training of the same identity is there already."""
-    progress = Progress(silent=processes.rank() > 0)
-    loss_of(options.loss_function, device)  # refused, if it must be, before images are decoded
-    data = load_data(*options.images)
-    progress.say(describe(data))
-    run_identity = identity_of(options, data, device, code)
-    processes.check_same(run_identity)
-    status = training_status(options.img_path, options.weight_path, run_identity)
-    if processes.from_first(status == DONE and not options.fresh):
-        progress.say(f"already trained, nothing to do: {options.weight_path}")
-        return
-    say_why(status, progress)
-    train(options, data, device, run_identity, progress)
-
-
-def identity_of(
-    options: Namespace, data: Data, device: torch.device, code: dict[str, Any]
-) -> Identity:
-    """All that decides the result of this training."""
-    settings = {}
-    for name in (*SETTINGS, "seed"):
-        settings[name] = getattr(options, name)
-    threads = torch.get_num_threads()
-    return identity(settings, data.digest, code, device.type, threads, processes.world_size())
-
-
-def say_why(status: Status, progress: Progress) -> None:
-    """Say why a training is done over one that is there."""
-    if status == DONE:
-        progress.say("training, because of --fresh")
-    elif status != MISSING:
-        progress.say(f"training, because {in_words(status, 'trained')}")
-
-
-def prepare(options: Namespace, images: Images) -> State:
+def prepare(settings: Namespace, images: Images) -> State:
     """A training before its first epoch.
 
     What is put into the state by name is in every checkpoint; what is not is lost when a
     training goes on.
     """
-    network = describe_network(options, images.memory_format)
+    network = describe_network(settings, images)
     model = build_network(network, images.device)
-    loss_function = loss_of(options.loss_function, images.device)
-    optimizer = SGD(model.parameters(), options.learning_rate, momentum=0.9)
+    loss_function = loss_of(settings.loss_function, images.device)
+    optimizer = SGD(model.parameters(), settings.learning_rate, momentum=0.9)
     state = State(model, optimizer, loss_function)
     return state
 
 
-def train_epochs(state: State, images: Images, options: Namespace) -> Iterator[int]:
-    """Train up to `epochs` epochs or until the loss diverges; a checkpoint is written at yield."""
-    while state.epoch < options.epochs and not state.diverged:
-        started = time.monotonic()
-        epoch = state.epoch + 1
-        seed_all(options.seed, epoch, processes.rank())  # of dropout
-        order = seed_of(options.seed, epoch)
-        batches = shuffled_batches(images.splits["train"], options.batch_size, order)
-        trained = train_one_epoch(state, images, batches)
-        validated = validate(state, images)
-        row = Epoch(epoch, trained.loss, validated.loss, trained.accuracy, validated.accuracy)
-        state.history.append(row)
-        if kept_epoch(state.history) == epoch:
-            state.kept = weights_of(state.model)
-        state.seconds += time.monotonic() - started
-        yield epoch
+def has_ended(state: State, epochs: int) -> bool:
+    """Whether a training is over; early stopping is a line here."""
+    return state.epoch >= epochs or state.diverged
 
 
-def train_one_epoch(state: State, images: Images, batches: Sequence[Tensor]) -> LossAndAccuracy:
-    """Take one step for every batch of int64 indices (n,); means over the images."""
-    model = processes.wrap(state.model)  # itself, unless several processes train it
-    model.train()
-    scores = torch.empty_like(images.one_hot)
-    seen = [batches[0][:0]]  # nothing yet: a process may have no share of any batch
-    for batch in batches:
-        share, weight = processes.share_of(batch)  # the whole batch for one process
-        outputs = model(images.inputs(share)).float()
-        loss = state.loss_function(outputs, images.one_hot[share])
-        (loss * weight).backward()
+def train_epoch(state: State, images: Images, batch_size: int, seed: int) -> None:
+    """Train one epoch more.
+
+    What lasts longer than an epoch can only live in `state`, all of which is in every checkpoint.
+    """
+    started = time.monotonic()
+    epoch = state.epoch + 1
+    # Random numbers: of dropout, and of the order of the images.
+    seed_epoch(seed, epoch)
+    batches = Batches(images, batch_size, order=seed_of(seed, epoch))
+    model = processes.wrap(state.model).train()  # itself, unless several processes train it
+    for indices in batches:
+        # Forward: two raw scores for each image, and how wrong they are.
+        scores = model(images.inputs(indices)).float()
+        loss = state.loss_function(scores, images.one_hot[indices])
+        # Backward and step.
+        loss.backward()
         state.optimizer.step()
         state.optimizer.zero_grad()
-        if weight > 0:
-            scores[share] = outputs.detach()
-            seen.append(share)
-    indices = torch.cat(seen)
-    return loss_and_accuracy(state.loss_function, scores[indices], images, indices)
+        batches.note(scores)
+    # Tally, once: to count each batch takes longer, and a GPU would be waited for each time.
+    trained = batches.loss_and_accuracy(state.loss_function)
+    validated = validate(state.model, state.loss_function, images)
+    row = Epoch(epoch, trained.loss, validated.loss, trained.accuracy, validated.accuracy)
+    state.history.append(row)
+    # Keep the weights of the lowest validation loss.
+    if kept_epoch(state.history) == epoch:
+        state.kept = weights_of(state.model)
+    state.seconds += time.monotonic() - started
 
 
-def validate(state: State, images: Images) -> LossAndAccuracy:
-    """Means over the validation images, each counted once."""
-    processes.share_buffers(state.model)
-    indices = images.splits["valid"][processes.rank() :: processes.world_size()]
-    scores = score_all(state.model, images, indices)
-    return loss_and_accuracy(state.loss_function, scores, images, indices)
+# --- what main does beside that ----------------------------------------------------------------
 
 
-def train(
-    options: Namespace,
-    data: Data,
-    device: torch.device,
-    run_identity: Identity,
-    progress: Progress,
-) -> None:
-    """Train, and leave a checkpoint after each epoch."""
-    trial = try_out(Program(prepare, train_epochs, GOES_ON), options, device)
-    run_identity = run_identity | imported_sources("train.py")  # with what the trial has imported
-    for note in trial.notes:
+def try_settings(options: Namespace, device: torch.device) -> None:
+    """Try out what is going to be trained: at last a line of JSON for each, and the device."""
+    from training.trial import try_out  # here: no process that trains needs it
+
+    trials = []
+    for setting in options.try_out:
+        settings = settings_of(Namespace(**vars(options) | setting))
+        about = vars(settings), options.image_size, device.type
+        trial = read_kept(*about)
+        if trial is None:
+            trial = try_out(settings, options.image_size, device)
+            keep(trial, *about)
+        trials.append(trial)
+    for trial in trials:  # together: model.py may print
+        print(json.dumps(trial._asdict()))
+    print(device)
+
+
+def answer_for_all(answer: Answer | None, progress: Progress) -> Trial:
+    """What the trial tells to the first process; InputError in all of them if it refuses."""
+    told: Trial | InputError | None = None
+    if answer is not None:
+        try:
+            told = answer()
+        except InputError as error:
+            told = error
+    told = processes.from_first(told)
+    if not isinstance(told, Trial):
+        raise told or InputError("RANK changed while this was starting; start it with torchrun")
+    for note in told.notes:
         progress.say(f"note: {note}")
-    images = Images(data, device, trial.memory_format)
-    files.check_places(options)
-    with files.places_held(options):
-        state = prepare(options, images)
-        files.resume(state, run_identity, options, progress, GOES_ON)
-        for _ in train_epochs(state, images, options):
-            if processes.rank() == 0:
-                files.write_checkpoint(state, run_identity, options)
-                show_epoch(state, options.epochs, progress)
-        if processes.rank() == 0:
-            files.write_results(state, images, data, trial.layers, run_identity, options)
-    show_end(state, options, progress)
+    return told
+
+
+def identity_of(settings: Namespace, data: Data, device: torch.device) -> Identity:
+    """All that decides the result of this training, the same in all processes."""
+    code = loaded_sources("train.py", ALSO_DECIDE)
+    threads = torch.get_num_threads()
+    processes_count = processes.world_size()
+    whole = identity(vars(settings), data.digest, code, device.type, threads, processes_count)
+    processes.check_same(whole)
+    return whole
+
+
+def is_trained(places: Places, run_identity: Identity, fresh: bool, progress: Progress) -> bool:
+    """Say whether this training is finished already, or why it is done again."""
+    status = read_training(places.results, places.weight, run_identity).status
+    if processes.from_first(status == DONE and not fresh):
+        progress.say(f"already trained, nothing to do: {places.weight}")
+        return True
+    if status == DONE:
+        progress.say("training, because of --fresh")
+    elif status != MISSING:
+        progress.say(f"training, because {in_words(status, 'trained')}")
+    return False
+
+
+def checkpoints_to_try(
+    places: Places, fresh: bool, start_from: Path | None, progress: Progress
+) -> list[Path]:
+    """Checkpoints from which this training may go on: its own, and that of a shorter one."""
+    paths = [] if fresh else [places.checkpoint]
+    if start_from:
+        paths.append(start_from)
+        if not start_from.exists():
+            progress.say(f"not going on from {start_from}: there is no such file")
+    return paths
+
+
+def about_training(
+    run_identity: Identity, arguments: list[str] | None, trial: Trial, data: Data
+) -> dict[str, Any]:
+    """What a record tells of a training beside its result."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return {
+        "identity": run_identity,
+        "command": [sys.executable, __file__, *words],
+        "network": trial.layers,
+        "train_images": len(data.splits["train"]),
+    }
+
+
+def draw_curves(places: Places, no_pictures: bool) -> None:
+    """Draw the curves, once for all processes."""
+    if processes.rank() == 0 and not no_pictures:
+        from report import figures  # here: matplotlib takes a second to import
+
+        figures.draw_curves(places.results)
 
 
 def show_epoch(state: State, epochs: int, progress: Progress) -> None:
@@ -245,15 +298,15 @@ def show_epoch(state: State, epochs: int, progress: Progress) -> None:
         progress.say(line)
 
 
-def show_end(state: State, options: Namespace, progress: Progress) -> None:
+def show_end(state: State, places: Places, progress: Progress) -> None:
     """Say in one line how the training ended."""
     end = "diverged at" if state.diverged else "trained to"
     kept = kept_epoch(state.history)
     weights = f"epoch {kept}" if kept > 0 else "the initial weights"
-    paths = f"weights: {options.weight_path}, curves: {options.img_path}"
+    paths = f"weights: {places.weight}, curves: {places.results}"
     seconds = duration(state.seconds)
     progress.say(f"{end} epoch {state.epoch}; kept {weights}; {seconds}; {paths}")
 
 
 if __name__ == "__main__":
-    run_program(main)
+    run_program(partial(main, answer=BEGUN))

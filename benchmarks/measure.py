@@ -1,16 +1,18 @@
 """What every benchmark here shares: the project on the path, fair timing, the machine's name.
 
-Timings drift, so things are compared in one run, in turn, and ratios of medians count. Benchmarks
-that read their options here have --smoke: the smallest run that shows that they work, mostly on
-images made for it.
+Timings drift, so things are compared in one run, in turn, and ratios of medians count. With
+--smoke a benchmark does the smallest run that shows that it works, on images made for it.
 """
 
 import argparse
 import atexit
+import json
 import os
 import platform
+import re
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +27,7 @@ sys.path.insert(0, str(PROJECT))
 Name = TypeVar("Name", bound=Hashable)  # of a way that is timed
 
 SMOKE_IMAGES = {"train": 20, "test": 8}  # of each class
+LEFT_OUT = ("result", "weights", "data", "tests", "benchmarks", "__pycache__", ".*")
 
 
 # --- options ---------------------------------------------------------------------------------
@@ -76,13 +79,6 @@ def smoke_images() -> Path:
     return root
 
 
-def image_files(data: str) -> list[str]:
-    """The pictures of a folder, by path."""
-    from images.sources import open_source
-
-    return [str(item.image) for item in open_source(data).items()]
-
-
 # --- timing ----------------------------------------------------------------------------------
 
 
@@ -108,37 +104,54 @@ def in_turn(ways: Mapping[Name, Callable[[], float]], rounds: int) -> dict[Name,
     return {name: statistics.median(of_way) for name, of_way in seconds.items()}
 
 
-def warmed_up(ways: Mapping[Name, Callable[[], object]], rounds: int) -> dict[Name, float]:
-    """Call every way once, for caches and lazy set-up, then time them in turn."""
-    for way in ways.values():
-        way()
-    return in_turn({name: timed(way) for name, way in ways.items()}, rounds)
-
-
-def print_ratios(title: str, medians: dict[str, float], unit: str = "s") -> None:
+def print_ratios(title: str, medians: dict[str, float]) -> None:
     """Print medians, and how many times longer than the last way each takes."""
     print(f"\n{title}")
     reference = list(medians.values())[-1]
     for name, seconds in medians.items():
-        print(f"  {name:44} {seconds:8.3f} {unit}   {seconds / reference:6.2f} times the last")
+        print(f"  {name:44} {seconds:8.3f} s   {seconds / reference:6.2f} times the last")
 
 
 # --- programs and the machine ----------------------------------------------------------------
 
 
-def train_command(options: argparse.Namespace, out: Path, *more: str) -> list[str]:
-    """train.py on a benchmark's --data, --image_size and --epochs, with its results in `out`."""
-    command = [sys.executable, str(PROJECT / "train.py")]
-    for name in ("data", "image_size", "epochs"):
-        command += [f"--{name}", str(getattr(options, name))]
-    return [*command, "--img_path", str(out), "--weight_path", str(out / "w.pth"), *more]
+def copy_project(folder: Path, **constants: object) -> Path:
+    """Copy the project, with other values of these constants at the top of my_script.py."""
+    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    script = folder / "my_script.py"
+    text = script.read_text()
+    for name, value in constants.items():
+        parts = re.split(rf"^{name} = (?:{{.*?^}}|[^#\n]*)", text, maxsplit=1, flags=re.M | re.S)
+        if len(parts) != 2:
+            raise SystemExit(f"my_script.py holds no {name}")
+        text = f"{parts[0]}{name} = {value!r}  {parts[1]}"
+    script.write_text(text)
+    return folder
 
 
-def environment(threads: int) -> dict[str, str]:
-    """The environment of a child program with this many threads."""
-    from studies.children import ONE_THREAD
+def run_program(command: list[str], **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, with these variables beside the environment's."""
+    environment = {**os.environ, **more}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if ended.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{ended.stdout}{ended.stderr}")
+    return ended
 
-    return {**os.environ, **dict.fromkeys(ONE_THREAD, str(threads))}
+
+def train_command(data: str, image_size: int, epochs: int, out: Path) -> list[str]:
+    """train.py, with its results in `out`."""
+    command = [sys.executable, str(PROJECT / "train.py"), "--data", data, "--fresh"]
+    command += ["--image_size", str(image_size), "--epochs", str(epochs)]
+    return [*command, "--img_path", str(out), "--weight_path", str(out / "w.pth")]
+
+
+def epoch_seconds(data: str, image_size: int, epochs: int, threads: int) -> float:
+    """Seconds of an epoch of train.py by its record, in the mean of so many."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        run_program(train_command(data, image_size, epochs, out), OMP_NUM_THREADS=str(threads))
+        record = json.loads((out / "train.json").read_text())
+    return record["seconds"] / epochs
 
 
 def print_machine() -> None:

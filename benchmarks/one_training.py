@@ -2,118 +2,75 @@
 
     python benchmarks/one_training.py --data FOLDER [--image_size 32] [--rounds 3]
 
-FOLDER has train/ and test/. Prints medians and ratios of ways run in turn in this one run.
+FOLDER has train/ and test/. The report's way runs here, train.py as the program it is, timed by
+its own record: training, validation and checkpoint. Medians and ratios of ways run in turn.
 """
 
-from argparse import Namespace
-from collections.abc import Callable
+import argparse
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 import tutorial
-from measure import parse, parser, print_machine, print_ratios, warmed_up
+from measure import epoch_seconds, in_turn, parse, parser, print_machine, print_ratios, timed
 
-import train
 from dataset import Data, load_data
-from losses import LOSSES
-from model import CNN
-from training.batches import Images, seed_of, shuffled_batches
-from training.files import State, write_checkpoint
-from training.optimizer import SGD
 
-NETWORKS = ((8, 24, 48), (16, 32, 64), (32, 64, 128))
+CHANNELS, HIDDEN = (8, 24, 48), 64  # of model.py
+EPOCHS = 3  # of each training of train.py
 MATRIX = 2048  # rows and columns of the matrix product whose rate is the peak
 
 
-class Ours:
-    """The epochs of train.py for a network, with the random numbers of seed 0."""
+def operations(data: Data) -> float:
+    """Floating-point operations of an epoch: a product and a sum count as two.
 
-    def __init__(self, images: Images, model: CNN, learning_rate: float = 0.01) -> None:
-        self.images, self.model = images, model.to(memory_format=torch.channels_last)
-        self.loss_function = LOSSES["CrossEntropyLoss"]
-        optimizer = SGD(model.parameters(), learning_rate, momentum=0.9)
-        self.state = State(self.model, optimizer, self.loss_function)
-
-    def train(self, epoch: int = 1) -> tuple[float, float]:
-        torch.manual_seed(seed_of(0, epoch, 0))
-        batches = shuffled_batches(self.images.splits["train"], 32, seed_of(0, epoch))
-        return train.train_one_epoch(self.state, self.images, batches)
-
-    def validate(self) -> tuple[float, float]:
-        return train.validate(self.state, self.images)
-
-    def epoch(self) -> None:
-        self.train()
-        self.validate()
-
-    def save(self, folder: Path) -> None:
-        """What an epoch leaves on disk: the checkpoint and the history."""
-        write_checkpoint(self.state, {}, Namespace(weight_path=folder / "w.pth", img_path=folder))
-
-
-def operations(channels: tuple[int, ...], image_size: int, hidden: int = 64) -> float:
-    """Floating-point operations to train on one image: a product and a sum count as two.
-
-    Forward, gradient of the weights, and, but for the first layer, gradient of the input.
+    Of each training image forward, gradient of the weights, and, but for the first layer,
+    gradient of the input; of each validation image forward.
     """
-    total, before, size = 0.0, 3, image_size
-    for layer, width in enumerate(channels):
-        total += (3 if layer else 2) * 2 * 9 * before * width * size**2
+    total, before, size = 0.0, 3, data.images.shape[1]
+    train, valid = len(data.splits["train"]), len(data.splits["valid"])
+    for width in CHANNELS:
+        passes = (3 if before != 3 else 2) * train + valid
+        total += passes * 2 * 9 * before * width * size**2
         before, size = width, size // 2
-    return total + 3 * 2 * (before * 16 * hidden + hidden * 2)
+    return total + (3 * train + valid) * 2 * (before * 16 * HIDDEN + HIDDEN * 2)
 
 
-def multiply(matrix: torch.Tensor) -> None:
-    """Three products, which last long enough to be timed."""
-    for _ in range(3):
-        matrix @ matrix
+def print_epochs(options: argparse.Namespace, data: Data) -> None:
+    """Seconds of an epoch beside the report's way."""
+    cores = torch.get_num_threads()
+    train = partial(epoch_seconds, options.data, options.image_size, EPOCHS)
+    report = timed(tutorial.epoch_of(data, CHANNELS))
+    report()  # warms up
+    ways = {
+        f"the report's way, {cores} threads": report,
+        "train.py, 1 thread": partial(train, 1),
+        f"train.py, {cores} threads": partial(train, cores),
+    }
+    print_ratios("an epoch, 8-24-48", in_turn(ways, options.rounds))
 
 
-def print_epochs(data: Data, images: Images, rounds: int) -> None:
-    """Seconds of an epoch beside the report's way, and of a checkpoint beside an epoch."""
-    ours, cores = Ours(images, CNN()), torch.get_num_threads()
-    ways = {"the report's way": tutorial.epoch_of(data, NETWORKS[0]), "train.py": ours.epoch}
-    print_ratios(f"an epoch, 8-24-48, {cores} threads", warmed_up(ways, rounds))
+def print_rate(options: argparse.Namespace, data: Data) -> None:
+    """Operations a second of train.py on one thread, and their share of a matrix product's."""
     torch.set_num_threads(1)
-    with TemporaryDirectory() as folder:
-        saving: dict[str, Callable[[], object]] = {
-            "a checkpoint": partial(ours.save, Path(folder)),
-            "train.py": ours.epoch,
-        }
-        print_ratios("an epoch, 8-24-48, 1 thread", warmed_up(saving, rounds))
-    torch.set_num_threads(cores)
-
-
-def print_rates(images: Images, image_size: int, rounds: int) -> None:
-    """Operations a second of the training part, and their share of a matrix product's."""
+    matrix = torch.randn(MATRIX, MATRIX)
+    ways = {
+        "train.py": partial(epoch_seconds, options.data, options.image_size, EPOCHS, 1),
+        "matrix product": timed(lambda: matrix @ matrix),
+    }
+    medians = in_turn(ways, options.rounds)
+    rate = operations(data) / medians["train.py"] / 1e9
+    peak = 2 * MATRIX**3 / medians["matrix product"] / 1e9
     product = f"a {MATRIX} x {MATRIX} float32 matrix product"
-    print(f"\nthe training part's share of the rate of {product}, batch 32")
-    matrix, count = torch.randn(MATRIX, MATRIX), len(images.splits["train"])
-    for threads in (1, torch.get_num_threads()):
-        torch.set_num_threads(threads)
-        for channels in NETWORKS:
-            ours = Ours(images, CNN(channels))
-            rates: dict[str, Callable[[], object]] = {
-                "training": ours.train,
-                "matrix product": partial(multiply, matrix),
-            }
-            medians = warmed_up(rates, rounds)
-            rate = operations(channels, image_size) * count / medians["training"]
-            peak = 3 * 2 * MATRIX**3 / medians["matrix product"]
-            shown = "-".join(map(str, channels))
-            print(f"  {shown:10} {threads} threads  {medians['training']:6.2f} s", end="  ")
-            print(f"{rate / 1e9:6.1f} of {peak / 1e9:6.1f} GFLOP/s  {100 * rate / peak:3.0f}%")
+    print(f"\nan epoch on one thread beside {product}, batch 32")
+    print(f"  {rate:.1f} of {peak:.1f} GFLOP/s, {100 * rate / peak:.0f} %")
 
 
 def main() -> None:
-    options = parse(parser(__doc__, image_size=32, rounds=3), rounds=1)
+    options = parse(parser(__doc__ or "", image_size=32, rounds=3), rounds=1)
     data = load_data(options.data, options.image_size)
-    images = Images(data, torch.device("cpu"))
     print_machine()
-    print_epochs(data, images, options.rounds)
-    print_rates(images, options.image_size, options.rounds)
+    print_epochs(options, data)
+    print_rate(options, data)
 
 
 if __name__ == "__main__":

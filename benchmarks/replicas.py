@@ -1,61 +1,93 @@
-"""Finished runs of many seeds, by setting: trained by my_script.py, read from its files.
+"""Finished trainings of many seeds, by setting: trained by my_script.py, read from its files.
 
     train_replicas("shapes", 32, Path("replicas/shapes"), base_seeds=40, seeds=8)
-    results = read_replicas(Path("replicas/shapes"))[key(learning_rate=0.1)]
+    trainings = read_replicas(Path("replicas/shapes"))[key(learning_rate=0.1)]
 
 They are ordinary runs: what is finished is not trained again. Their seeds start at FIRST_SEED,
 so that nobody has looked at them while settings and rules were chosen.
 """
 
+import csv
+import json
+import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
-import measure  # noqa: F401 (puts the project on the path)
+import numpy as np
+from measure import copy_project
 
-import my_script
-from my_script import BASE
-from records.files import read_csv
-from report.results import Result, read_result
-from studies.settings import Studies, key_of, run_of
+from my_script import BASE, STUDIES
 
 FIRST_SEED = 200
 READ = {"epochs": int, "batch_size": int, "learning_rate": float, "loss_function": str}
 
-Key = tuple  # of a setting, as studies.settings.key_of gives it
-Results = dict[Key, list[Result]]  # one for every seed, the first seed first
+Key = tuple  # of a setting: (name, value) of each
+
+
+class Training(NamedTuple):
+    """A finished training: its history by epoch, its records, shares of right images.
+
+    `valid_accuracy` is that of the kept weights, 0 where none were kept.
+    """
+
+    history: np.recarray
+    train: dict
+    test: dict
+    accuracy: float
+    last_accuracy: float
+    valid_accuracy: float
+
+    @property
+    def valid_losses(self) -> np.ndarray:
+        return self.history.valid_loss
+
+    @property
+    def valid_accuracies(self) -> np.ndarray:
+        return self.history.valid_accuracy
+
+
+Trainings = dict[Key, list[Training]]  # one for every seed, the first seed first
 
 
 def key(**changed: object) -> Key:
     """The key of the base setting with something changed."""
-    return key_of({**BASE, **changed})
+    return tuple({**BASE, **changed}.items())
 
 
 def train_replicas(
-    data: str,
-    image_size: int,
-    out: Path,
-    base_seeds: int,
-    seeds: int,
-    studies: Studies = my_script.STUDIES,
+    data: str, image_size: int, out: Path, base_seeds: int, seeds: int, studies: dict = STUDIES
 ) -> None:
     """Train the base setting with `base_seeds` seeds, every other one with `seeds`."""
-    my_script.BASE_SEEDS, my_script.FIRST_SEED = base_seeds, FIRST_SEED
-    my_script.STUDIES = dict(studies)
-    sys.argv = ["my_script.py", "--data", data, "--image_size", str(image_size)]
-    sys.argv += ["--out", str(out), "--seeds", str(seeds)]
-    if my_script.main():
-        raise SystemExit("a run failed")
+    constants = {"BASE_SEEDS": base_seeds, "FIRST_SEED": FIRST_SEED, "STUDIES": studies}
+    with TemporaryDirectory() as folder:
+        project = copy_project(Path(folder, "project"), **constants)
+        command = [sys.executable, str(project / "my_script.py"), "--data", data]
+        command += ["--image_size", str(image_size), "--out", str(out), "--seeds", str(seeds)]
+        if subprocess.run(command).returncode:
+            raise SystemExit("a run failed")
 
 
-def read_replicas(out: Path) -> Results:
-    """The results in an --out folder, by setting; what several studies share stands there once."""
-    replicas: dict[Key, dict[int, Result]] = {}
-    for row in read_csv(out / "result" / "results.csv"):
-        seed = int(row["seed"])
-        settings = {name: read(row[name]) for name, read in READ.items()}
-        settings["seed"] = seed
-        folder = row["result"].removeprefix(f"result/{row['study']}/")
-        run = run_of(out, row["study"], folder, changed={}, settings=settings)
-        of_setting = replicas.setdefault(key_of(settings), {})
-        of_setting.setdefault(seed, read_result(run))
-    return {setting: list(by_seed.values()) for setting, by_seed in replicas.items()}
+def read_replicas(out: Path) -> Trainings:
+    """The trainings in an --out folder, by setting; what studies share stands there once."""
+    by_seed: dict[Key, dict[int, Training]] = {}
+    with (out / "result" / "results.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            settings = {name: read(row[name]) for name, read in READ.items()}
+            of_setting = by_seed.setdefault(key(**settings), {})
+            of_setting.setdefault(int(row["seed"]), read_training(row, out / row["result"]))
+    return {setting: list(seeds.values()) for setting, seeds in by_seed.items()}
+
+
+def read_training(row: dict[str, str], folder: Path) -> Training:
+    """A line of results.csv, with the history and the records in its folder."""
+    history = np.genfromtxt(folder / "history.csv", delimiter=",", names=True, ndmin=1)
+    return Training(
+        history=history.view(np.recarray),
+        train=json.loads((folder / "train.json").read_text()),
+        test=json.loads((folder / "test.json").read_text()),
+        accuracy=float(row["test_accuracy"]),
+        last_accuracy=float(row["last_test_accuracy"]),
+        valid_accuracy=float(np.nan_to_num(float(row["valid_accuracy"]))),
+    )

@@ -3,9 +3,9 @@
     python benchmarks/reproduction.py --data FOLDER [--image_size 32] --out REPLICAS
     python benchmarks/reproduction.py --data FOLDER [--image_size 32] --out REPLICAS --grids
 
-Trains what is missing in REPLICAS with six seeds (ordinary runs of my_script.py), then prints the
-tables of REPRODUCTION.md, whose rules it follows; with --grids those of two settings at once, and
-draws their maps into REPLICAS.
+Trains what is missing in REPLICAS with six seeds (ordinary runs of my_script.py, whose report draws
+the maps of two settings at once), then prints the tables of REPRODUCTION.md, whose rules it
+follows; with --grids those of two settings at once.
 """
 
 import itertools
@@ -16,24 +16,18 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import NamedTuple
 
-import numpy as np
 from measure import parse, parser
-from replicas import Key, Results, key, read_replicas, train_replicas
+from replicas import Key, Training, Trainings, key, read_replicas, train_replicas
 
 from my_script import STUDIES
-from report.answer import last_accuracy as last
-from report.answer import test_accuracy as test
-from report.answer import valid_accuracy as valid
-from report.answer import words_of
-from report.comparison import Comparison, compare_with_base, points, pooled_noise, t_quantile
-from report.heatmap import Cell, HeatMap, draw_heat_map
-from report.results import Result
-from report.rules import UNLEARNED, Chance, End, convergence, overfits, rise, swing_of
-from report.summary import difference_of
-from studies.settings import Studies, changes_of, combinations
+from report.comparison import Comparison, bound, compare_with_base, points
+from report.curves import swing_of
+from report.distributions import t_quantile
+from report.noise import pooled_noise
+from report.rules import UNLEARNED, Chance, End, convergence, overfits, rise
 
 LOSSES = ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
-GRIDS: dict[str, dict[str, list]] = {
+GRIDS: dict[str, dict[str, list]] = {  # as studies of two settings
     "Loss_function_by_learning_rate": {
         "loss_function": LOSSES,
         "learning_rate": [0.003, 0.01, 0.03],
@@ -50,7 +44,7 @@ SEEDS = 6
 EARLY = 5  # epochs in which a loss falls "early"
 WORDS = {1: "confirmed", -1: "contradicted", 0: "not told apart"}
 
-Measure = Callable[[Result], float]
+Measure = Callable[[Training], float]
 
 
 class Number(NamedTuple):
@@ -73,21 +67,36 @@ NUMBERS = [
 # --- measures of one training ----------------------------------------------------------------
 
 
-def swing(result: Result) -> float:
+def test(result: Training) -> float:
+    """Test accuracy of the kept weights."""
+    return result.accuracy
+
+
+def last(result: Training) -> float:
+    """Test accuracy of the last epoch's weights."""
+    return result.last_accuracy
+
+
+def valid(result: Training) -> float:
+    """Validation accuracy of the kept weights."""
+    return result.valid_accuracy
+
+
+def swing(result: Training) -> float:
     """Swing of the validation loss as a share of its mean, which makes losses comparable."""
     losses = result.valid_losses
-    return swing_of(losses) / float(np.mean(losses))
+    return swing_of(losses) / float(losses.mean())
 
 
-def early(result: Result) -> float:
+def early(result: Training) -> float:
     """Training accuracy after the first epochs: the losses' common measure."""
-    return result.history[EARLY - 1].train_accuracy
+    return float(result.history[EARLY - 1].train_accuracy)
 
 
 # --- verdicts --------------------------------------------------------------------------------
 
 
-def samples_of(results: Results, measure: Measure) -> dict[Key, list[float]]:
+def samples_of(results: Trainings, measure: Measure) -> dict[Key, list[float]]:
     """A measure of every seed, by setting."""
     samples = {}
     for setting, seeds in results.items():
@@ -95,9 +104,14 @@ def samples_of(results: Results, measure: Measure) -> dict[Key, list[float]]:
     return samples
 
 
-def against(results: Results, reference: Key, measure: Measure) -> dict[Key, Comparison]:
+def against(results: Trainings, reference: Key, measure: Measure) -> dict[Key, Comparison]:
     """Every setting held against one of them by the rule of the report, in any measure."""
     return compare_with_base(samples_of(results, measure), reference)
+
+
+def interval_of(row: Comparison) -> str:
+    """A difference for a reader: -0.012 -> −1.2 (−3.4 to +1.0)."""
+    return f"{points(row.difference)} ({bound(row.low)} to {bound(row.high)})"
 
 
 def direction(row: Comparison) -> int:
@@ -127,11 +141,11 @@ class Claim(NamedTuple):
     measure: Measure = test
 
 
-def print_claim(claim: Claim, results: Results) -> None:
+def print_claim(claim: Claim, results: Trainings) -> None:
     """A claim's row: the differences, and whether it holds."""
     rows_by_setting = against(results, claim.reference, claim.measure)
     rows = [rows_by_setting[setting] for setting in claim.settings]
-    differences = "; ".join(difference_of(row) for row in rows)
+    differences = "; ".join(interval_of(row) for row in rows)
     print(f"| {claim.words} | {differences} | {verdict(rows, claim.sign)} |")
 
 
@@ -148,7 +162,7 @@ def print_count(claim: str, words: str, truths: list[bool]) -> None:
 # --- the course report's sentences -----------------------------------------------------------
 
 
-def print_numbers(results: Results) -> None:
+def print_numbers(results: Trainings) -> None:
     """Its accuracies: could its one run be one of ours, on other test images?"""
     noise = pooled_noise(samples_of(results, test).values()).noise
     for number in NUMBERS:
@@ -167,7 +181,7 @@ def print_numbers(results: Results) -> None:
         print(f"| {number.name}: {number.accuracy} % | {ours} | {word} |")
 
 
-def print_epochs(results: Results) -> None:
+def print_epochs(results: Trainings) -> None:
     """Overfitting, seed by seed."""
     for epochs in (40, 80):
         seeds = results[key(epochs=epochs)]
@@ -177,7 +191,7 @@ def print_epochs(results: Results) -> None:
         print_count(f"{epochs} epochs overfit", words, truths)
 
 
-def print_fast_rate(results: Results) -> None:
+def print_fast_rate(results: Trainings) -> None:
     """How the trainings at learning rate 0.1 ended."""
     seeds = results[key(learning_rate=0.1)]
     ends = [convergence(result, chance_of(results)) for result in seeds]
@@ -186,7 +200,7 @@ def print_fast_rate(results: Results) -> None:
     print_count("0.1 oscillates and does not converge", words, truths)
 
 
-def chance_of(results: Results) -> Chance:
+def chance_of(results: Trainings) -> Chance:
     """What guessing reaches, where both classes have as many images."""
     base = results[key()][0]
     valid_images = round(base.train["train_images"] / 4)  # 20 % of the images are held out
@@ -223,7 +237,7 @@ def claims() -> list[Claim]:
     ]
 
 
-def print_studies(results: Results) -> None:
+def print_studies(results: Trainings) -> None:
     """Every setting of the studies, then every sentence."""
     print("| setting | test, kept | test, last epoch | against the base |")
     print("|---|---|---|---|")
@@ -233,7 +247,7 @@ def print_studies(results: Results) -> None:
         last_accuracy = mean_and_deviation(seeds, last)
         compared = ""
         if setting in rows:
-            compared = f"{difference_of(rows[setting])}: {rows[setting].verdict}"
+            compared = f"{interval_of(rows[setting])}: {rows[setting].verdict}"
         print(f"| {name_of(setting)} | {kept_accuracy} | {last_accuracy} | {compared} |")
     print("\n| the original | ours | verdict |")
     print("|---|---|---|")
@@ -244,7 +258,7 @@ def print_studies(results: Results) -> None:
         print_claim(claim, results)
 
 
-def mean_and_deviation(seeds: list[Result], measure: Measure) -> str:
+def mean_and_deviation(seeds: list[Training], measure: Measure) -> str:
     """The mean over seeds and their deviation, in percent."""
     percent = [100 * measure(result) for result in seeds]
     return f"{fmean(percent):.1f} ± {stdev(percent):.1f}"
@@ -263,8 +277,8 @@ def name_of(setting: Key) -> str:
 # --- two settings at once --------------------------------------------------------------------
 
 
-def print_grid(study: str, results: Results, out: Path) -> None:
-    """A grid's cells, each first value at its own best rate, and its map."""
+def print_grid(study: str, results: Trainings) -> None:
+    """A grid's cells."""
     first, second = GRIDS[study]
     rates = GRIDS[study][second]
     print(f"\n{study}: test accuracy, and validation accuracy, of the kept weights")
@@ -278,7 +292,6 @@ def print_grid(study: str, results: Results, out: Path) -> None:
             valid_accuracy = 100 * mean_of(seeds, valid)
             cells.append(f"{mean_and_deviation(seeds, test)}; {valid_accuracy:.1f}")
         print(f"| {value} | {' | '.join(cells)} |")
-    draw_map(study, results, out / f"{study}.png")
 
 
 def rows_of_grid(study: str) -> dict[object, list[Key]]:
@@ -293,12 +306,12 @@ def rows_of_grid(study: str) -> dict[object, list[Key]]:
     return rows
 
 
-def mean_of(seeds: list[Result], measure: Measure) -> float:
+def mean_of(seeds: list[Training], measure: Measure) -> float:
     """The mean of a measure over seeds."""
     return fmean(measure(result) for result in seeds)
 
 
-def best_rates(study: str, results: Results) -> dict[object, Key]:
+def best_rates(study: str, results: Trainings) -> dict[object, Key]:
     """For each value of the first setting the cell of the highest validation accuracy."""
     best = {}
     for value, row in rows_of_grid(study).items():
@@ -306,7 +319,7 @@ def best_rates(study: str, results: Results) -> dict[object, Key]:
     return best
 
 
-def print_losses_fairly(results: Results) -> None:
+def print_losses_fairly(results: Trainings) -> None:
     """The claims about losses, each at its own best rate."""
     study = "Loss_function_by_learning_rate"
     best = best_rates(study, results)
@@ -323,7 +336,7 @@ def print_losses_fairly(results: Results) -> None:
     print_turns(study, results)
 
 
-def print_batches_fairly(results: Results) -> None:
+def print_batches_fairly(results: Trainings) -> None:
     """The claims about batch sizes, each at its own best rate, and along the diagonal."""
     study = "Batch_size_by_learning_rate"
     best = best_rates(study, results)
@@ -338,7 +351,7 @@ def print_batches_fairly(results: Results) -> None:
     print_turns(study, results)
 
 
-def print_best(study: str, best: dict[object, Key], results: Results) -> None:
+def print_best(study: str, best: dict[object, Key], results: Trainings) -> None:
     """Each value's best rate, chosen by validation accuracy, and whether the grid ends there."""
     _, second = GRIDS[study]
     rates = GRIDS[study][second]
@@ -353,7 +366,7 @@ def print_best(study: str, best: dict[object, Key], results: Results) -> None:
     print("|---|---|---|")
 
 
-def print_pairs(best: dict[object, Key], results: Results) -> None:
+def print_pairs(best: dict[object, Key], results: Trainings) -> None:
     """Pairs of values that are told apart, each at its own best rate."""
     told_apart = []
     for one, other in itertools.combinations(best, 2):
@@ -366,7 +379,7 @@ def print_pairs(best: dict[object, Key], results: Results) -> None:
     print(f"| any two are told apart | {pairs} | {word} |")
 
 
-def print_turns(study: str, results: Results) -> None:
+def print_turns(study: str, results: Trainings) -> None:
     """Pairs of values whose order is one at a rate and the other at another, both beyond noise."""
     rows = rows_of_grid(study)
     turns = []
@@ -383,42 +396,19 @@ def print_turns(study: str, results: Results) -> None:
     print(f"| the order changes with the rate | {pairs} | {word} |")
 
 
-def draw_map(study: str, results: Results, path: Path) -> None:
-    """The grid's map as the report draws it."""
-    first, second = GRIDS[study]
-    rows = against(results, key(), test)
-    cells = []
-    for changed in combinations(GRIDS[study]):
-        setting = key(**changed)
-        verdict_of_cell = ""
-        if setting in rows:
-            verdict_of_cell = rows[setting].verdict
-        cell = Cell(
-            row=str(changed[first]),
-            column=str(changed[second]),
-            accuracy=mean_of(results[setting], test),
-            verdict=verdict_of_cell,
-            is_base=setting not in rows,
-            learned=any(is_above_chance(result, results) for result in results[setting]),
-        )
-        cells.append(cell)
-    draw_heat_map(path, HeatMap(cells, words_of(first), words_of(second)))
-
-
-def is_above_chance(result: Result, results: Results) -> bool:
-    """Whether a training learned something."""
-    return convergence(result, chance_of(results)) not in UNLEARNED
-
-
 # --- all of it -------------------------------------------------------------------------------
 
 
-def of_study(studies: Studies, results: Results) -> Results:
+def of_studies(studies: dict, results: Trainings) -> Trainings:
     """The results of the base and of these studies, with the first SEEDS seeds of each."""
     chosen = {key(): results[key()][:SEEDS]}
     for study, values in studies.items():
-        for changed in combinations(changes_of(study, values)):
-            chosen[key(**changed)] = results[key(**changed)][:SEEDS]
+        grid = values
+        if not isinstance(values, dict):
+            grid = {study.removeprefix("Change_"): values}
+        for combination in itertools.product(*grid.values()):
+            setting = key(**dict(zip(grid, combination, strict=True)))
+            chosen[setting] = results[setting][:SEEDS]
     return chosen
 
 
@@ -428,16 +418,16 @@ FAIRLY = {
 }
 
 
-def print_all(results: Results, with_grids: bool, out: Path) -> None:
+def print_all(results: Trainings, with_grids: bool) -> None:
     """All tables, of results by setting."""
     images = results[key()][0].test["test_images"]
     print(f"{SEEDS} seeds, {images} test images\n")
     if not with_grids:
-        print_studies(of_study(STUDIES, results))
+        print_studies(of_studies(STUDIES, results))
         return
     for study, print_fairly in FAIRLY.items():
-        of_grid = of_study({study: GRIDS[study]}, results)
-        print_grid(study, of_grid, out)
+        of_grid = of_studies({study: GRIDS[study]}, results)
+        print_grid(study, of_grid)
         print()
         print_fairly(of_grid)
 
@@ -450,7 +440,7 @@ def main() -> None:
     out = options.out.resolve()
     studies = GRIDS if options.grids else STUDIES
     train_replicas(options.data, options.image_size, out, SEEDS, SEEDS, studies)
-    print_all(read_replicas(out), options.grids, out)
+    print_all(read_replicas(out), options.grids)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ one epoch of each batch size is timed on a quarter of the images, three times, a
 as nothing.
 """
 
-import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -28,30 +27,33 @@ from measure import (
     parser,
     print_machine,
     print_ratios,
+    run_program,
     timed,
-    warmed_up,
 )
 
 from dataset import load_data
 from my_script import BASE, BASE_SEEDS, STUDIES
-from studies.settings import all_runs
 
 EVERY, TIMES = 4, 3  # the report's way is timed on one image in four, three times
 
 
 def settings_of_all() -> list[dict]:
-    """The settings of every training in the report's way."""
-    # The base's other seeds count here too: the studies hold it already with the first.
-    others = range(1, BASE_SEEDS)
-    return [run.settings for run in all_runs(STUDIES, BASE, others, Path(), range(1))]
+    """The settings of every training in the report's way: the base's other seeds, the studies."""
+    settings = [BASE] * (BASE_SEEDS - 1)  # the studies hold the base with the first seed
+    for study, values in STUDIES.items():
+        name = study.removeprefix("Change_")
+        settings += [{**BASE, name: value} for value in values]
+    return settings
 
 
 def report_seconds(options: Namespace) -> float:
     """Seconds of all trainings in the report's way, from epochs on a share of the images."""
     data, settings = load_data(options.data, options.image_size), settings_of_all()
-    sizes = {run["batch_size"] for run in settings}
-    ways = {size: tutorial.epoch_of(data, (8, 24, 48), size, EVERY) for size in sizes}
-    seconds = warmed_up(ways, TIMES)
+    ways = {}
+    for size in {run["batch_size"] for run in settings}:
+        ways[size] = timed(tutorial.epoch_of(data, (8, 24, 48), size, EVERY))
+    in_turn(ways, 1)  # warms up
+    seconds = in_turn(ways, TIMES)
     return EVERY * sum(run["epochs"] * seconds[run["batch_size"]] for run in settings)
 
 
@@ -60,10 +62,7 @@ def run_script(project: Path, options: Namespace, *more: str) -> str:
     with TemporaryDirectory() as out:
         command = [sys.executable, str(project / "my_script.py"), "--out", out, *more]
         command += ["--data", options.data, "--image_size", str(options.image_size)]
-        ended = subprocess.run(command, capture_output=True, text=True)
-    if ended.returncode:
-        raise SystemExit(f"{project / 'my_script.py'} failed:\n{ended.stdout}{ended.stderr}")
-    return ended.stderr
+        return run_program(command).stderr
 
 
 def plan_of(project: Path, options: Namespace) -> str:

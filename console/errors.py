@@ -18,16 +18,16 @@ import select
 import signal
 import sys
 import threading
-import time
 import traceback
 import unicodedata
 from collections.abc import Callable
 from types import TracebackType
+from typing import TypeVar
 
 from console.cores import wait_politely
 from console.progress import Progress
 
-STARTED = time.time()  # nothing of the project was imported before
+Answer = TypeVar("Answer")
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a parent's end sends
 OUT_OF_MEMORY = "close other programs, or take a smaller --batch_size, --image_size or network"
@@ -61,18 +61,18 @@ def before_imports() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.excepthook = end_importing
     gc.disable()
-    fill_closed_streams()
     if os.environ.get(STDIN_IS_PARENT):
         end_with_parent()
 
 
-def answer_at_once(parse_options: Callable[[], object]) -> None:
-    """Answer --help and wrong options before packages load; show that the program has started."""
+def answer_at_once(begin: Callable[[], Answer]) -> Answer:
+    """Begin with what needs no package, so that what it refuses is said before packages load."""
     try:
-        parse_options()
-    except InputError as error:
-        sys.exit(complain(str(error)))
+        answer = begin()
+    except (InputError, SyntaxError) as error:
+        sys.exit(complain(line_for(error)))
     Progress().show("loading packages ...")
+    return answer
 
 
 def run_program(main: Callable[[], int]) -> None:
@@ -94,11 +94,11 @@ def status_of(main: Callable[[], int]) -> int:
     """Run a program's `main`; the exit status. What is the user's to mend is said in one line."""
     try:
         status = main()
-        sys.stdout.flush()
+        print(end="", flush=True)
     except BrokenPipeError:  # the reader, `head` for one, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (InputError, OSError, MemoryError, RuntimeError) as error:
+    except (InputError, OSError, MemoryError, RuntimeError, SyntaxError) as error:
         line = line_for(error)
         if not line:
             raise
@@ -114,6 +114,8 @@ def line_for(error: BaseException) -> str:
     """An error of input or surroundings as one line; empty for an error of the program."""
     if isinstance(error, InputError):
         return str(error)
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}: {error.msg}; mend it"
     if is_out_of_memory(error):
         return f"out of memory; {OUT_OF_MEMORY}"
     if not isinstance(error, OSError):
@@ -153,8 +155,6 @@ def line_of_import(error: BaseException, trace: TracebackType | None) -> str:
     said = f"{type(error).__name__}: {error}"
     if "too many open files" in said.lower():  # the system's loader of libraries says it in words
         return f"too many open files; {remedy_for(errno.EMFILE)}"
-    if isinstance(error, SyntaxError):  # it tells its file and line
-        return f"{said}; mend it"
     *_, frame = traceback.extract_tb(trace)
     where = f"({frame.filename}, line {frame.lineno})"
     if isinstance(error, ModuleNotFoundError):
@@ -167,16 +167,6 @@ def complain(message: str) -> int:
     Progress().clear()
     print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
     return 2
-
-
-def fill_closed_streams() -> None:
-    """Open standard streams that were closed (`>&-`), else the next file would get their number."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
-            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w"))
 
 
 def printable(text: str) -> str:

@@ -1,19 +1,21 @@
 """The command-line options that the programs share, in one table, and how values are read.
 
-known = shared_options([*SETTINGS, "seed"])
+known = shared_options(["seed", "data"])
 known["jobs"] = Option(whole_number(1), 2, "trainings at once")
 options = parse("What the program does.", known)
 """
 
+import difflib
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
-from collections.abc import Callable, Collection, Iterable
+from argparse import Action, ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from console.errors import InputError
-from console.nearest import did_you_mean
+
+ALSO_CALLED = {"lr": "learningrate"}  # by most programs
 
 
 @dataclass(frozen=True, eq=False)  # argparse keeps them in tables: by identity
@@ -57,20 +59,25 @@ class Reader:
 class Option:
     """An option of the command line: what reads its text, its default, its meaning for --help.
 
-    Where the default is None, the meaning tells it. `is_list`: one value or more. A switch has no
-    text.
+    Where the default is None, the meaning tells it. `is_list`: one value or more. What has an
+    `action` of argparse has no text.
     """
 
     read: Callable[[str], Any]
     default: Any
     meaning: str
     is_list: bool = False
-    is_switch: bool = False
+    action: str | type[Action] | None = None
+
+
+def flag(meaning: str) -> Option:
+    """An option without a text: on where it is given."""
+    return Option(bool, False, meaning, action="store_true")
 
 
 def switch(default: bool, meaning: str) -> Option:
-    """An option that is on or off; in SETTINGS it can be turned off too, with --no-."""
-    return Option(bool, default, meaning, is_switch=True)
+    """A setting that is on or off: --name turns it on, --no-name off."""
+    return Option(bool, default, meaning, action=BooleanOptionalAction)
 
 
 def whole_number(least: int, most: int = 2**31 - 1) -> Reader:
@@ -123,16 +130,6 @@ precision = Reader(float, is_precision, "points of accuracy, 0 to 100", "POINTS"
 filled = Reader(str, is_filled, "a name: it is empty", "NAME")
 path = Reader(path_of, is_path, "a path: it is empty", "PATH")
 
-SETTINGS: dict[str, Option] = {  # what a training is told, and a study may change
-    "epochs": Option(whole_number(1), 20, "passes over the training images"),
-    "batch_size": Option(whole_number(1), 32, "images in one step"),
-    "learning_rate": Option(positive_float, 0.01, "step size of SGD"),
-    "loss_function": Option(filled, "CrossEntropyLoss", "what is minimised, a name in losses.py"),
-}
-CALIBRATED = ("CrossEntropyLoss",)  # losses that make the softmax of scores a probability
-# What else your model.py, losses.py or train.py read and a result depends on: files, named from
-# the project's folder ("prior.npy"), and environment variables ("$VARIANT").
-ALSO_DECIDE: list[str] = []
 OF_DATA = """a folder with train/ and test/ (and valid/), with just two class folders, or with files
 cat.0.jpg, dog.0.jpg; or shapes (drawn by the program: synthetic, for trying it out), pets, cifar10
 (torchvision downloads them to data/); default: data/ if it holds images, else shapes; for test.py
@@ -142,44 +139,18 @@ and cifar10)"""
 OF_DEVICE = """auto (a CUDA GPU if there is one), cpu, cuda, cuda:1, mps; a CPU's threads: one below
 64 pixels and in a sweep, else one for each 2,048 pixels of an image, no more than there are cores;
 or what OMP_NUM_THREADS says"""
-PROGRAM_OPTIONS: dict[str, Option] = {
+OPTIONS: dict[str, Option] = {
     "seed": Option(whole_number(0), 0, "start of all random numbers"),
     "weight_path": Option(path, "weights/weight.pth", "weight file"),
     "img_path": Option(path, "result", "folder for the results"),
-    "no_pictures": switch(False, "draw nothing; my_script.py draws later"),
-    "fresh": switch(False, "train again even where a run could be reused"),
+    "no_pictures": flag("draw nothing; my_script.py draws later"),
+    "fresh": flag("train again even where a run could be reused"),
     "data": Option(filled, None, OF_DATA),
-    "skip_bad_images": switch(False, "leave unreadable image files out instead of stopping"),
-    "group": switch(False, "keep pictures whose names begin alike (patients, videos) in one split"),
+    "skip_bad_images": flag("leave unreadable image files out instead of stopping"),
+    "group": flag("keep pictures whose names begin alike (patients, videos) in one split"),
     "image_size": Option(whole_number(16, 2048), None, OF_IMAGE_SIZE),
     "device": Option(filled, "auto", OF_DEVICE),
 }
-OPTIONS: dict[str, Option] = {**PROGRAM_OPTIONS, **SETTINGS}
-# Names of other options, of what stands beside the settings in records, and in results.csv.
-TAKEN = (
-    "help",
-    "start_from",
-    "try_out",
-    "images",
-    "threads",
-    "processes",
-    "study",
-    "setting",
-    "result",
-    "weight",
-    "diverged",
-    "kept_epoch",
-)
-
-
-def check_settings() -> None:
-    """InputError if a setting has a name that something else has, or that is none."""
-    for name in SETTINGS:
-        place = f"{name!r} in SETTINGS of console/options.py"
-        if name in PROGRAM_OPTIONS or name in TAKEN:
-            raise InputError(f"{place} is the name of something else already; give it another")
-        if not name.isidentifier():
-            raise InputError(f"{place} is no name; use letters, digits and _")
 
 
 class Parser(ArgumentParser):
@@ -194,17 +165,19 @@ def shared_options(names: Iterable[str]) -> dict[str, Option]:
     return {name: OPTIONS[name] for name in names}
 
 
-def parse(description: str, options: dict[str, Option]) -> Namespace:
-    """Read the command line.
+def parse(
+    description: str, options: dict[str, Option], arguments: Sequence[str] | None = None
+) -> Namespace:
+    """Read the command line, or the `arguments` that a caller of `main` gives instead.
 
-    InputError if it is wrong. --help explains every option with its default. A dash in an
+    InputError if they are wrong. --help explains every option with its default. A dash in an
     option's name is read as the underscore that stands there.
     """
-    check_settings()
     parser = Parser(description=description, allow_abbrev=False)
     for name, option in options.items():
         add_option(parser, name, option)
-    words = [with_underscores(word, options) for word in sys.argv[1:]]
+    given = sys.argv[1:] if arguments is None else arguments
+    words = [with_underscores(word, options) for word in given]
     values, unknown = parser.parse_known_args(words)
     if unknown:
         meant = what_was_meant(unknown[0], options)
@@ -214,18 +187,16 @@ def parse(description: str, options: dict[str, Option]) -> Namespace:
 
 def add_option(parser: Parser, name: str, option: Option) -> None:
     """Have a parser know an option."""
-    flag = f"--{name}"
+    word = f"--{name}"
     default = option.default
     meaning = option.meaning
     if default is not None:
         meaning = f"{meaning} (default: {value_text(default)})"
-    if option.is_switch and name in SETTINGS:  # a study may switch it off, too
-        parser.add_argument(flag, action=BooleanOptionalAction, default=default, help=meaning)
-    elif option.is_switch:
-        parser.add_argument(flag, action="store_true", default=default, help=meaning)
+    if option.action:
+        parser.add_argument(word, action=option.action, default=default, help=meaning)
     else:
         parser.add_argument(
-            flag,
+            word,
             type=option.read,
             nargs="+" if option.is_list else None,
             default=default,
@@ -263,36 +234,21 @@ def what_was_meant(word: str, options: Collection[str]) -> str:
     return ""
 
 
-# --- values of settings ----------------------------------------------------------------------
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """End a message about an unknown name with the known one that was probably meant, if any.
+
+    The beginning of a name may mean it; case, dashes and underscores make no difference.
+    """
+    by_letters = {letters_of(name): name for name in names}
+    letters = ALSO_CALLED.get(letters_of(word), letters_of(word))
+    likely = [known for known in by_letters if letters and known.startswith(letters)]
+    likely += difflib.get_close_matches(letters, by_letters, n=1)
+    return f"; did you mean {by_letters[likely[0]]}?" if likely else ""
 
 
-def is_value(name: str, value: object) -> bool:
-    """Whether train.py reads a value of a setting from its command line as it is."""
-    option = SETTINGS[name]
-    if option.is_switch:
-        return isinstance(value, bool)
-    if not option.is_list:
-        return reads(option.read, value)
-    if not isinstance(value, list) or not value:
-        return False
-    return all(reads(option.read, member) for member in value)
-
-
-def reads(read: Callable[[str], Any], value: object) -> bool:
-    """Whether a reader gets a value back from its text."""
-    try:
-        return bool(read(str(value)) == value)
-    except (ArgumentTypeError, ValueError):
-        return False
-
-
-def words_of(name: str, value: object) -> list[str]:
-    """The words of a command line that give a setting its value."""
-    if isinstance(value, bool):
-        return [f"--{name}" if value else f"--no-{name}"]
-    if isinstance(value, list):
-        return [f"--{name}", *map(str, value)]
-    return [f"--{name}", str(value)]
+def letters_of(name: str) -> str:
+    """A name without case, dashes and underscores."""
+    return name.lower().replace("-", "").replace("_", "")
 
 
 def value_text(value: object) -> str:
@@ -302,8 +258,3 @@ def value_text(value: object) -> str:
     if isinstance(value, list):
         return "-".join(map(str, value))
     return str(value)
-
-
-def as_key(value: object) -> object:
-    """A value that can stand in a key and in a table: a list or a switch as its text."""
-    return value_text(value) if isinstance(value, (bool, list)) else value

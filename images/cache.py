@@ -8,7 +8,6 @@ They lie in $XDG_CACHE_HOME/cnn_experiments (~/.cache by default) and can be del
 
 import contextlib
 import mmap
-import os
 import shutil
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from images.decode import decode_into, left_out
 from images.folders import Source
 from images.index import make_index
 from records.files import Damaged, digest_of, file_digest, read_record, write_record
+from records.places import cache_folder
 
 ABANDONED_SECONDS = 86400  # no decoding takes a day: such a folder was left by a kill
 
@@ -35,12 +35,6 @@ class Cached(NamedTuple):
     folder: Path
     images: np.ndarray
     values: dict[str, Any]
-
-
-def cache_folder() -> Path:
-    """The folder of all decoded images."""
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(caches, "cnn_experiments")
 
 
 def folder_for(source: Source, image_size: int, skip_bad_images: bool, group: bool) -> Path:

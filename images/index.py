@@ -56,6 +56,7 @@ def make_index(source: Source, decoded: Decoded, images: np.ndarray, group: bool
     decided_by = [seen.digests, source.classes, targets, parts.tolist(), *statistics]
     return {
         "source": source.name,
+        "group": group,
         "classes": source.classes,
         "names": [item.name for item in seen.items],
         "warnings": decoded.warnings + warnings_of(source, seen, divided),

@@ -11,17 +11,16 @@ import hashlib
 import io
 import json
 import os
-import platform
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from console.errors import InputError
 
 UNFINISHED = ".unfinished"  # ending of temporary files
-STALE_SECONDS = 600  # no write takes this long: an older temporary file was left by a kill
+STALE_SECONDS = 600  # no write takes this long: an older file was left by a kill
 BLOCK_BYTES = 1 << 20  # read at once
 DIGEST = "record_sha256"  # of a record's other values, in the record itself
 
@@ -40,10 +39,12 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     refuse_to_replace(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, held_open = open_temporary(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
+        with temporary.open("xb") as file:
+            with contextlib.suppress(OSError):  # not every network disk has locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield temporary
             os.fsync(file.fileno())  # else a power cut could leave the name without the bytes
         temporary.replace(path)
     except OSError as error:
@@ -52,7 +53,6 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        held_open.close()
 
 
 def refuse_to_replace(path: Path) -> None:
@@ -66,21 +66,17 @@ def refuse_to_replace(path: Path) -> None:
         raise InputError(f"{path} is {special}, which is never replaced; name another place")
 
 
-def open_temporary(path: Path) -> tuple[Path, BinaryIO]:
-    """Make a temporary file beside `path`: its path, and the lock on it, held while it is open."""
-    while True:
-        number = secrets.token_hex(4)
-        temporary = path.with_name(f".{path.name}.{platform.node()}.{number}{UNFINISHED}")
-        try:
-            file = temporary.open("xb")
-        except OSError as error:
-            error.filename = str(path)
-            raise
-        with contextlib.suppress(OSError):  # not every network disk has locks
-            fcntl.flock(file, fcntl.LOCK_EX)
-        if temporary.exists():  # else another program took it for abandoned before it was locked
-            return temporary, file
-        file.close()
+def open_unfollowed(path: Path, mode: str) -> IO[Any]:
+    """Open a file to write to it; InputError if anything but a file is there, a link for one.
+
+    What a link leads to is not ours: it may be a user's notes.
+    """
+    refuse_to_replace(path)
+
+    def open_itself(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW, 0o666)
+
+    return open(path, mode, opener=open_itself)
 
 
 def remove_abandoned(folders: Iterable[Path]) -> None:
@@ -94,16 +90,13 @@ def remove_abandoned(folders: Iterable[Path]) -> None:
 
 def is_abandoned(path: Path) -> bool:
     """Whether the program that wrote a temporary file has ended."""
-    age = time.time() - path.stat().st_mtime
-    if f".{platform.node()}." not in path.name and age < STALE_SECONDS:
-        return False  # of another machine, whose locks may not be seen here
-    with path.open("rb") as file:
+    with path.open("rb+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError:  # this disk has no locks
-            return age > STALE_SECONDS
+            return time.time() - path.stat().st_mtime > STALE_SECONDS
     return True
 
 
@@ -124,12 +117,9 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
     write_text(path, json.dumps(with_digest, indent=1) + "\n")
 
 
-def read_record(path: Path, form: Mapping[str, type] | None = None) -> dict[str, Any]:
-    """Read what write_record wrote; `form` names values that it must hold, and their types.
-
-    Damaged if it is not that, OSError if it cannot be read.
-    """
-    return check_record(path, load_json(path), form or {})
+def read_record(path: Path) -> dict[str, Any]:
+    """Read what write_record wrote; Damaged if it is not that, OSError if it cannot be read."""
+    return check_record(path, load_json(path))
 
 
 def load_json(path: Path) -> dict[str, Any]:
@@ -143,7 +133,7 @@ def load_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def check_record(path: Path, values: dict[str, Any], form: Mapping[str, type]) -> dict[str, Any]:
+def check_record(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     """The values of a record without their digest; Damaged if they are not what was written."""
     record = dict(values)
     digest = record.pop(DIGEST, None)
@@ -151,17 +141,7 @@ def check_record(path: Path, values: dict[str, Any], form: Mapping[str, type]) -
         raise Damaged(f"{path.name} is no record of this version")
     if digest != digest_of(record):
         raise Damaged(f"{path.name} is not as it was written")
-    for name, value_type in form.items():
-        if not is_of(value_type, record.get(name)):
-            raise Damaged(f"{path.name}: {name} is {record.get(name)!r}")
     return record
-
-
-def is_of(value_type: type, value: object) -> bool:
-    """Whether a value has just this type; a whole number is a float too."""
-    if value_type is float and type(value) is int:
-        return True
-    return type(value) is value_type
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence]) -> str:
@@ -173,25 +153,20 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence]) -> s
     return write_text(path, text.getvalue())
 
 
-def read_csv(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Read a table, a dict by column for each row; OSError if there is none.
+def parse_csv(name: str, table: bytes, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a table from the bytes of its file, a dict by column for each; or Damaged.
 
-    Damaged if it has other columns than asked for, or a row that is not whole.
+    A table of other columns, or with a row that is not whole, is damaged; `name` is the file's.
     """
-    return parse_csv(path.name, read_file(path), columns)
-
-
-def parse_csv(name: str, content: bytes, columns: Sequence[str] = ()) -> list[dict[str, str]]:
-    """The rows of a table from its bytes, as read_csv; `name` is for messages."""
     try:
-        lines = io.StringIO(content.decode("utf-8"), newline="")
+        lines = io.StringIO(table.decode("utf-8"), newline="")
         rows = list(csv.reader(lines, strict=True))
     except (ValueError, csv.Error) as error:
         raise Damaged(f"{name} cannot be read ({error})") from None
     if not rows:
         raise Damaged(f"{name} is empty")
     header = rows.pop(0)
-    if columns and tuple(header) != tuple(columns):
+    if tuple(header) != tuple(columns):
         raise Damaged(f"{name} has other columns than {', '.join(columns)}")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):

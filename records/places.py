@@ -14,6 +14,18 @@ from records.lock import TRAINING_LOCK
 from records.runs import RUN_FILES, checkpoint_path
 
 
+def cache_folder() -> Path:
+    """The folder of decoded images and kept trials; InputError if nothing tells where it lies."""
+    caches = os.environ.get("XDG_CACHE_HOME", "")
+    if not caches:
+        try:
+            caches = str(Path.home() / ".cache")
+        except RuntimeError:  # a container's user, who is in no list
+            why = "you have no home folder here to keep decoded images in"
+            raise InputError(f"{why}; set XDG_CACHE_HOME to a folder for them") from None
+    return Path(caches, "cnn_experiments")
+
+
 def check_weight_path(weight: Path, results: Path) -> None:
     """InputError if a weight file's place is a folder's, or that of another file of a run."""
     if weight.name in ("", "..") or weight.is_dir():

@@ -1,11 +1,10 @@
-"""The record of one run: its files, what decides its result, whether it is finished.
+"""One run: the names of its files, its history, and what decides its result.
 
     changes = what_changed(record["identity"], identity(settings, data.digest, "cpu", threads=1))
 
 A finished run may be used again only while its identity stays the same.
 """
 
-import enum
 import functools
 import importlib.metadata
 import math
@@ -17,10 +16,12 @@ from typing import NamedTuple
 from records.files import Damaged, parse_csv, read_file
 from records.sources import CODE_ENDINGS, digests_of
 
-HISTORY = "history.csv"
+HISTORY, LOG = "history.csv", "log.txt"
+ACCURACIES, PREDICTIONS = "acc.txt", "predictions.csv"
+TRAIN_RECORD, TEST_RECORD = "train.json", "test.json"
+RUN_FILES = (HISTORY, LOG, ACCURACIES, PREDICTIONS, TEST_RECORD, TRAIN_RECORD)  # records last
+WEIGHT = "weight.pth"  # of a run of a sweep
 MANY_FILES = 4
-TEST_FILES = ("acc.txt", "predictions.csv")
-RUN_FILES = (HISTORY, "log.txt", *TEST_FILES, "test.json", "train.json")  # records last
 
 
 class Layer(NamedTuple):
@@ -175,47 +176,3 @@ def list_changes(changes: Sequence[Change]) -> str:
     if len(files) > MANY_FILES:  # another version of the program
         files[MANY_FILES:] = [f"{len(files) - MANY_FILES} more files too"]
     return ", ".join(shown + files)
-
-
-# --- whether a run is finished ---------------------------------------------------------------
-
-
-class Stage(enum.Enum):
-    """How far a training, or a test, has come in a run's folder."""
-
-    DONE = enum.auto()
-    MISSING = enum.auto()  # never done, or its record is lost
-    CHANGED = enum.auto()  # what decides its result is not what it was: Status.changes
-    INCOMPLETE = enum.auto()  # Status.files are not there, or not those that it wrote
-    OVERWRITTEN = enum.auto()  # another training was begun over it
-    DAMAGED = enum.auto()  # a record cannot be believed, which Status.damage tells
-    INTERRUPTED = enum.auto()  # begun, and stopped after Status.epochs
-    TO_REPEAT = enum.auto()  # whatever is there, --fresh asks for it
-
-
-class Status(NamedTuple):
-    """How a training, or a test, stands in a run's folder, and what its stage is about."""
-
-    stage: Stage
-    changes: Sequence[Change] = ()
-    files: Sequence[str] = ()
-    epochs: int = 0
-    damage: str = ""
-
-
-DONE, MISSING = Status(Stage.DONE), Status(Stage.MISSING)
-
-
-def in_words(status: Status, done: str) -> str:
-    """Say why work is to be done; `done` is the word for it, "trained" or "tested"."""
-    words = {
-        Stage.DONE: f"{done} already",
-        Stage.MISSING: f"not {done} yet",
-        Stage.CHANGED: list_changes(status.changes),
-        Stage.INCOMPLETE: f"{', '.join(status.files)} is missing or changed since this run",
-        Stage.OVERWRITTEN: "history.csv is missing or that of another training",
-        Stage.DAMAGED: f"damaged record: {status.damage}",
-        Stage.INTERRUPTED: f"interrupted after epoch {status.epochs}",
-        Stage.TO_REPEAT: "asked for with --fresh",
-    }
-    return words[status.stage]

@@ -1,6 +1,6 @@
 """Two sweeps side by side: every setting of one against the same of the other.
 
-    for line in write_against(Path("here"), runs_here, Path("there"), runs_there):
+    for line in write_against(Path("here"), Path("there"), runs):
         print(line)
 
 Only records are read, whatever sources they were made with: two networks, optimisers or
@@ -8,135 +8,113 @@ ways of augmentation can be compared. Nothing is trained.
 """
 
 from pathlib import Path
-from statistics import fmean
-from typing import NamedTuple
+from typing import Any
 
 from console.errors import InputError
-from records.files import Damaged, write_csv, write_text
-from report.answer import first_of_each, name_of
-from report.comparison import Comparison, compare_sweeps
-from report.differences import Entry, draw_answer, names_in_picture
-from report.pictures import picture
-from report.results import Result, Setting, read_result, settings_of
-from report.summary import bare_percent, difference_of, digits
-from report.words import VERDICTS, templates
-from studies.settings import BASE_STUDY, Run
+from records.files import write_text
+from report.answer import (
+    Rows,
+    first_of_each,
+    last_accuracy,
+    means_of,
+    samples_of,
+    test_accuracy,
+)
+from report.comparison import compare_sweeps, cut
+from report.differences import answer_entries, draw_answer
+from report.results import Setting, results_of, settings_of, write_table
+from report.summary import Summary, columns_of, digits
+from report.words import difference_of, templates
+from studies.settings import Run
+from studies.view import shown
+
+TITLE = "Test accuracy: points, this sweep minus the other"
 
 Settings = dict[tuple, Setting]  # by Setting.key
-COLUMNS = ("setting", "seeds", "here", "there", "difference", "low", "high", "verdict")
 
 
-class Pair(NamedTuple):
-    """A setting in both sweeps, and what the difference of accuracies says."""
-
-    name: str
-    seeds: int
-    here: float
-    there: float
-    comparison: Comparison
-
-    @property
-    def verdict(self) -> str:
-        """In the report's words."""
-        return VERDICTS[self.comparison.verdict]
-
-    @property
-    def difference(self) -> str:
-        """With its interval, in points."""
-        return difference_of(self.comparison)
-
-
-class Sweeps(NamedTuple):
-    """Two sweeps of the same images: settings that both have, and the others.
-
-    `changed` names what decided the results of one and not of the other.
-    """
-
-    settings: list[Setting]
-    pairs: list[Pair]
-    alone: list[str]
-    changed: list[str]
-
-
-def write_against(out: Path, here: list[Run], other: Path, there: list[Run]) -> list[str]:
+def write_against(out: Path, other: Path, runs: list[Run]) -> list[str]:
     """Write against.csv, .html, .png and .pdf to out/result; a line for each setting.
 
     InputError unless both have the same images, and each common setting the same seeds.
     """
-    sweeps = read_sweeps(out, here, other, there)
-    folder = out / "result"
-    draw_pairs(folder, sweeps)
-    csv_rows = [csv_row(pair) for pair in sweeps.pairs]
-    write_csv(folder / "against.csv", COLUMNS, csv_rows)
-    write_page(folder / "against.html", out, other, sweeps)
+    ours = settings_in(out, runs)
+    theirs = settings_in(other, runs)
+    refuse_other_images(out, ours, other, theirs)
+    common = [setting for key, setting in ours.items() if key in theirs]
+    if not common:
+        raise InputError(f"{out} and {other} have no setting in common; nothing can be compared")
+    for setting in common:
+        refuse_other_seeds(setting, out, theirs[setting.key], other)
+    rows = compare(common, theirs)
+    alone = names_of_others(theirs | ours, rows)
+    values = {
+        "out": out,
+        "other": other,
+        "alone": alone,
+        "decides": what_differs(common[0], theirs[common[0].key]),
+    }
+    write_files(out / "result", common, theirs, rows, values)
     lines = []
-    for pair in sweeps.pairs:
-        lines.append(f"{pair.name}: {pair.verdict}, {pair.difference} points")
-    if sweeps.alone:
-        lines.append(f"only in one of the two: {', '.join(sweeps.alone)}")
-    lines.append(f"against {other}: {folder / 'against.html'}")
+    for setting in common:
+        row = rows[setting.key]
+        lines.append(f"{setting.name}: {row.verdict}, {difference_of(row)} points")
+    if alone:
+        lines.append(f"only in one of the two: {', '.join(alone)}")
+    lines.append(f"against {other}: {out / 'result' / 'against.html'}")
     return lines
 
 
-def read_sweeps(out: Path, here: list[Run], other: Path, there: list[Run]) -> Sweeps:
-    """Read both sweeps and compare them; InputError if that cannot be done."""
-    ours = settings_in(out, here)
-    theirs = settings_in(other, there)
-    check_images(out, ours, other, theirs)
-    ours_common: list[Setting] = []
-    theirs_common: list[Setting] = []
-    for key, setting in ours.items():
-        if key in theirs:
-            check_seeds(setting, out, theirs[key], other)
-            ours_common.append(setting)
-            theirs_common.append(theirs[key])
-    if not ours_common:
-        raise InputError(f"{out} and {other} have no setting in common; nothing can be compared")
-    pairs = pairs_of(ours_common, theirs_common)
-    changed = what_differs(ours_common[0], theirs_common[0])
-    return Sweeps(ours_common, pairs, only_in_one(ours, theirs), changed)
+def write_files(
+    folder: Path, common: list[Setting], theirs: Settings, rows: Rows, values: dict[str, Any]
+) -> None:
+    """Write the table, the picture and the page; `values` are what else the page says."""
+    others = means_of(samples_of([theirs[setting.key] for setting in common], test_accuracy), None)
+    summaries = summaries_of(common, rows)
+    lines = []
+    for summary in summaries:
+        of_other = {"other_test_accuracy": digits(others[summary.setting.key].mean)}
+        lines.append(columns_of(summary, classes=[]) | of_other)
+    write_table(folder / "against.csv", lines)
+    entries = answer_entries(common, rows, base=None)
+    draw_answer(folder / "against.png", entries, TITLE, for_print=True)
+    template = templates().get_template("against.html")
+    page = template.render(values, folder=folder, summaries=summaries, others=others)
+    write_text(folder / "against.html", page)
+
+
+def summaries_of(settings: list[Setting], rows: Rows) -> list[Summary]:
+    """The lines of the report's table, without what only the images could tell."""
+    means = means_of(samples_of(settings, test_accuracy), None)
+    last_means = means_of(samples_of(settings, last_accuracy), None)
+    summaries = []
+    for setting in settings:
+        summary = Summary(
+            setting=setting,
+            mean=means[setting.key],
+            last_mean=last_means[setting.key],
+            comparison=rows[setting.key],
+            recalls=[],
+            auc=None,
+            one_class=0,
+            ends={},
+        )
+        summaries.append(summary)
+    return summaries
 
 
 # --- the two sweeps --------------------------------------------------------------------------
 
 
-def only_in_one(ours: Settings, theirs: Settings) -> list[str]:
-    """The names of settings that only one of two sweeps has."""
-    names = []
-    for key, setting in (theirs | ours).items():
-        if key not in ours or key not in theirs:
-            names.append(name_of(setting))
-    return names
-
-
 def settings_in(out: Path, runs: list[Run]) -> Settings:
     """The finished settings of a sweep, by Setting.key; InputError if there are none."""
-    results = []
-    for run in runs:
-        result = recorded(run)
-        if result:
-            results.append(result)
+    results = results_of(out, runs, shown(out))
     if not results:
         raise InputError(f"{out} holds no finished run of these studies; train them there first")
     return {setting.key: setting for setting in first_of_each(settings_of(results))}
 
 
-def recorded(run: Run) -> Result | None:
-    """A run as its records tell it; None where they are not those of a finished run."""
-    try:
-        result = read_result(run)
-        tested_weights = result.test["identity"]["weight.pth"]
-        for name, value in run.settings.items():
-            if result.train["identity"][name] != value:
-                return None
-    except (Damaged, OSError, KeyError):
-        return None
-    if tested_weights != result.train["weight_sha256"]:
-        return None
-    return result
-
-
-def check_images(out: Path, ours: Settings, other: Path, theirs: Settings) -> None:
+def refuse_other_images(out: Path, ours: Settings, other: Path, theirs: Settings) -> None:
     """InputError unless every training of both sweeps had the same images."""
     digests = set()
     for setting in [*ours.values(), *theirs.values()]:
@@ -147,90 +125,33 @@ def check_images(out: Path, ours: Settings, other: Path, theirs: Settings) -> No
         raise InputError(f"the images of {out} and {other} differ; {remedy}")
 
 
-def check_seeds(ours: Setting, out: Path, theirs: Setting, other: Path) -> None:
+def refuse_other_seeds(ours: Setting, out: Path, theirs: Setting, other: Path) -> None:
     """InputError unless a setting was trained with the same seeds in both sweeps."""
-    here = seeds_of(ours)
-    there = seeds_of(theirs)
+    here = sorted(ours.seeds)
+    there = sorted(theirs.seeds)
     if here != there:
         both = f"{here} in {out} and {there} in {other}"
         remedy = "train both sweeps with the same --seeds, and give it here too"
-        raise InputError(f"the seeds of {name_of(ours)} differ: {both}; {remedy}")
+        raise InputError(f"the seeds of {ours.name} differ: {both}; {remedy}")
 
 
-def seeds_of(setting: Setting) -> list[int]:
-    """The seeds that a setting was trained with."""
-    return sorted(result.run.settings["seed"] for result in setting.results)
-
-
-def pairs_of(ours: list[Setting], theirs: list[Setting]) -> list[Pair]:
+def compare(settings: list[Setting], theirs: Settings) -> Rows:
     """Every setting against its like in the other sweep; InputError without noise."""
-    here = {name_of(setting): setting.accuracies for setting in ours}
-    there = {name_of(setting): setting.accuracies for setting in theirs}
+    here = samples_of(settings, test_accuracy)
+    there = samples_of([theirs[key] for key in here], test_accuracy)
     try:
-        rows = compare_sweeps(here, there)
+        return cut(compare_sweeps(here, there))
     except ValueError as error:
         raise InputError(f"nothing can be compared: {error}; train more seeds") from None
-    pairs = []
-    for name, row in rows.items():
-        pair = Pair(
-            name=name,
-            seeds=len(here[name]),
-            here=fmean(here[name]),
-            there=fmean(there[name]),
-            comparison=row,
-        )
-        pairs.append(pair)
-    return pairs
+
+
+def names_of_others(settings: Settings, rows: Rows) -> list[str]:
+    """The names of settings that only one of two sweeps has."""
+    return [setting.name for key, setting in settings.items() if key not in rows]
 
 
 def what_differs(ours: Setting, theirs: Setting) -> list[str]:
     """What decided the results of one sweep and not those of the other, by name."""
     here = ours.results[0].train["identity"]
     there = theirs.results[0].train["identity"]
-    names = []
-    for name in sorted(here | there):
-        if here.get(name) != there.get(name):
-            names.append(name)
-    return names
-
-
-# --- what is written -------------------------------------------------------------------------
-
-
-def write_page(path: Path, out: Path, other: Path, sweeps: Sweeps) -> None:
-    """Write the page, with the picture that stands beside it."""
-    drawn = picture(path.with_suffix(".png"), "against", "differences, as in the table")
-    template = templates().get_template("against.html")
-    html = template.render(
-        out=out, other=other, sweeps=sweeps, picture=drawn, bare_percent=bare_percent
-    )
-    write_text(path, html)
-
-
-def draw_pairs(folder: Path, sweeps: Sweeps) -> None:
-    """Draw every setting's difference, under what its study changes."""
-    entries = []
-    heading = ""
-    for setting, pair in zip(sweeps.settings, sweeps.pairs, strict=True):
-        names = names_in_picture(setting)
-        if setting.study != BASE_STUDY and names.heading != heading:
-            heading = names.heading
-            entries.append(Entry(heading))
-        entries.append(Entry(names.label, pair.comparison))
-    title = "Test accuracy: points, this sweep minus the other"
-    draw_answer(folder / "against.png", entries, title, for_print=True)
-
-
-def csv_row(pair: Pair) -> list[object]:
-    """A line of against.csv."""
-    comparison = pair.comparison
-    return [
-        pair.name,
-        pair.seeds,
-        digits(pair.here),
-        digits(pair.there),
-        digits(comparison.difference),
-        digits(comparison.low),
-        digits(comparison.high),
-        VERDICTS[comparison.verdict],
-    ]
+    return [name for name in sorted(here | there) if here.get(name) != there.get(name)]

@@ -17,6 +17,7 @@ from report.comparison import (
     Mean,
     Pool,
     compare_with_base,
+    cut,
     mean_with_interval,
     pooled_noise,
 )
@@ -54,11 +55,11 @@ class Answer(NamedTuple):
 def make_answer(settings: list[Setting], chance: rules.Chance, close: float = SMALL) -> Answer:
     """Hold every setting against the base, which is the first if it is finished."""
     unique = first_of_each(settings)
-    base = unique[0] if unique and unique[0].label == "base" else None
+    base = unique[0] if unique and unique[0].is_base else None
     unlearned = [setting.key for setting in unique if rules.learned(setting, chance) == 0]
-    kept = values_of(unique, test_accuracy)
-    last = values_of(unique, last_accuracy)
-    valid_rows = rows_of(values_of(unique, valid_accuracy), base, close)
+    kept = samples_of(unique, test_accuracy)
+    last = samples_of(unique, last_accuracy)
+    valid_rows = rows_of(samples_of(unique, valid_accuracy), base, close)
     pool, problem = known_noise(kept)
     last_pool, _ = known_noise(last)
     return Answer(
@@ -86,7 +87,7 @@ def first_of_each(settings: list[Setting]) -> list[Setting]:
     return list(unique.values())
 
 
-def values_of(
+def samples_of(
     settings: list[Setting], measure: Callable[[Result], float]
 ) -> dict[tuple, list[float]]:
     """A measure of every seed, by Setting.key."""
@@ -134,10 +135,7 @@ def rows_of(samples: dict[tuple, list[float]], base: Setting | None, close: floa
     """
     if base is None or len(samples) < 2 or known_noise(samples)[0] is None:
         return {}
-    rows = compare_with_base(samples, base.key, close)
-    for key, row in rows.items():
-        rows[key] = row._replace(low=max(-1.0, row.low), high=min(1.0, row.high))
-    return rows
+    return cut(compare_with_base(samples, base.key, close))
 
 
 def setting_to_use(
@@ -151,11 +149,7 @@ def setting_to_use(
     learned = [setting for setting in settings if rules.is_choosable(setting, chance)]
     if base not in learned:
         return max(learned, key=valid_mean, default=None)
-    better = []
-    for setting in learned:
-        row = valid_rows.get(setting.key)
-        if row and row.verdict == BETTER:
-            better.append(setting)
+    better = with_verdict(learned, valid_rows, BETTER)
     return max(better, key=valid_mean, default=base)
 
 
@@ -164,42 +158,13 @@ def valid_mean(setting: Setting) -> float:
     return fmean(valid_accuracy(result) for result in setting.results)
 
 
-# --- settings by study, by name, by verdict ----------------------------------------------------
-
-
-def studies_of(settings: list[Setting]) -> list[list[Setting]]:
-    """The settings by study, in their order."""
-    studies: dict[str, list[Setting]] = {}
-    for setting in settings:
-        studies.setdefault(setting.study, []).append(setting)
-    return list(studies.values())
-
-
-def words_of(name: str) -> str:
-    """What a study changes, for a reader: batch_size -> batch size; several are joined by "and"."""
-    return name.replace("_", " ").replace(", ", " and ")
-
-
-def name_of(setting: Setting) -> str:
-    """What a setting is called where its study is not named: learning rate 0.1."""
-    if setting.label == "base":
-        return "the base"
-    names = setting.changed.split(", ")
-    values = setting.label.split(", ")
-    changes = []
-    for name, value in zip(names, values, strict=True):
-        changes.append(f"{words_of(name)} {value}")
-    return ", ".join(changes)
+# --- settings by verdict -----------------------------------------------------------------------
 
 
 def with_verdict(settings: list[Setting], rows: Rows, verdict: str) -> list[Setting]:
     """Those of the settings that have this verdict."""
-    found = []
-    for setting in settings:
-        row = rows.get(setting.key)
-        if row and row.verdict == verdict:
-            found.append(setting)
-    return found
+    compared = with_row(settings, rows)
+    return [setting for setting in compared if rows[setting.key].verdict == verdict]
 
 
 def with_row(settings: list[Setting], rows: Rows) -> list[Setting]:

@@ -1,10 +1,11 @@
 """The picture of differences: every setting's test accuracy against that of the base.
 
-    draw_answer(Path("result/answer.png"), answer_entries(studies, answer), "Test accuracy")
+    draw_answer(Path("result/answer.png"), answer_entries(settings, rows, base), "Test accuracy")
 
 One line for each setting, from the top down, under the name of its study.
 """
 
+from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 from typing import NamedTuple
@@ -13,23 +14,10 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from report.answer import Answer, studies_of, words_of
+from report.answer import Answer, Rows, with_row
 from report.comparison import BETTER, WORSE, Comparison, points
-from report.figures import (
-    BLUE,
-    GREY,
-    ORANGE,
-    PRINT_WIDTH,
-    digest_of_picture,
-    is_current,
-    save_pdf,
-    save_png,
-    short,
-    styled,
-)
-from report.grids import changed, is_grid
-from report.results import Setting
-from studies.settings import BASE_STUDY, PREFIX
+from report.figures import BLUE, GREY, ORANGE, PRINT_WIDTH, draw_picture, short
+from report.results import Setting, study_name, words_of
 
 MOST = 60  # settings of a study, or of the answer, that pictures have room for
 FAR_OUT = 2.0  # times the usual interval: what is beyond would press the others flat
@@ -68,70 +56,59 @@ class Mark(NamedTuple):
 # --- what is in a picture --------------------------------------------------------------------
 
 
-def furthest(settings: list[Setting], answer: Answer) -> list[Setting]:
+def furthest(settings: list[Setting], rows: Rows) -> list[Setting]:
     """The settings that pictures have room for: those furthest from the base, in their order."""
     if len(settings) <= MOST:
         return settings
     distances: dict[tuple, float] = {}
     for setting in settings:
         distances[setting.key] = 1.0
-        if setting.key in answer.rows:
-            distances[setting.key] = abs(answer.rows[setting.key].difference)
+        if setting.key in rows:
+            distances[setting.key] = abs(rows[setting.key].difference)
     by_distance = sorted(distances, key=distances.__getitem__, reverse=True)
     chosen = set(by_distance[:MOST])
     return [setting for setting in settings if setting.key in chosen]
 
 
-def entries_of(settings: list[Setting], answer: Answer) -> list[Entry]:
-    """What a picture of differences shows of settings; nothing where none is compared."""
-    if not any(setting.key in answer.rows for setting in settings):
+def study_entries(settings: list[Setting], answer: Answer) -> list[Entry]:
+    """What the picture of a study shows of settings; nothing where none is compared."""
+    if not with_row(settings, answer.rows):
         return []
-    return [entry_of(setting, setting.label, answer) for setting in settings]
+    return [entry_of(setting, setting.label, answer.rows, answer.base) for setting in settings]
 
 
-def entry_of(setting: Setting, label: str, answer: Answer) -> Entry:
+def answer_entries(settings: list[Setting], rows: Rows, base: Setting | None) -> list[Entry]:
+    """What the picture of all settings shows: each under the heading of its study."""
+    entries = []
+    heading = ""
+    for setting in furthest(settings, rows):
+        names = names_in_picture(setting)
+        if names.heading != heading:
+            heading = names.heading
+            entries.append(Entry(heading))
+        entries.append(entry_of(setting, names.label, rows, base))
+    return entries
+
+
+def entry_of(setting: Setting, label: str, rows: Rows, base: Setting | None) -> Entry:
     """The line of one setting; that of the base carries its accuracy."""
-    base = answer.settings[0]
-    row = answer.rows.get(setting.key)
-    if setting.key == base.key:
+    row = rows.get(setting.key)
+    if base and setting.key == base.key:
         return Entry(label, row, fmean(base.accuracies))
     return Entry(label, row)
 
 
-def answer_entries(studies: dict[str, list[Setting]], answer: Answer) -> list[Entry]:
-    """What the answer's picture shows: every study as a heading over its settings."""
-    together = []
-    for study, settings in studies.items():
-        if study != BASE_STUDY:
-            together += settings
-    entries = []
-    for settings in studies_of(furthest(together, answer)):
-        heading = ""
-        for setting in settings:
-            names = names_in_picture(setting)
-            if names.heading != heading:
-                heading = names.heading
-                entries.append(Entry(heading))
-            entries.append(entry_of(setting, names.label, answer))
-    return entries
-
-
 def names_in_picture(setting: Setting) -> Names:
     """A setting stands below its study, or in a grid below its value of the first setting."""
-    if not is_grid([setting]):
+    if setting.is_base:
+        return Names("", setting.label)
+    if not setting.is_of_grid:
         return Names(study_name(setting.study), setting.label)
-    values = changed(setting)
-    name = next(iter(values))
-    first = values.pop(name)
-    label = ", ".join(map(str, values.values()))
+    (name, first), *others = setting.varied.items()
+    label = ", ".join(str(value) for _, value in others)
     if isinstance(first, str):
         return Names(first, label)
     return Names(f"{words_of(name)} {first}", label)
-
-
-def study_name(study: str) -> str:
-    """The name of a study for a reader: Change_batch_size -> batch size."""
-    return words_of(study.removeprefix(PREFIX))
 
 
 # --- the picture -----------------------------------------------------------------------------
@@ -139,25 +116,19 @@ def study_name(study: str) -> str:
 
 def draw_answer(path: Path, entries: list[Entry], title: str, for_print: bool = False) -> None:
     """Draw differences as a PNG for the screen, and as a PDF beside it for a text."""
-    digest = digest_of_picture(entries, title)
-    height = 0.7 + 0.235 * len(entries)
-    if not is_current(path, digest):
-        with styled():
-            figure = Figure(figsize=(4.4, height), dpi=200)
-            plot_answer(figure.add_subplot(), entries, title)
-            save_png([figure], path, digest)
-    printed = path.with_suffix(".pdf")
-    if for_print and not is_current(printed, digest):
-        with styled(for_print=True):
-            figure = Figure(figsize=(PRINT_WIDTH, 0.8 * height))
-            plot_answer(figure.add_subplot(), entries, title)
-            save_pdf(figure, printed, digest)
+    draw_picture(path, [entries, title], partial(answer_figure, entries, title), for_print)
 
 
-def plot_answer(axes: Axes, entries: list[Entry], title: str) -> None:
-    """Plot differences under a title."""
+def answer_figure(entries: list[Entry], title: str, for_print: bool) -> Figure:
+    """Differences under a title."""
+    size = (4.4, 0.7 + 0.235 * len(entries))
+    if for_print:
+        size = (PRINT_WIDTH, 0.8 * size[1])
+    figure = Figure(figsize=size, dpi=200)
+    axes = figure.add_subplot()
     plot_differences(axes, entries)
     axes.set_title(title, loc="right")
+    return figure
 
 
 def plot_differences(axes: Axes, entries: list[Entry]) -> None:
@@ -176,17 +147,12 @@ def plot_differences(axes: Axes, entries: list[Entry]) -> None:
             write_beside(axes, line, f"{entry.base_accuracy:.1%}", GREY)
     axes.set_xlim(-limit, limit)
     axes.set_ylim(len(entries) - 0.5, -0.5)
-    label_lines(axes, entries)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x")
-
-
-def label_lines(axes: Axes, entries: list[Entry]) -> None:
-    """Write what each line is to its left, headings bold."""
     axes.set_yticks(range(len(entries)), [short(entry.label) for entry in entries])
     for entry, label in zip(entries, axes.get_yticklabels(), strict=True):
         if entry.is_heading:
             label.set_fontweight("bold")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
 
 
 def limit_of(rows: list[Comparison]) -> float:

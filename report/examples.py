@@ -1,117 +1,69 @@
-"""What the page shows of the images: how many, examples of them, and those taken for others.
+"""Images inside the page, as data URIs: examples of each class, and those taken for another.
 
-mistakes = view_of_mistakes(answer.use, data, is_to_use=True)
+for mistake in mistakes_of(result, data): print(mistake.file)
 """
 
+import base64
+import io
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from console.options import CALIBRATED
 from dataset import Data
 from records.finished import read_predictions
-from report.answer import name_of
-from report.pictures import Picture, data_uri, picture, png_of
-from report.results import Result, Setting
+from report.results import Result
 
 EXAMPLES = 12  # of each class on the sheet of examples
 MISTAKES = 24
 
 
-class Count(NamedTuple):
-    """The images of one part: of each class, and the share of the larger one."""
-
-    part: str
-    classes: list[int]
-    larger: str
-
-
 class Mistake(NamedTuple):
-    """A test image that was got wrong."""
+    """A test image that was taken for the other class: its place among all images, its file."""
 
+    place: int
     file: str
-    source: str
     true_class: str
     predicted_class: str
     probability: float
 
 
-class MistakesView(NamedTuple):
-    """Mistakes of one run of a setting: of the one to use, if there is one."""
-
-    is_to_use: bool
-    setting: str
-    seed: int
-    wrong: int
-    images: int
-    loss_function: str
-    is_calibrated: bool
-    mistakes: list[Mistake]
-    confusion: Picture
-
-
-def counts_of(data: Data) -> list[Count]:
-    """How many images of each class each part holds."""
-    counts = []
-    for part, indices in data.splits.items():
-        count = np.bincount(data.targets[indices], minlength=2)
-        larger = count.max() / count.sum()
-        counts.append(Count(part, count.tolist(), f"{larger:.1%}"))
-    return counts
-
-
-def examples_of(data: Data) -> dict[str, list[str]]:
-    """Training images of each class, evenly spread over the folder, as data URIs."""
+def examples_of(data: Data) -> dict[str, np.ndarray]:
+    """Where training images of each class stand in the data, evenly spread over the folder."""
     examples = {}
     indices = data.splits["train"]
     for target, name in enumerate(data.classes):
         members = indices[data.targets[indices] == target]
         step = -(-len(members) // EXAMPLES)
-        examples[name] = [source_of(data, index) for index in members[::step]]
+        examples[name] = members[::step]
     return examples
-
-
-def source_of(data: Data, index: int) -> str:
-    """An image as a data URI."""
-    return data_uri(png_of(Image.fromarray(data.images[index])))
-
-
-def view_of_mistakes(setting: Setting, data: Data, is_to_use: bool) -> MistakesView:
-    """The test images that the first run of a setting got wrong and was surest of."""
-    result = setting.results[0]
-    images = result.test["test_images"]
-    loss_function = result.run.settings["loss_function"]
-    path = result.run.result / "confusion_matrix.png"
-    return MistakesView(
-        is_to_use=is_to_use,
-        setting=name_of(setting),
-        seed=result.run.settings["seed"],
-        wrong=images - result.test["correct"],
-        images=images,
-        loss_function=loss_function,
-        is_calibrated=loss_function in CALIBRATED,
-        mistakes=mistakes_of(result, data),
-        confusion=picture(path, "confusion-matrix", f"confusion matrix of {result.run.name}"),
-    )
 
 
 def mistakes_of(result: Result, data: Data) -> list[Mistake]:
     """The mistakes of a run, those it was surest of first."""
-    wrong = []
-    rows = read_predictions(result.run.result)
-    for row, index in zip(rows, data.splits["test"], strict=True):
-        if row["predicted_class"] != row["true_class"]:
-            wrong.append((float(row["probability"]), row, index))
-    wrong.sort(key=lambda mistake: -mistake[0])
     mistakes = []
-    for probability, row, index in wrong[:MISTAKES]:
-        mistake = Mistake(
-            file=row["file"],
-            source=source_of(data, index),
-            true_class=row["true_class"],
-            predicted_class=row["predicted_class"],
-            probability=probability,
-        )
-        mistakes.append(mistake)
-    return mistakes
+    predictions = read_predictions(result.folder)
+    for row, index in zip(predictions, data.splits["test"], strict=True):
+        classes = row["true_class"], row["predicted_class"]
+        if classes[0] != classes[1]:
+            mistakes.append(Mistake(index, row["file"], *classes, float(row["probability"])))
+    mistakes.sort(key=lambda mistake: -mistake.probability)
+    return mistakes[:MISTAKES]
+
+
+def image_uri(pixels: np.ndarray) -> str:
+    """An image, uint8 (H, W, 3), as text that a page can hold."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return data_uri(file.getvalue())
+
+
+def file_uri(path: Path) -> str:
+    """A PNG file as text that a page can hold; OSError if there is none."""
+    return data_uri(path.read_bytes())
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG as text that a page can hold."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"

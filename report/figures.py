@@ -1,6 +1,7 @@
 """Pictures of single runs, and what all pictures share; no display is needed.
 
     draw_curves(Path("result/Change_epochs/20"))  # of its history.csv: two PNGs
+    draw_picture(Path("result/answer.png"), values, make_figure, for_print=True)  # a PDF, too
 
 A picture carries the digest of what it shows, and is drawn only where it shows something
 else.
@@ -9,8 +10,9 @@ Colours and lines stand in figures.mplstyle beside this file.
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,8 +29,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from records.files import digest_of, file_digest, replacing
-from records.finished import PREDICTIONS, read_predictions
-from records.runs import HISTORY, Epoch, is_finite, kept_epoch, read_history
+from records.finished import read_predictions
+from records.runs import HISTORY, PREDICTIONS, Epoch, is_finite, kept_epoch, read_history
 
 # Of text too: their contrast on white is above 5.
 BLUE, ORANGE, GREY = "#0072B2", "#B84C00", "#333333"
@@ -39,6 +41,7 @@ PALETTE = 128  # colours of a PNG: with fewer the edges of lines are no longer s
 PRINT_WIDTH = 16 / 2.54  # inches, of figures for a text: that of a page's column
 PRINT_TEXT, PRINT_LEGEND = 8.5, 8.0  # points
 CURVES = (3.2, 2.7)  # width and height of one run's curves, inches: legible in a third of a page
+CONFUSION_MATRIX = "confusion_matrix.png"
 ENDINGS = (b"IEND\xaeB`\x82", b"%%EOF\n")  # of a PNG and of a PDF that are whole
 
 
@@ -59,20 +62,18 @@ PICTURES = {
 # --- files -----------------------------------------------------------------------------------
 
 
-def styled(for_print: bool = False) -> AbstractContextManager[None]:
-    """The look of figures, for the screen or for a text."""
-    style = dict(matplotlib.rc_params_from_file(STYLE))
-    del style["backend"]  # to set it, matplotlib would import pyplot
-    if for_print:
-        style["font.size"] = PRINT_TEXT
-        style["axes.titlesize"] = PRINT_TEXT
-        style["legend.fontsize"] = PRINT_LEGEND
-    return matplotlib.rc_context(style)
+def draw_picture(
+    path: Path, shows: object, make_figure: Callable[[bool], Figure], for_print: bool = False
+) -> None:
+    """Draw a PNG, and for print a PDF beside it, where they do not show these plain values yet.
 
-
-def digest_of_picture(*values: object) -> str:
-    """The digest of a picture: of the plain values it shows, and of what draws it."""
-    return digest_of([drawn_by(), *values])
+    `make_figure` is told whether the figure is for print.
+    """
+    digest = digest_of([drawn_by(), shows])
+    paths = [path, path.with_suffix(".pdf")] if for_print else [path]
+    for picture in paths:
+        if not is_current(picture, digest):
+            save_picture(make_figure, picture, digest)
 
 
 @functools.cache
@@ -92,34 +93,42 @@ def is_current(picture: Path, digest: str) -> bool:
     return data.endswith(ENDINGS) and digest.encode() in data
 
 
-def save_png(figures: Sequence[Figure], path: Path, digest: str) -> None:
-    """Write figures of one height side by side as a PNG, whole or not at all.
+def save_picture(make_figure: Callable[[bool], Figure], path: Path, digest: str) -> None:
+    """Make a figure in the look that its file asks for, and write it, whole or not at all."""
+    is_for_print = path.suffix == ".pdf"
+    with styled(is_for_print):
+        figure = make_figure(is_for_print)
+        with replacing(path) as temporary:
+            if is_for_print:
+                about = {"Keywords": digest, "CreationDate": None}  # the time would differ
+                FigureCanvasPdf(figure).print_pdf(temporary, metadata=about)
+            else:
+                save_png(figure, temporary, digest)
 
-    It has few colours, which makes it a quarter as large: pages hold many.
-    """
-    pixels = np.concatenate([pixels_of(figure) for figure in figures], axis=1)
+
+def styled(for_print: bool) -> AbstractContextManager[None]:
+    """The look of figures, for the screen or for a text."""
+    style = dict(matplotlib.rc_params_from_file(STYLE))
+    del style["backend"]  # to set it, matplotlib would import pyplot
+    if for_print:
+        style["font.size"] = PRINT_TEXT
+        style["axes.titlesize"] = PRINT_TEXT
+        style["legend.fontsize"] = PRINT_LEGEND
+    return matplotlib.rc_context(style)
+
+
+def save_png(figure: Figure, path: Path, digest: str) -> None:
+    """Write a figure as a PNG of few colours: a quarter as large, and pages hold many."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.array(canvas.buffer_rgba())[..., :3]
     image = Image.fromarray(pixels).quantize(PALETTE, Image.Quantize.FASTOCTREE)
     palette = np.array(image.getpalette()).reshape(-1, 3)
     palette[palette.min(1) > 250] = 255  # paper stays white
     image.putpalette(palette.ravel().tolist())
     about = PngInfo()
     about.add_text("Shows", digest)
-    with replacing(path) as temporary:
-        image.save(temporary, "PNG", pnginfo=about)
-
-
-def pixels_of(figure: Figure) -> np.ndarray:
-    """A figure as pixels, uint8 (H, W, 3)."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.array(canvas.buffer_rgba())[..., :3]
-
-
-def save_pdf(figure: Figure, path: Path, digest: str) -> None:
-    """Write a figure as a PDF without the time, whole or not at all."""
-    about = {"Keywords": digest, "CreationDate": None}
-    with replacing(path) as temporary:
-        FigureCanvasPdf(figure).print_pdf(temporary, metadata=about)
+    image.save(path, "PNG", pnginfo=about)
 
 
 def short(name: str, length: int = 20) -> str:
@@ -142,33 +151,30 @@ def draw_curves(folder: Path, sources: Sequence[Path] = ()) -> None:
     `sources`: their mean in a band from the lowest to the highest.
     """
     sources = sources or [folder]
-    of_sources = [file_digest(source / HISTORY) for source in sources]
-    digest = digest_of_picture(of_sources)
-    pictures = [folder / f"{name}.png" for name in PICTURES]
-    if all(is_current(picture, digest) for picture in pictures):
-        return
+    digests = [file_digest(source / HISTORY) for source in sources]
+    for name, kind in PICTURES.items():
+        draw_picture(folder / f"{name}.png", digests, partial(figure_of_curves, sources, kind))
+
+
+def figure_of_curves(sources: Sequence[Path], kind: Kind, for_print: bool) -> Figure:
+    """The curves of one run, or of several seeds, whose histories lie in these folders."""
     histories = [read_history(source) for source in sources]
-    for picture, kind in zip(pictures, PICTURES.values(), strict=True):
-        with styled():
-            figure = Figure(figsize=CURVES, dpi=170)
-            plot_curves(figure.add_subplot(), histories, kind)
-            figure.legend(loc="outside upper left", ncols=2, handlelength=1.4, columnspacing=0.8)
-            save_png([figure], picture, digest)
+    figure = Figure(figsize=CURVES, dpi=170)
+    plot_curves(figure.add_subplot(), histories, kind)
+    figure.legend(loc="outside upper left", ncols=2, handlelength=1.4, columnspacing=0.8)
+    return figure
 
 
 def plot_curves(axes: Axes, histories: Sequence[Sequence[Epoch]], kind: Kind) -> None:
     """Plot training and validation of one run, its kept epoch, or of several seeds."""
-    plot_band(axes, values_of(histories, kind.train_name), f"train-{kind.name}")
-    plot_band(axes, values_of(histories, kind.valid_name), f"valid-{kind.name}")
+    plot_band(axes, seeds_by_epochs(histories, kind.train_name), f"train-{kind.name}")
+    plot_band(axes, seeds_by_epochs(histories, kind.valid_name), f"valid-{kind.name}")
     if len(histories) == 1:
         mark_kept_epoch(axes, histories[0], kind)
     style_epochs(axes, kind, max(len(history) for history in histories))
-    diverged = []
-    for history in histories:
-        if not is_finite(history[-1]):
-            diverged.append(str(len(history)))
-    if diverged:
-        axes.set_title(f"diverged at epoch {', '.join(diverged)}", color=ORANGE)
+    ends = [str(len(history)) for history in histories if not is_finite(history[-1])]
+    if ends:
+        axes.set_title(f"diverged at epoch {', '.join(ends)}", color=ORANGE)
 
 
 def mark_kept_epoch(axes: Axes, history: Sequence[Epoch], kind: Kind) -> None:
@@ -196,7 +202,7 @@ def plot_band(axes: Axes, values: np.ma.MaskedArray, label: str, zorder: float =
     return colour
 
 
-def values_of(histories: Sequence[Sequence[Epoch]], name: str) -> np.ma.MaskedArray:
+def seeds_by_epochs(histories: Sequence[Sequence[Epoch]], name: str) -> np.ma.MaskedArray:
     """What several histories have by this name of Epoch, float (seeds, epochs).
 
     What is missing or infinite is masked: a diverged seed is shorter than the others and
@@ -225,10 +231,14 @@ def style_epochs(axes: Axes, kind: Kind, last: int) -> None:
 
 def draw_confusion_matrix(folder: Path, classes: list[str]) -> None:
     """Draw confusion_matrix.png from predictions.csv: counts and shares."""
-    path, source = folder / "confusion_matrix.png", folder / PREDICTIONS
-    digest = digest_of_picture(file_digest(source), list(classes))
-    if is_current(path, digest):
-        return
+    shows = [file_digest(folder / PREDICTIONS), list(classes)]
+    draw_picture(
+        folder / CONFUSION_MATRIX, shows, partial(figure_of_confusion_matrix, folder, classes)
+    )
+
+
+def figure_of_confusion_matrix(folder: Path, classes: list[str], for_print: bool) -> Figure:
+    """Counts and shares of a run's test images by true and predicted class."""
     pairs: Counter[tuple[str, str]] = Counter()
     for line in read_predictions(folder):
         pairs[line["true_class"], line["predicted_class"]] += 1
@@ -236,10 +246,9 @@ def draw_confusion_matrix(folder: Path, classes: list[str]) -> None:
     for row, true_class in enumerate(classes):
         for column, predicted_class in enumerate(classes):
             counts[row, column] = pairs[true_class, predicted_class]
-    with styled():
-        figure = Figure(figsize=(3.6, 3.2))
-        plot_confusion_matrix(figure.add_subplot(), counts, classes)
-        save_png([figure], path, digest)
+    figure = Figure(figsize=(3.6, 3.2))
+    plot_confusion_matrix(figure.add_subplot(), counts, classes)
+    return figure
 
 
 def plot_confusion_matrix(axes: Axes, counts: np.ndarray, classes: list[str]) -> None:

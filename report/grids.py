@@ -6,23 +6,21 @@ Which of the others suits a value is chosen by validation accuracy; the test ima
 All cells of the grid count in the correction of every comparison.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from console.options import as_key
 from report.answer import (
     Answer,
     Rows,
     rows_of,
+    samples_of,
     test_accuracy,
     valid_mean,
-    values_of,
     with_row,
     with_verdict,
-    words_of,
 )
 from report.comparison import BETTER, WORSE, Comparison
 from report.findings import Finding
-from report.results import Setting
+from report.results import Setting, words_of
 
 MOST_CELLS = 150  # of a larger grid the order of values is not examined: it would take minutes
 
@@ -58,58 +56,40 @@ class Edge(NamedTuple):
     best: float
 
 
-def is_grid(settings: list[Setting]) -> bool:
-    """Whether a study changes several settings at once."""
-    return len(changed(settings[0])) > 1
-
-
-def changed(cell: Setting) -> dict:
-    """What a cell changes, by name; lists and switches as text."""
-    return {name: as_key(value) for name, value in cell.results[0].run.changed.items()}
-
-
 def first_of(cell: Setting) -> object:
     """A cell's value of the first setting."""
-    return next(iter(changed(cell).values()))
+    return next(iter(cell.varied.values()))
 
 
-def others_of(cell: Setting) -> dict:
-    """What a cell changes besides the first setting, by name."""
-    names = list(changed(cell))
-    return {name: changed(cell)[name] for name in names[1:]}
-
-
-# --- findings --------------------------------------------------------------------------------
+def others_of(cell: Setting) -> dict[str, Any]:
+    """What a cell varies besides the first setting, by name."""
+    _, *others = cell.varied.items()
+    return dict(others)
 
 
 def grid_findings(cells: list[Setting], answer: Answer) -> list[Finding]:
     """What a grid is for, after how many of its cells differ from the base."""
-    study = cells[0].study
-    first, *others = [words_of(name) for name in changed(cells[0])]
+    first, *others = map(words_of, cells[0].varied)
     best = best_cells(cells)
     items = held_against_base(best, cells, answer)
-    findings = [
-        Finding("grid_cells", counts_of(cells, answer), study),
-        Finding("grid_best", {"first": first, "others": others, "cells": items}, study),
-    ]
-    edges = edges_of(list(best.values()), cells)
-    if edges:
-        findings.append(Finding("grid_edges", {"edges": edges}, study))
-    if answer.rows and len(cells) <= MOST_CELLS:
-        turn = find_turn(cells, answer)
-        values = {"first": first, "others": others, "turn": turn}
-        findings.append(Finding("grid_order", values, study))
-    return findings
-
-
-def counts_of(cells: list[Setting], answer: Answer) -> dict[str, int]:
-    """How many cells there are, and how many of them are better or worse than the base."""
-    return {
+    counts = {
         "cells": len(cells),
         "better": len(with_verdict(cells, answer.rows, BETTER)),
         "worse": len(with_verdict(cells, answer.rows, WORSE)),
         "known": bool(answer.rows),
     }
+    findings = [
+        Finding("grid_cells", counts),
+        Finding("grid_best", {"first": first, "others": others, "cells": items}),
+    ]
+    edges = edges_of(list(best.values()), cells)
+    if edges:
+        findings.append(Finding("grid_edges", {"edges": edges}))
+    if answer.rows and len(cells) <= MOST_CELLS:
+        turn = find_turn(cells, answer)
+        values = {"first": first, "others": others, "turn": turn}
+        findings.append(Finding("grid_order", values))
+    return findings
 
 
 def best_cells(cells: list[Setting]) -> dict[object, Setting]:
@@ -126,7 +106,11 @@ def held_against_base(
     best: dict[object, Setting], cells: list[Setting], answer: Answer
 ) -> list[Best]:
     """Each value's best cell against that of the base's value, or against the base itself."""
-    reference = reference_of(best, answer)
+    reference = answer.base
+    if answer.base:
+        [first_name, *_] = cells[0].varied
+        value_of_base = dict(answer.base.key)[first_name]
+        reference = best.get(value_of_base, answer.base)
     rows = compared(cells, reference, answer)
     items = []
     for value, cell in best.items():
@@ -135,22 +119,12 @@ def held_against_base(
     return items
 
 
-def reference_of(best: dict[object, Setting], answer: Answer) -> Setting | None:
-    """The best cell of the base's own value of the first setting; the base if it has none."""
-    if answer.base is None:
-        return None
-    some_cell = next(iter(best.values()))
-    first_name = next(iter(changed(some_cell)))
-    of_base = dict(answer.base.key)[first_name]
-    return best.get(of_base, answer.base)
-
-
 def compared(cells: list[Setting], reference: Setting | None, answer: Answer) -> Rows:
     """Every cell, and the base, against one of them; empty where the noise is not known."""
-    samples = values_of(cells, test_accuracy)
+    with_base = list(cells)
     if answer.base:
-        samples[answer.base.key] = [test_accuracy(run) for run in answer.base.results]
-    return rows_of(samples, reference, answer.close)
+        with_base.append(answer.base)  # with all its seeds, also where a cell is the base
+    return rows_of(samples_of(with_base, test_accuracy), reference, answer.close)
 
 
 def edges_of(best: list[Setting], cells: list[Setting]) -> list[Edge]:
@@ -158,7 +132,7 @@ def edges_of(best: list[Setting], cells: list[Setting]) -> list[Edge]:
     edges = []
     for cell in best:
         for name, value in others_of(cell).items():
-            tried = {changed(other)[name] for other in cells}
+            tried = {other.varied[name] for other in cells}
             is_number = all(isinstance(other, int | float) for other in tried)
             if is_number and value in (min(tried), max(tried)):
                 edges.append(Edge(first_of(cell), words_of(name), value))
@@ -167,21 +141,16 @@ def edges_of(best: list[Setting], cells: list[Setting]) -> list[Edge]:
 
 def find_turn(cells: list[Setting], answer: Answer) -> Turn | None:
     """Two values of the first setting whose order changes with the others, both beyond noise."""
-    signs: dict[tuple, dict[str, dict]] = {}
-    for column in columns_of(cells):
+    columns: dict[tuple, list[Setting]] = {}  # cells that differ in the first setting alone
+    for cell in cells:
+        columns.setdefault(tuple(others_of(cell).values()), []).append(cell)
+    verdicts: dict[tuple, dict[str, dict]] = {}
+    for column in columns.values():
         for position, other in enumerate(column):
             rows = compared(cells, other, answer)
             for one in with_row(column[:position], rows):
-                seen = signs.setdefault((first_of(one), first_of(other)), {})
+                seen = verdicts.setdefault((first_of(one), first_of(other)), {})
                 seen[rows[one.key].verdict] = others_of(one)
                 if BETTER in seen and WORSE in seen:
                     return Turn(first_of(one), first_of(other), seen[BETTER], seen[WORSE])
     return None
-
-
-def columns_of(cells: list[Setting]) -> list[list[Setting]]:
-    """The cells that differ in the first setting alone."""
-    columns: dict[tuple, list[Setting]] = {}
-    for cell in cells:
-        columns.setdefault(tuple(others_of(cell).values()), []).append(cell)
-    return list(columns.values())

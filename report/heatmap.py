@@ -5,6 +5,7 @@
 Every cell carries its number, so the map can be read in grey too.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,19 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from report.answer import Answer, words_of
+from report.answer import Answer
 from report.comparison import BETTER, WORSE
-from report.figures import (
-    GREY,
-    digest_of_picture,
-    is_current,
-    pale_blues,
-    save_png,
-    short,
-    styled,
-)
-from report.grids import changed
-from report.results import Setting
+from report.figures import GREY, draw_picture, pale_blues, short
+from report.results import Setting, words_of
 
 CELL = (0.62, 0.45)  # width and height of a cell, inches: the map is to be legible on a phone
 LETTER = 0.085  # room for a letter of a name, inches
@@ -57,22 +49,17 @@ class HeatMap(NamedTuple):
 
     @property
     def rows(self) -> list[str]:
-        return without_repeats([cell.row for cell in self.cells])
+        return list(dict.fromkeys(cell.row for cell in self.cells))
 
     @property
     def columns(self) -> list[str]:
-        return without_repeats([cell.column for cell in self.cells])
-
-
-def without_repeats(names: list[str]) -> list[str]:
-    """Names in their order, each of them once."""
-    return list(dict.fromkeys(names))
+        return list(dict.fromkeys(cell.column for cell in self.cells))
 
 
 def map_of(settings: list[Setting], answer: Answer) -> HeatMap:
     """The map of a grid: the first setting and the others, the longer list downwards."""
     cells = [cell_of(setting, answer) for setting in settings]
-    names = [words_of(name) for name in changed(settings[0])]
+    names = [words_of(name) for name in settings[0].varied]
     heat_map = HeatMap(cells, row_title=names[0], column_title=", ".join(names[1:]))
     if len(heat_map.columns) > len(heat_map.rows):
         return turned(heat_map)
@@ -81,7 +68,7 @@ def map_of(settings: list[Setting], answer: Answer) -> HeatMap:
 
 def cell_of(setting: Setting, answer: Answer) -> Cell:
     """What the map shows of one setting."""
-    values = list(map(str, changed(setting).values()))
+    values = list(map(str, setting.varied.values()))
     verdict = ""
     if setting.key in answer.rows:
         verdict = answer.rows[setting.key].verdict
@@ -109,30 +96,19 @@ def draw_heat_map(path: Path, heat_map: HeatMap) -> None:
 
     A solid frame: better than the base beyond noise; a dashed one: worse. Hatched: did not learn.
     """
-    digest = digest_of_picture("heat map", heat_map)
-    if is_current(path, digest):
-        return
-    with styled():
-        figure = Figure(figsize=size_of(heat_map), dpi=200)
-        plot_heat_map(figure.add_subplot(), heat_map)
-        save_png([figure], path, digest)
+    draw_picture(path, heat_map, partial(heat_map_figure, heat_map))
 
 
-def size_of(heat_map: HeatMap) -> tuple[float, float]:
-    """Width and height of the picture, inches; the names of columns stand upright."""
-    rows, columns = labels_of(heat_map)
-    beside = LETTER * max(map(len, rows))
-    below = LETTER * max(map(len, columns))
+def heat_map_figure(heat_map: HeatMap, for_print: bool) -> Figure:
+    """A map as large as its cells and names need; the names of columns stand upright."""
+    rows, columns = heat_map.rows, heat_map.columns
+    beside = LETTER * max(len(short(row)) for row in rows)
+    below = LETTER * max(len(short(column)) for column in columns)
     width = MARGIN[0] + beside + CELL[0] * len(columns)
     height = MARGIN[1] + below + CELL[1] * len(rows)
-    return max(3.4, width), height
-
-
-def labels_of(heat_map: HeatMap) -> tuple[list[str], list[str]]:
-    """The names of rows and of columns, short enough to stand beside and below the map."""
-    rows = [short(row) for row in heat_map.rows]
-    columns = [short(column) for column in heat_map.columns]
-    return rows, columns
+    figure = Figure(figsize=(max(3.4, width), height), dpi=200)
+    plot_heat_map(figure.add_subplot(), heat_map)
+    return figure
 
 
 def plot_heat_map(axes: Axes, heat_map: HeatMap) -> None:
@@ -147,20 +123,14 @@ def plot_heat_map(axes: Axes, heat_map: HeatMap) -> None:
             percent[row, column] = 100 * cell.accuracy
     low, high = range_of(percent)
     axes.imshow(percent, cmap=pale_blues(), vmin=low, vmax=high, aspect="auto")
-    label_axes(axes, heat_map)
-    axes.set_title("Test accuracy, %", loc="left")
-    axes.spines[:].set_visible(False)
-    explain(axes, heat_map.cells)
-
-
-def label_axes(axes: Axes, heat_map: HeatMap) -> None:
-    """Write what each row and each column is."""
-    rows, columns = labels_of(heat_map)
-    axes.set_xticks(range(len(columns)), columns, rotation=90)
-    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xticks(range(len(columns)), [short(column) for column in columns], rotation=90)
+    axes.set_yticks(range(len(rows)), [short(row) for row in rows])
     axes.set_xlabel(heat_map.column_title)
     axes.set_ylabel(heat_map.row_title)
     axes.tick_params(length=0)
+    axes.set_title("Test accuracy, %", loc="left")
+    axes.spines[:].set_visible(False)
+    explain(axes, heat_map.cells)
 
 
 def range_of(percent: np.ndarray) -> tuple[float, float]:

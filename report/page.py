@@ -1,88 +1,110 @@
 """Finished runs -> pictures, tables and the report as one HTML file.
 
-    write_report(out, runs, data, identity_of, trainings_to_do=0, failed=[])
+    write_report(out, runs, data, trainings, to_do=0, failed=[])
 
 Only files are read: the report can be rebuilt at any time without training. What stands on the
-page is decided in contents.py; page.html words it, with style.css inside.
+page is decided here as plain values; page.html words it, with style.css inside.
 """
 
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dataset import Data
+from images.sources import SHAPES
 from records.files import write_text
-from records.runs import IdentityOf
-from report.answer import make_answer
+from records.sources import PROJECT
+from report.answer import Answer, make_answer
 from report.comparison import SMALL
-from report.contents import Found, SweepStatus, by_study, contents
-from report.differences import answer_entries, draw_answer, entries_of, furthest
-from report.figures import draw_confusion_matrix, draw_curves
-from report.findings import answer_findings
-from report.grids import is_grid
+from report.differences import MOST, answer_entries, draw_answer, furthest, study_entries
+from report.examples import examples_of, mistakes_of
+from report.figures import CONFUSION_MATRIX, PICTURES, draw_confusion_matrix, draw_curves
+from report.findings import Finding, answer_findings, study_findings
+from report.grids import grid_findings
 from report.heatmap import draw_heat_map, map_of
+from report.noise import FAR, NOISIER
 from report.results import (
     Result,
     Setting,
-    read_results,
+    folder_of_setting,
+    results_of,
     settings_of,
+    studies_of,
     write_accuracies,
     write_results_csv,
 )
 from report.rules import Chance
-from report.study import draw_study
-from report.summary import summarize, write_summary
+from report.study import LEGEND, PANELS, draw_study, panels_of
+from report.summary import Summary, summarize, write_summary
 from report.words import say, templates
-from studies.settings import BASE_STUDY, Run, key_of
+from studies.plan import Training
+from studies.settings import Run, key_of
+from training.settings import CALIBRATED
 
 ANSWER_TITLE = "Test accuracy: points from the base"
+COMPARABLE = ("cifar10",)  # data on which the course report's accuracies say something
+
+
+class SweepStatus(NamedTuple):
+    """How many trainings are done of all, how many this call still does; what failed."""
+
+    done: int
+    trainings: int
+    to_do: int
+    failed: list[str]
+
+
+class Study(NamedTuple):
+    """What the page shows of a study: settings, how many more there are, panels, what was found."""
+
+    settings: list[Setting]
+    left_out: int
+    panels: list[str]
+    sentences: list[str]
 
 
 def write_report(
     out: Path,
     runs: list[Run],
     data: Data,
-    identity_of: IdentityOf,
-    trainings_to_do: int,
+    trainings: Iterable[Training],
+    to_do: int,
     failed: list[str],
     close: float = SMALL,
 ) -> list[str]:
     """Read what is finished; write tables, pictures and report.html; the answer's sentences.
 
-    `identity_of(settings)` is what a finished training must have, `failed` names what failed;
-    settings known to be as `close` to the base, a share, are alike. Figures for print are drawn
-    once no training is to be done.
+    `to_do` trainings are still to be done, `failed` names what failed; settings known to be as
+    `close` to the base, a share, are alike. Figures for print are drawn once nothing is to be
+    done.
     """
     folder = out / "result"
-    results = read_results(runs, identity_of, data.digest)
+    results = results_of(out, runs, trainings)
+    settings = settings_of(results)
+    answer = make_answer(settings, chance_of(data), close)
+    summaries = summarize(answer, data.classes)
     write_results_csv(folder / "results.csv", results)
-    found = find(results, data, close)
-    for settings in found.studies.values():
-        for setting in settings:
-            write_accuracies(setting)
-    write_summary(folder, found.rows, data.classes)
-    draw_all(folder, found, data.classes, for_print=trainings_to_do == 0)
+    for setting in settings:
+        write_accuracies(setting)
+    write_summary(folder, summaries, data.classes)
+    draw_pictures(folder, settings, answer, data.classes, for_print=to_do == 0)
     done = count_trainings([result.run for result in results])
-    status = SweepStatus(done, count_trainings(runs), trainings_to_do, failed)
-    page = contents(folder, found, data) if results else None
-    text = templates().get_template("page.html").render(page=page, status=status)
-    write_text(folder / "report.html", text)
-    return [*say(answer_findings(found.answer)), f"report: {folder / 'report.html'}"]
+    values: dict[str, Any] = {"answer": None}
+    if results:
+        values = page_values(folder, settings, answer, summaries, data)
+    values["status"] = SweepStatus(done, count_trainings(runs), to_do, failed)
+    write_text(folder / "report.html", templates().get_template("page.html").render(values))
+    return [*say(answer_findings(answer)), f"report: {folder / 'report.html'}"]
 
 
 def count_trainings(runs: list[Run]) -> int:
     """How many trainings runs come to: those of the same settings and seed are one."""
-    trainings = set()
-    for run in runs:
-        trainings.add((key_of(run.settings), run.settings["seed"]))
-    return len(trainings)
-
-
-def find(results: list[Result], data: Data, close: float) -> Found:
-    """Group finished runs, and hold every setting against the base."""
-    settings = settings_of(results)
-    answer = make_answer(settings, chance_of(data), close)
-    return Found(results, by_study(settings), answer, summarize(answer, data.classes))
+    return len({(key_of(run.settings), run.settings["seed"]) for run in runs})
 
 
 def chance_of(data: Data) -> Chance:
@@ -97,26 +119,131 @@ def chance_of(data: Data) -> Chance:
     )
 
 
-def draw_all(folder: Path, found: Found, classes: list[str], for_print: bool) -> None:
+# --- pictures --------------------------------------------------------------------------------
+
+
+def draw_pictures(
+    folder: Path, settings: list[Setting], answer: Answer, classes: list[str], for_print: bool
+) -> None:
     """Draw what is missing or shows something else than the results that are there."""
-    for study, settings in found.studies.items():
-        for setting in settings:
-            draw_setting(setting, classes)
-        drawn = furthest(settings, found.answer)
-        entries = entries_of(drawn, found.answer)
-        draw_study(folder / study, drawn, entries, for_print)
-        if is_grid(settings):
-            draw_heat_map(folder / study / "heatmap.png", map_of(settings, found.answer))
-    if found.answer.rows:
-        entries = answer_entries(found.studies, found.answer)
+    for setting in settings:
+        draw_setting(setting, classes)
+    for of_study in studies_of(settings):
+        study = folder / of_study[0].study
+        drawn = furthest(of_study, answer.rows)
+        draw_study(study, drawn, study_entries(drawn, answer), for_print)
+        if of_study[0].is_of_grid:
+            draw_heat_map(study / "heatmap.png", map_of(of_study, answer))
+    if answer.rows:
+        varied = [setting for setting in settings if not setting.is_base]
+        entries = answer_entries(varied, answer.rows, answer.base)
         draw_answer(folder / "answer.png", entries, ANSWER_TITLE, for_print)
 
 
 def draw_setting(setting: Setting, classes: list[str]) -> None:
     """Draw every run of a setting, and the curves of its seeds together."""
-    folders = [result.run.result for result in setting.results]
+    folders = [result.folder for result in setting.results]
     for folder in folders:
         draw_curves(folder)
         draw_confusion_matrix(folder, classes)
-    if len(folders) > 1 and setting.study != BASE_STUDY:
-        draw_curves(folders[0].parent, folders)
+    together = folder_of_setting(setting)
+    if together not in folders:
+        draw_curves(together, folders)
+
+
+# --- the page --------------------------------------------------------------------------------
+
+
+def page_values(
+    folder: Path, settings: list[Setting], answer: Answer, summaries: list[Summary], data: Data
+) -> dict[str, Any]:
+    """Everything that the page shows, by the names that page.html has for it."""
+    varied = [setting for setting in settings if not setting.is_base]
+    lead, *told = say(answer_findings(answer))
+    results = [result for setting in settings for result in setting.results]
+    mistaken = answer.use or answer.settings[0]
+    return {
+        "folder": folder,
+        "data": data,
+        "source": Path(data.source).name,
+        "answer": answer,
+        "summaries": summaries,
+        "results": results,
+        "lead": lead,
+        "told": told,
+        "left_out": left_out_of(varied),
+        "one_class": [summary for summary in summaries if summary.one_class],
+        "noise": [setting for setting in settings if setting.is_base],
+        "studies": [study_of(of_study, answer) for of_study in studies_of(varied)],
+        "mistaken": mistaken,
+        "mistakes": mistakes_of(mistaken.results[0], data),
+        "examples": examples_of(data),
+        "counts": counts_of(data),
+        "commands": commands_of(results),
+        "command": shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "commit": commit_of(PROJECT),
+        "python": sys.version.split()[0],
+        "is_comparable": data.source in COMPARABLE,
+        "is_drawn": data.source == SHAPES,
+        "calibrated": CALIBRATED,
+        "curves": PICTURES,
+        "panel_words": PANELS,
+        "confusion_matrix": CONFUSION_MATRIX,
+        "far": FAR,
+        "noisier": NOISIER,
+    }
+
+
+def left_out_of(settings: list[Setting]) -> int:
+    """How many of these settings pictures have no room for."""
+    return max(0, len(settings) - MOST)
+
+
+def study_of(settings: list[Setting], answer: Answer) -> Study:
+    """What the page shows of one study; no curves of a grid that are too many to be told apart."""
+    panels = panels_of(settings)
+    if settings[0].is_of_grid and len(settings) > LEGEND:
+        panels = []
+    sentences = say(findings_of(settings, answer))
+    return Study(furthest(settings, answer.rows), left_out_of(settings), panels, sentences)
+
+
+def findings_of(settings: list[Setting], answer: Answer) -> list[Finding]:
+    """What a study found; the setting that is the base is judged by all seeds of the base."""
+    if settings[0].is_of_grid:
+        return grid_findings(settings, answer)
+    whole = []
+    for setting in settings:
+        if answer.base is not None and setting.key == answer.base.key:
+            setting = setting._replace(results=answer.base.results)
+        whole.append(setting)
+    return study_findings(whole, answer)
+
+
+def counts_of(data: Data) -> dict[str, list[int]]:
+    """How many images of each class each part holds."""
+    counts = {}
+    for part, indices in data.splits.items():
+        counts[part] = np.bincount(data.targets[indices], minlength=2).tolist()
+    return counts
+
+
+def commands_of(results: list[Result]) -> list[str]:
+    """The commands of every training and its test, those of shared ones once."""
+    commands: dict[str, None] = {}
+    for result in results:
+        commands[shlex.join(result.train["command"])] = None
+        commands[shlex.join(result.test["command"])] = None
+    return list(commands)
+
+
+def commit_of(folder: Path) -> str:
+    """The commit of a folder, and whether files differ from it; empty without one, or git."""
+    if not (folder / ".git").exists():
+        return ""
+    command = ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty= with changes"]
+    try:
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return ended.stdout.strip() if ended.returncode == 0 else ""

@@ -1,39 +1,46 @@
-"""Finished runs, read from their folders and grouped into settings; results.csv.
+"""Finished runs, grouped into settings; results.csv.
 
-settings = settings_of(read_results(runs, identity_of, data.digest))
+settings = settings_of(results_of(out, runs, trainings))
 """
 
-import contextlib
 import math
+from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from console.options import SETTINGS, as_key, value_text
-from records.files import Damaged, write_csv, write_text
-from records.finished import read_tested, read_trained, test_status, training_status
-from records.runs import DONE, Epoch, IdentityOf
-from report.comparison import wilson
-from studies.settings import BASE_STUDY, Run, folder_of, key_of
+from records.files import write_csv, write_text
+from records.runs import ACCURACIES, Epoch
+from report.distributions import wilson
+from studies.plan import Training, training_key
+from studies.settings import BASE_STUDY, PREFIX, Run, folder_of, key_of
+from training.settings import SETTINGS, as_key
 
 
 class Result(NamedTuple):
-    """A finished run: its records train.json and test.json, its history, epoch by epoch.
+    """A finished run: where its files lie, its records train.json and test.json, its history.
 
+    `folder` is that in the store, `view` its copy below its study.
     Then shares: test accuracy of the kept and of the last weights, validation accuracy at the
     kept epoch; None if no epoch's weights could be kept.
     """
 
     run: Run
+    folder: Path
+    view: Path
     train: dict
     test: dict
     history: list[Epoch]
     accuracy: float
     last_accuracy: float
     valid_accuracy: float | None
+
+    @property
+    def seed(self) -> int:
+        return self.run.settings["seed"]
 
     @property
     def valid_losses(self) -> np.ndarray:
@@ -47,21 +54,58 @@ class Result(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """All finished runs of one setting, one a seed; `label` names it within its study.
+    """All finished runs of one setting, one a seed.
 
-    `key` holds its settings but the seed, (name, value): another study's setting with the same
-    key is the same.
+    `varied` holds what its study varies, by name; nothing of the base. `key` holds its settings
+    but the seed, (name, value): another study's setting with the same key is the same.
     """
 
     study: str
-    changed: str
-    label: str
+    varied: dict[str, Any]
     key: tuple
     results: list[Result]
 
     @property
+    def is_base(self) -> bool:
+        return self.study == BASE_STUDY
+
+    @property
+    def is_of_grid(self) -> bool:
+        """Whether its study varies several settings at once."""
+        return len(self.varied) > 1
+
+    @property
+    def what(self) -> str:
+        """What its study varies, for a reader: loss function and learning rate."""
+        return " and ".join(map(words_of, self.varied))
+
+    @property
+    def label(self) -> str:
+        """What it is called within its study."""
+        if self.is_base:
+            return "base"
+        return ", ".join(map(str, self.varied.values()))
+
+    @property
+    def name(self) -> str:
+        """What it is called where its study is not named: learning rate 0.1."""
+        if self.is_base:
+            return "the base"
+        return ", ".join(f"{words_of(name)} {value}" for name, value in self.varied.items())
+
+    @property
+    def seeds(self) -> list[int]:
+        return [result.seed for result in self.results]
+
+    @property
     def accuracies(self) -> list[float]:
         return [result.accuracy for result in self.results]
+
+    @property
+    def kept_epochs(self) -> list[int]:
+        """The epochs whose weights were kept, of the seeds that kept any."""
+        kept_epochs = [result.train["kept_epoch"] for result in self.results]
+        return [epoch for epoch in kept_epochs if epoch]
 
     @property
     def valid_accuracy(self) -> float | None:
@@ -70,23 +114,55 @@ class Setting(NamedTuple):
         for result in self.results:
             if result.valid_accuracy is not None:
                 kept.append(result.valid_accuracy)
-        if not kept:
-            return None
-        return fmean(kept)
+        return fmean(kept) if kept else None
 
     @property
-    def diverged(self) -> list[Result]:
+    def diverged_runs(self) -> list[Result]:
         return [result for result in self.results if result.train["diverged"]]
 
 
-def read_result(run: Run) -> Result:
-    """Read a finished run; Damaged or FileNotFoundError if it is none."""
-    train, history = read_trained(run.result)
-    test = read_tested(run.result)
-    accuracy = test["correct"] / test["test_images"]
-    last_accuracy = test["last_correct"] / test["test_images"]
-    valid_accuracy = valid_accuracy_at(train["kept_epoch"], history)
-    return Result(run, train, test, history, accuracy, last_accuracy, valid_accuracy)
+def words_of(name: str) -> str:
+    """A setting's name for a reader: batch_size -> batch size."""
+    return name.replace("_", " ")
+
+
+def study_name(study: str) -> str:
+    """The name of a study for a reader: Change_batch_size -> batch size."""
+    return words_of(study.removeprefix(PREFIX))
+
+
+# --- where files lie -------------------------------------------------------------------------
+
+
+def results_of(out: Path, runs: list[Run], trainings: Iterable[Training]) -> list[Result]:
+    """The result of every run whose training is finished; `out` is the sweep's folder."""
+    finished = {}
+    for training in trainings:
+        if training.is_finished:
+            finished[training_key(training.settings)] = training
+    results = []
+    for run in runs:
+        key = training_key(run.settings)
+        if key in finished:
+            results.append(result_of(out, run, finished[key]))
+    return results
+
+
+def result_of(out: Path, run: Run, training: Training) -> Result:
+    """What a run of a finished training came to."""
+    train, test = training.trained.record, training.tested.record
+    history = training.trained.history
+    return Result(
+        run=run,
+        folder=training.place.result,
+        view=out / "result" / run.name,
+        train=train,
+        test=test,
+        history=history,
+        accuracy=test["correct"] / test["test_images"],
+        last_accuracy=test["last_correct"] / test["test_images"],
+        valid_accuracy=valid_accuracy_at(train["kept_epoch"], history),
+    )
 
 
 def valid_accuracy_at(epoch: int, history: list[Epoch]) -> float | None:
@@ -96,27 +172,27 @@ def valid_accuracy_at(epoch: int, history: list[Epoch]) -> float | None:
     return history[epoch - 1].valid_accuracy
 
 
-def read_results(runs: list[Run], identity_of: IdentityOf, images: str) -> list[Result]:
-    """Every run that is finished and up to date; one that is not takes no other with it.
+def folder_of_setting(setting: Setting) -> Path:
+    """Where what is of all seeds of a setting lies: above their folders, if each has its own."""
+    first = setting.results[0]
+    if first.view.name.startswith("seed_"):
+        return first.view.parent
+    return first.folder
 
-    `identity_of(settings)` is what a finished training must have, `images` the images' digest.
-    """
-    results = []
-    for run in runs:
-        identity = identity_of(run.settings)
-        with contextlib.suppress(Damaged, OSError):  # written anew at this moment, or broken
-            if training_status(run.result, run.weight, identity) != DONE:
-                continue
-            if test_status(run.result, run.weight, images) == DONE:
-                results.append(read_result(run))
-    return results
+
+# --- settings --------------------------------------------------------------------------------
 
 
 def settings_of(results: list[Result]) -> list[Setting]:
     """The results, in the order of the studies, by setting."""
     settings = []
-    for _, group in groupby(results, study_and_key):
-        settings.append(setting_of(list(group)))
+    for (study, key), group in groupby(results, study_and_key):
+        of_setting = list(group)
+        varied = {}
+        if study != BASE_STUDY:
+            for name, value in of_setting[0].run.varied.items():
+                varied[name] = as_key(value)
+        settings.append(Setting(study, varied, key, of_setting))
     return settings
 
 
@@ -125,25 +201,18 @@ def study_and_key(result: Result) -> tuple[str, tuple]:
     return result.run.study, key_of(result.run.settings)
 
 
-def setting_of(results: list[Result]) -> Setting:
-    """The setting that runs of one study and one key belong to."""
-    run = results[0].run
-    label = ", ".join(map(value_text, run.changed.values()))
-    if run.study == BASE_STUDY:
-        label = "base"
-    return Setting(
-        study=run.study,
-        changed=", ".join(run.changed),
-        label=label,
-        key=key_of(run.settings),
-        results=results,
-    )
+def studies_of(settings: list[Setting]) -> list[list[Setting]]:
+    """The settings of each study, in their order."""
+    return [list(group) for _, group in groupby(settings, lambda setting: setting.study)]
+
+
+# --- tables ----------------------------------------------------------------------------------
 
 
 def write_accuracies(setting: Setting) -> None:
     """Where each seed has a folder of its own, write acc.txt of them all to the setting's."""
-    folder = setting.results[0].run.result
-    if setting.study == BASE_STUDY or not folder.name.startswith("seed_"):
+    folder = folder_of_setting(setting)
+    if folder == setting.results[0].folder:
         return
     last = [result.last_accuracy for result in setting.results]
     lines = [
@@ -153,8 +222,8 @@ def write_accuracies(setting: Setting) -> None:
     ]
     for result in setting.results:
         shares = f"{100 * result.accuracy:.4f}%, last epoch {100 * result.last_accuracy:.4f}%"
-        lines.append(f"seed {result.run.settings['seed']}: {shares}")
-    write_text(folder.parent / "acc.txt", "\n".join(lines) + "\n")
+        lines.append(f"seed {result.seed}: {shares}")
+    write_text(folder / ACCURACIES, "\n".join(lines) + "\n")
 
 
 def mean_and_deviation(shares: list[float]) -> str:
@@ -178,7 +247,7 @@ def write_results_csv(path: Path, results: list[Result]) -> None:
         copy_of = ""
         if trained is not result.run:
             copy_of = trained.name
-        rows.append(csv_row(result, copy_of))
+        rows.append(columns_of_run(result, copy_of))
     write_table(path, rows)
 
 
@@ -191,10 +260,10 @@ def write_table(path: Path, rows: list[dict[str, object]]) -> None:
     write_csv(path, columns, lines)
 
 
-def csv_row(result: Result, copy_of: str) -> dict[str, object]:
+def columns_of_run(result: Result, copy_of: str) -> dict[str, object]:
     """A run's line of results.csv, by column."""
     run, train, test = result.run, result.train, result.test
-    values: dict[str, object] = {"study": run.study, "setting": folder_of(run.changed)}
+    values: dict[str, object] = {"study": run.study, "setting": folder_of(run.varied)}
     for name in ("seed", *SETTINGS):
         values[name] = as_key(run.settings[name])
     values["copy_of"] = copy_of

@@ -1,8 +1,9 @@
-"""The picture of one study: its curves side by side, its differences from the base.
+"""The pictures of one study: its curves, its differences from the base.
 
-draw_study(Path("result/Change_epochs"), settings, entries_of(settings, answer))
+draw_study(Path("result/Change_epochs"), settings, study_entries(settings, answer))
 """
 
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -18,73 +19,82 @@ from report.figures import (
     PICTURES,
     PRINT_WIDTH,
     Kind,
-    digest_of_picture,
-    is_current,
+    draw_picture,
     plot_band,
-    save_pdf,
-    save_png,
+    seeds_by_epochs,
     short,
     style_epochs,
-    styled,
-    values_of,
 )
 from report.results import Setting
 
-PANEL = (4.0, 3.1)  # width and height of each of a study's three panels, inches
+PANEL = (4.0, 3.1)  # width and height of a panel, inches
 DISTINCT = 5  # settings that figures.mplstyle has a colour and a line for
 LEGEND = 16  # settings that a legend has room for
+SCREEN_SCALE = 1.2  # of a figure for a text, whose letters are smaller than those on a screen
 LINES = 14  # differences that a panel has room for
+KINDS = {kind.name: kind for kind in PICTURES.values()}  # by the name of their panel
+# A study's panels, each a PNG: its file's name, and what it shows.
+PANELS = {
+    "accuracy": "validation accuracy",
+    "loss": "validation loss",
+    "tests": "test accuracy",
+}
 
 
 def draw_study(
     folder: Path, settings: list[Setting], entries: list[Entry], for_print: bool = False
 ) -> None:
-    """Draw comparison.png, and comparison.pdf for a text: curves, differences from the base.
+    """Draw each panel of a study, and for print all in one: comparison.png and comparison.pdf.
 
-    Where there are no `entries`, the test accuracies of the seeds are shown instead. Where there
-    are more than a panel has room for, they are left out: the answer's picture has them.
+    Where there are no `entries`, the test accuracies of the seeds are shown instead.
     """
-    digest = digest_of_picture(entries, [plain(setting) for setting in settings])
-    path = folder / "comparison.png"
-    if not is_current(path, digest):
-        with styled():
-            save_png(screen_panels(settings, entries), path, digest)
-    printed = path.with_suffix(".pdf")
-    if for_print and not is_current(printed, digest):
-        with styled(for_print=True):
-            save_pdf(printed_figure(settings, entries), printed, digest)
+    shows = [entries, [plain(setting) for setting in settings]]
+    for name in panels_of(settings):
+        draw_picture(folder / f"{name}.png", shows, partial(panel_figure, name, settings, entries))
+    if for_print:
+        path = folder / "comparison.png"
+        draw_picture(path, shows, partial(whole_figure, settings, entries), for_print)
+
+
+def panels_of(settings: list[Setting]) -> list[str]:
+    """The panels of a study; of more differences than one has room for the answer tells."""
+    names = list(PANELS)
+    if len(settings) > LINES:
+        names.remove("tests")
+    return names
 
 
 def plain(setting: Setting) -> list:
-    """All of a setting that the picture of its study shows, as plain values."""
-    histories = []
-    for result in setting.results:
-        rows = [list(epoch) for epoch in result.history]
-        histories.append(rows)
+    """All of a setting that the pictures of its study show, as plain values."""
+    histories = [list(map(list, result.history)) for result in setting.results]
     return [setting.study, setting.label, setting.accuracies, histories]
 
 
-def screen_panels(settings: list[Setting], entries: list[Entry]) -> list[Figure]:
-    """The panels of a study, side by side: a figure each."""
-    accuracies = Figure(figsize=PANEL, dpi=150)
-    losses = Figure(figsize=PANEL, dpi=150)
-    plot_curves(accuracies.add_subplot(), losses.add_subplot(), settings)
-    if len(settings) > LINES:
-        return [accuracies, losses]
-    tests = Figure(figsize=PANEL, dpi=150)
-    plot_tests(tests.add_subplot(), settings, entries)
-    return [accuracies, losses, tests]
+def panel_figure(
+    name: str, settings: list[Setting], entries: list[Entry], for_print: bool
+) -> Figure:
+    """One panel of a study."""
+    figure = Figure(figsize=PANEL, dpi=150)
+    axes = figure.add_subplot()
+    if name == "tests":
+        plot_tests(axes, settings, entries)
+    else:
+        plot_validation(axes, settings, KINDS[name])
+        add_legend(axes, settings)
+    return figure
 
 
-def printed_figure(settings: list[Setting], entries: list[Entry]) -> Figure:
-    """A study as one figure for a text: two panels of curves above the differences."""
+def whole_figure(settings: list[Setting], entries: list[Entry], for_print: bool) -> Figure:
+    """A study in one figure: two panels of curves above the differences."""
     heights = (2.4, 0.55 + 0.2 * len(settings))
-    figure = Figure(figsize=(PRINT_WIDTH, sum(heights)))
+    scale = 1.0 if for_print else SCREEN_SCALE
+    figure = Figure(figsize=(scale * PRINT_WIDTH, scale * sum(heights)), dpi=150)
     rows = figure.add_gridspec(2, 1, height_ratios=heights)
     columns = rows[0].subgridspec(1, 2)
-    accuracies = figure.add_subplot(columns[0])
-    losses = figure.add_subplot(columns[1])
-    plot_curves(accuracies, losses, settings)
+    for place, kind in enumerate(KINDS.values()):
+        axes = figure.add_subplot(columns[place])
+        plot_validation(axes, settings, kind)
+        add_legend(axes, settings)
     plot_tests(figure.add_subplot(rows[1]), settings, entries)
     return figure
 
@@ -92,15 +102,10 @@ def printed_figure(settings: list[Setting], entries: list[Entry]) -> Figure:
 # --- curves ----------------------------------------------------------------------------------
 
 
-def plot_curves(accuracies: Axes, losses: Axes, settings: list[Setting]) -> None:
-    """Plot the validation curves of a study on two panels."""
-    accuracy, loss = PICTURES.values()
-    plot_validation(accuracies, settings, accuracy)
-    plot_validation(losses, settings, loss)
+def add_legend(axes: Axes, settings: list[Setting]) -> None:
+    """Name the curves, unless they are too many to be told apart."""
     if 1 < len(settings) <= LEGEND:
-        columns = 1 + len(settings) // 9
-        accuracies.legend(ncols=columns)
-        losses.legend(ncols=columns)
+        axes.legend(ncols=1 + len(settings) // 9)
 
 
 def plot_validation(axes: Axes, settings: list[Setting], kind: Kind) -> None:
@@ -133,8 +138,8 @@ def all_histories(settings: list[Setting]) -> list[list[Epoch]]:
 def plot_setting(axes: Axes, setting: Setting, kind: Kind, top: float) -> None:
     """The validation curve of a setting, with the training curve faint."""
     histories = [result.history for result in setting.results]
-    valid = values_of(histories, kind.valid_name)
-    train = values_of(histories, kind.train_name).mean(0)
+    valid = seeds_by_epochs(histories, kind.valid_name)
+    train = seeds_by_epochs(histories, kind.train_name).mean(0)
     epochs = len(train)
     above = 2 + 1 / epochs  # a shorter training is part of a longer one
     colour = plot_band(axes, valid, short(setting.label), zorder=above)
@@ -147,7 +152,7 @@ def usual_top(settings: list[Setting], kind: Kind) -> float:
 
     Three times the median of the curves' highest values.
     """
-    values = values_of(all_histories(settings), kind.valid_name)
+    values = seeds_by_epochs(all_histories(settings), kind.valid_name)
     usual = float(3 * np.ma.median(values.max(1)))
     if 0 < usual < values.max():
         return usual

@@ -1,30 +1,23 @@
-"""One row for each setting: the table of the page, summary.csv, summary.md and summary.tex.
+"""One line for each setting: the table of the page, summary.csv, summary.md and summary.tex.
 
-rows = summarize(answer, data.classes)
-write_summary(Path("result"), rows, data.classes)
+summaries = summarize(answer, data.classes)
+write_summary(Path("result"), summaries, data.classes)
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
 
-from console.options import SETTINGS
 from records.files import write_text
 from records.finished import read_predictions
-from report.answer import Answer, name_of
-from report.comparison import Comparison, bound, deviation_of, points
+from report.answer import Answer
+from report.comparison import Comparison, Mean
 from report.results import Setting, write_table
 from report.rules import ends_of
-from report.words import VERDICTS, templates
-
-DASH = "–"  # where there is no value
-TEX = {letter: f"\\{letter}" for letter in "&%$#_{}"}
-TEX |= {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
-TEX |= {"−": "$-$", "–": "--", "×": "$\\times$", "±": "$\\pm$"}
-TEX |= {"<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}"}
+from report.words import ended, templates
+from training.settings import SETTINGS
 
 
 class Recognition(NamedTuple):
@@ -38,46 +31,21 @@ class Recognition(NamedTuple):
     predicts_one_class: bool
 
 
-class Cells(NamedTuple):
-    """A setting's row for a reader, as texts; a dash where there is no value."""
+class Summary(NamedTuple):
+    """All that is known of one setting; shares are means over its seeds.
 
-    setting: str
-    seeds: str
-    accuracy: str
-    difference: str
-    verdict: str
-    last_accuracy: str
-    recalls: list[str]
-    auc: str
-    ended: str
-
-
-class SummaryRow(NamedTuple):
-    """All of a setting in one row; shares are means over its seeds.
-
-    `comparison` is None for the base and where nothing can be compared; `ends` counts how its
-    trainings ended; `one_class` counts the seeds that predict the same class for every image.
+    `comparison` is None for the base and where nothing can be compared; `one_class` counts the
+    seeds that predict the same class for every image; `ends` counts how its trainings ended.
     """
 
-    name: str
     setting: Setting
-    accuracy: float
-    deviation: float | None
+    mean: Mean
+    last_mean: Mean
     comparison: Comparison | None
-    last_accuracy: float
     recalls: list[float | None]
     auc: float | None
-    ends: dict[str, int]
     one_class: int
-
-    @property
-    def ended(self) -> str:
-        """How the trainings ended: converged; or converged 5, diverged 1."""
-        if len(self.ends) == 1:
-            [end] = self.ends
-            return end
-        counts = [f"{end} {count}" for end, count in self.ends.items()]
-        return ", ".join(counts)
+    ends: dict[str, int]
 
 
 # --- how the classes were told apart ---------------------------------------------------------
@@ -91,12 +59,12 @@ def recognition(predictions: list[dict[str, str]], classes: list[str]) -> Recogn
     chose_second = np.array(predicted_classes) == classes[1]
     probability = np.array([float(row["probability"]) for row in predictions])
     scores = np.where(chose_second, probability, 1 - probability)
-    recalls = [share_of(~chose_second, ~is_second), share_of(chose_second, is_second)]
+    recalls = [recall_of(~chose_second, ~is_second), recall_of(chose_second, is_second)]
     one_class = len(set(predicted_classes)) < len(set(true_classes))
     return Recognition(recalls, area_under_roc(scores, is_second), one_class)
 
 
-def share_of(hits: np.ndarray, members: np.ndarray) -> float | None:
+def recall_of(hits: np.ndarray, members: np.ndarray) -> float | None:
     """The share of members that are hits, both bool (n,); None without members."""
     if not members.any():
         return None
@@ -120,44 +88,30 @@ def area_under_roc(scores: np.ndarray, positive: np.ndarray) -> float | None:
     return float(above / (count * others))
 
 
-# --- rows ------------------------------------------------------------------------------------
+# --- lines -----------------------------------------------------------------------------------
 
 
-def summarize(answer: Answer, classes: list[str]) -> list[SummaryRow]:
-    """A row for every setting, the base first and once."""
+def summarize(answer: Answer, classes: list[str]) -> list[Summary]:
+    """A line for every setting, the base first and once."""
     return [summarize_setting(setting, answer, classes) for setting in answer.settings]
 
 
-def summarize_setting(setting: Setting, answer: Answer, classes: list[str]) -> SummaryRow:
-    """The row of one setting."""
-    of_runs = []
+def summarize_setting(setting: Setting, answer: Answer, classes: list[str]) -> Summary:
+    """The line of one setting."""
+    recognised = []
     for result in setting.results:
-        predictions = read_predictions(result.run.result)
-        of_runs.append(recognition(predictions, classes))
-    ends = {}
-    for end, count in ends_of(setting, answer.chance).items():
-        ends[end.value] = count
-    return SummaryRow(
-        name=name_of(setting),
+        recognised.append(recognition(read_predictions(result.folder), classes))
+    ends = ends_of(setting, answer.chance)
+    return Summary(
         setting=setting,
-        accuracy=fmean(setting.accuracies),
-        deviation=deviation_of(setting.accuracies),
+        mean=answer.means[setting.key],
+        last_mean=answer.last_means[setting.key],
         comparison=answer.rows.get(setting.key),
-        last_accuracy=fmean(result.last_accuracy for result in setting.results),
-        recalls=mean_recalls(of_runs),
-        auc=mean_or_none([recognised.auc for recognised in of_runs]),
-        ends=ends,
-        one_class=sum(recognised.predicts_one_class for recognised in of_runs),
+        recalls=[mean_or_none([one.recalls[target] for one in recognised]) for target in (0, 1)],
+        auc=mean_or_none([one.auc for one in recognised]),
+        one_class=sum(one.predicts_one_class for one in recognised),
+        ends={end.value: count for end, count in ends.items()},
     )
-
-
-def mean_recalls(of_runs: list[Recognition]) -> list[float | None]:
-    """The recall of each class, the mean over runs."""
-    means = []
-    for target in (0, 1):
-        recalls = [recognised.recalls[target] for recognised in of_runs]
-        means.append(mean_or_none(recalls))
-    return means
 
 
 def mean_or_none(values: list[float | None]) -> float | None:
@@ -170,126 +124,40 @@ def mean_or_none(values: list[float | None]) -> float | None:
     return fmean(known)
 
 
-# --- words -----------------------------------------------------------------------------------
-
-
-def cells_of(row: SummaryRow) -> Cells:
-    """A setting's row as texts: accuracies in percent, differences in points."""
-    accuracy = bare_percent(row.accuracy)
-    if row.deviation is not None:
-        accuracy = f"{accuracy} ± {bare_percent(row.deviation)}"
-    difference = verdict = auc = DASH
-    if row.comparison:
-        difference = difference_of(row.comparison)
-        verdict = VERDICTS[row.comparison.verdict]
-    if row.auc is not None:
-        auc = f"{row.auc:.3f}"
-    return Cells(
-        setting=row.name,
-        seeds=str(len(row.setting.results)),
-        accuracy=accuracy,
-        difference=difference,
-        verdict=verdict,
-        last_accuracy=bare_percent(row.last_accuracy),
-        recalls=[bare_percent(recall) for recall in row.recalls],
-        auc=auc,
-        ended=row.ended,
-    )
-
-
-def difference_of(row: Comparison) -> str:
-    """A difference with its interval, in points: −1.2 (−3.0 to +0.6)."""
-    return f"{points(row.difference)} ({bound(row.low)} to {bound(row.high)})"
-
-
-def bare_percent(share: float | None) -> str:
-    """A share in percent, without the sign; a dash if there is none."""
-    if share is None:
-        return DASH
-    return f"{100 * share:.1f}"
-
-
 # --- files -----------------------------------------------------------------------------------
 
 
-def write_summary(folder: Path, rows: list[SummaryRow], classes: list[str]) -> None:
+def write_summary(folder: Path, summaries: list[Summary], classes: list[str]) -> None:
     """Write summary.csv with all digits, summary.md and summary.tex for a text."""
-    write_table(folder / "summary.csv", [csv_row(row, classes) for row in rows])
-    write_text_table(folder / "summary.md", rows, classes, markdown)
-    write_text_table(folder / "summary.tex", rows, classes, tex)
+    write_table(folder / "summary.csv", [columns_of(summary, classes) for summary in summaries])
+    for name in ("summary.md", "summary.tex"):
+        template = templates().get_template(name)
+        write_text(folder / name, template.render(summaries=summaries, classes=classes))
 
 
-def write_text_table(
-    path: Path, rows: list[SummaryRow], classes: list[str], escape: Callable[[str], str]
-) -> None:
-    """Write all rows in another language, by the template of the same name."""
-    escaped_rows = []
-    for row in rows:
-        cells = cells_of(row)
-        escaped_rows.append(escaped(cells, escape))
-    escaped_classes = [escape(name) for name in classes]
-    template = templates().get_template(path.name)
-    write_text(path, template.render(rows=escaped_rows, classes=escaped_classes))
-
-
-def escaped(cells: Cells, escape: Callable[[str], str]) -> Cells:
-    """The same texts, safe in another language."""
-    return Cells(
-        setting=escape(cells.setting),
-        seeds=escape(cells.seeds),
-        accuracy=escape(cells.accuracy),
-        difference=escape(cells.difference),
-        verdict=escape(cells.verdict),
-        last_accuracy=escape(cells.last_accuracy),
-        recalls=[escape(recall) for recall in cells.recalls],
-        auc=escape(cells.auc),
-        ended=escape(cells.ended),
-    )
-
-
-def csv_row(row: SummaryRow, classes: list[str]) -> dict[str, object]:
+def columns_of(summary: Summary, classes: list[str]) -> dict[str, object]:
     """A setting's line of summary.csv, by column; empty where there is no value."""
-    key = dict(row.setting.key)
-    values: dict[str, object] = {"setting": row.name}
+    key = dict(summary.setting.key)
+    values: dict[str, object] = {"setting": summary.setting.name}
     for name in SETTINGS:
         values[name] = key[name]
-    values["seeds"] = len(row.setting.results)
-    values["test_accuracy"] = digits(row.accuracy)
-    values["standard_deviation"] = digits(row.deviation)
+    values["seeds"] = summary.mean.seeds
+    values["test_accuracy"] = digits(summary.mean.mean)
+    values["standard_deviation"] = digits(summary.mean.deviation)
     values |= dict.fromkeys(("difference", "low", "high", "verdict"), "")
-    if row.comparison:
-        values["difference"] = digits(row.comparison.difference)
-        values["low"] = digits(row.comparison.low)
-        values["high"] = digits(row.comparison.high)
-        values["verdict"] = VERDICTS[row.comparison.verdict]
-    values["last_test_accuracy"] = digits(row.last_accuracy)
-    for name, recall in zip(classes, row.recalls, strict=True):
+    if summary.comparison:
+        values["difference"] = digits(summary.comparison.difference)
+        values["low"] = digits(summary.comparison.low)
+        values["high"] = digits(summary.comparison.high)
+        values["verdict"] = summary.comparison.verdict
+    values["last_test_accuracy"] = digits(summary.last_mean.mean)
+    for name, recall in zip(classes, summary.recalls, strict=True):
         values[f"recall_{name}"] = digits(recall)
-    values["auc"] = digits(row.auc)
-    values["ended"] = row.ended
+    values["auc"] = digits(summary.auc)
+    values["ended"] = ended(summary.ends)
     return values
 
 
 def digits(share: float | None) -> str:
     """A share with six digits; empty if there is none."""
-    if share is None:
-        return ""
-    return f"{share:.6f}"
-
-
-def markdown(text: str) -> str:
-    """Text for a cell of a Markdown table."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
-
-
-def tex(text: str) -> str:
-    """Text for LaTeX with pdflatex; letters beyond Latin-1 become question marks."""
-    letters = []
-    for letter in text:
-        if letter in TEX:
-            letters.append(TEX[letter])
-        elif letter.isprintable() and ord(letter) < 256:
-            letters.append(letter)
-        else:
-            letters.append("?")
-    return "".join(letters)
+    return "" if share is None else f"{share:.6f}"

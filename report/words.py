@@ -1,4 +1,4 @@
-"""Findings -> sentences, by the templates beside this file.
+"""Findings -> sentences, and values -> words, by the templates beside this file.
 
     say(answer_findings(answer))
 
@@ -12,13 +12,19 @@ from pathlib import Path
 
 import jinja2
 
-from report.comparison import ALIKE, BETTER, OPEN, WORSE, bound, digits_of_bound, points
+from report.comparison import Comparison, Mean, bound, digits_of_bound, points
+from report.examples import file_uri, image_uri
 from report.findings import Finding
-from studies.plan import counted
+from report.results import Setting, folder_of_setting, study_name, words_of
+from studies.words import counted
 
-VERDICTS = {BETTER: "better", WORSE: "worse", ALIKE: "as good", OPEN: "too close to tell"}
+DASH = "–"  # where there is no value
 MOST_NAMES = 8  # in a sentence: more settings are counted
 NUMBERS = ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+TEX = {letter: f"\\{letter}" for letter in "&%$#_{}"}
+TEX |= {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
+TEX |= {"−": "$-$", "–": "--", "×": "$\\times$", "±": "$\\pm$"}
+TEX |= {"<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}"}
 
 
 def say(findings: list[Finding]) -> list[str]:
@@ -28,19 +34,13 @@ def say(findings: list[Finding]) -> list[str]:
 
 def sentence(finding: Finding) -> str:
     """Say one finding in the words of its kind."""
-    macro = getattr(words(), finding.kind)
+    macro = getattr(templates().get_template("words.txt").module, finding.kind)
     return " ".join(macro(finding.values).split())
 
 
 @functools.cache
-def words() -> object:
-    """The macros of words.txt, by kind of finding."""
-    return templates().get_template("words.txt").module
-
-
-@functools.cache
 def templates() -> jinja2.Environment:
-    """The templates beside this file, with the ways to write numbers."""
+    """The templates beside this file, with the ways to write values."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=jinja2.select_autoescape(["html"]),  # the others hold no markup
@@ -50,7 +50,7 @@ def templates() -> jinja2.Environment:
     )
     for write in WRITERS:
         environment.filters[write.__name__] = write
-    environment.globals |= {"VERDICTS": VERDICTS, "MOST_NAMES": MOST_NAMES}
+    environment.globals["MOST_NAMES"] = MOST_NAMES
     return environment
 
 
@@ -69,9 +69,9 @@ def far(share: float) -> str:
     return percent(share, digits=0)
 
 
-def size(share: float, digits: int = 1) -> str:
-    """The size of a difference of shares, in points: 0.0123 -> 1.2."""
-    return f"{100 * share:.{digits}f}"
+def size(share: float | None, digits: int = 1) -> str:
+    """A share in percent, or a difference of shares in points, without its sign: 0.0123 -> 1.2."""
+    return DASH if share is None else f"{100 * share:.{digits}f}"
 
 
 def bound_size(end: float) -> str:
@@ -104,6 +104,14 @@ def listed(names: list[str]) -> str:
     return f"{', '.join(written[:-1])} and {written[-1]}"
 
 
+def grouped(settings: list[Setting]) -> list[tuple[str, list[str]]]:
+    """Settings by what they vary: (learning rate, [0.001, 0.1])."""
+    groups: dict[str, list[str]] = {}
+    for setting in settings:
+        groups.setdefault(setting.what, []).append(setting.label)
+    return list(groups.items())
+
+
 def seeds_of(count: int, seeds: int) -> str:
     """In how many of its seeds something is so, after a word; of one seed nothing."""
     if seeds > 1:
@@ -116,6 +124,70 @@ def span(first: int, last: int) -> str:
     if first == last:
         return f"epoch {first}"
     return f"epochs {first} to {last}"
+
+
+def from_to(counts: list[int], name: str) -> str:
+    """The least and the greatest number of things: 6 seeds; or 1 to 6 seeds."""
+    least, greatest = min(counts), max(counts)
+    if least == greatest:
+        return counted(least, name)
+    return f"{least} to {counted(greatest, name)}"
+
+
+# --- what is known of a setting --------------------------------------------------------------
+
+
+def with_deviation(mean: Mean, sign: str = "") -> str:
+    """A mean over seeds in percent, of several with their deviation: 75.6 ± 1.8."""
+    text = f"{size(mean.mean)}{sign}"
+    if mean.deviation is None:
+        return text
+    return f"{text} ± {size(mean.deviation)}"
+
+
+def difference_of(row: Comparison | None) -> str:
+    """A difference with its interval, in points: −1.2 (−3.0 to +0.6)."""
+    if row is None:
+        return DASH
+    return f"{points(row.difference)} ({bound(row.low)} to {bound(row.high)})"
+
+
+def verdict_word(row: Comparison | None) -> str:
+    """What a comparison says: worse."""
+    return row.verdict if row else DASH
+
+
+def area(auc: float | None) -> str:
+    """An area under the ROC curve: 0.788."""
+    return DASH if auc is None else f"{auc:.3f}"
+
+
+def ended(ends: dict[str, int]) -> str:
+    """How the trainings of a setting ended: converged; or converged 5, diverged 1."""
+    if len(ends) == 1:
+        return next(iter(ends))
+    return ", ".join(f"{end} {count}" for end, count in ends.items())
+
+
+# --- other languages -------------------------------------------------------------------------
+
+
+def markdown(text: str) -> str:
+    """Text for a cell of a Markdown table."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
+def tex(text: str) -> str:
+    """Text for LaTeX with pdflatex; letters beyond Latin-1 become question marks."""
+    letters = []
+    for letter in text:
+        if letter in TEX:
+            letters.append(TEX[letter])
+        elif letter.isprintable() and ord(letter) < 256:
+            letters.append(letter)
+        else:
+            letters.append("?")
+    return "".join(letters)
 
 
 # All ways to write a value that templates know.
@@ -131,6 +203,20 @@ WRITERS = (
     counted,
     one_name,
     listed,
+    grouped,
     seeds_of,
     span,
+    from_to,
+    with_deviation,
+    difference_of,
+    verdict_word,
+    area,
+    ended,
+    markdown,
+    tex,
+    words_of,
+    study_name,
+    folder_of_setting,
+    file_uri,
+    image_uri,
 )

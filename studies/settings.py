@@ -1,6 +1,6 @@
-"""What the studies ask for: a run for every setting and seed, and the places of its files.
+"""What the studies ask for: a run for every setting and seed.
 
-    runs = all_runs(STUDIES, BASE, base_seeds=range(6), out=Path("out"), seeds=range(1))
+    runs = runs_of(STUDIES, BASE, base_seeds=range(6), seeds=range(1))
 
 A study of one setting is "Change_epochs": [20, 40]. A study of several is a grid, every value of
 one with every value of the other: "Loss_by_rate": {"loss_function": [...], "learning_rate": [...]}.
@@ -10,16 +10,14 @@ import ast
 import itertools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from console.errors import InputError
-from console.nearest import did_you_mean
-from console.options import SETTINGS, Reader, as_key, is_value, value_text
-from records.runs import checkpoint_path
+from console.options import Reader, did_you_mean, value_text
+from training.settings import SETTINGS, as_key, is_value
 
-FORMER = "former"  # in result/: what former calls left
+RUNS = "runs"  # in result/ and weights/: every training, whatever study asks for it
 BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is noise
 MOST_SEEDS = 1000  # more take minutes to plan, and would be a mistake in typing
 PREFIX = "Change_"  # of a study of one setting, before the setting's name
@@ -28,35 +26,31 @@ PREFIX = "Change_"  # of a study of one setting, before the setting's name
 Studies = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Run:
-    """One setting of a study with one seed: a row of the results, and where its files go.
+class Run(NamedTuple):
+    """One setting of a study with one seed: a row of the results.
 
-    `changed` holds what its study changes, by the setting's name; `settings` all of them and the
-    seed.
+    `varied` holds what its study varies, by the setting's name; `settings` all of them and the
+    seed. `name` is its place in result/ and weights/, with slashes.
     """
 
     study: str
-    changed: dict = field(hash=False)
-    settings: dict = field(hash=False)
+    varied: dict[str, Any]
+    settings: dict[str, Any]
     name: str
-    result: Path
-    weight: Path
-    checkpoint: Path
 
 
 # --- the studies as they are written in my_script.py ------------------------------------------
 
 
-def changes_of(study: str, values: list | dict[str, list]) -> dict[str, list]:
-    """The values that a study gives to each setting that it changes, in its order."""
+def values_in(study: str, values: list | dict[str, list]) -> dict[str, list]:
+    """The values that a study gives to each setting that it varies, in its order."""
     if isinstance(values, dict):
         return values
     return {study.removeprefix(PREFIX): values}
 
 
 def is_grid(values: list | dict[str, list]) -> bool:
-    """Whether a study changes several settings at once."""
+    """Whether a study varies several settings at once."""
     return isinstance(values, dict)
 
 
@@ -70,7 +64,7 @@ def check_studies(studies: Studies, base: dict) -> None:
             check_grid(study, values)
         elif not study.startswith(PREFIX) or not is_filled_list(values):
             raise InputError(what_a_study_is(study))
-        for name, values_of_setting in changes_of(study, values).items():
+        for name, values_of_setting in values_in(study, values).items():
             if name not in SETTINGS:
                 meant = did_you_mean(name, SETTINGS)
                 raise InputError(f"{what_a_study_is(study)}{meant}")
@@ -82,12 +76,12 @@ def check_base(base: dict) -> None:
     for name in base:
         if name not in SETTINGS:
             meant = did_you_mean(name, SETTINGS) or "; it is to be added there"
-            unknown = "which SETTINGS of console/options.py does not have"
+            unknown = "which SETTINGS of training/settings.py does not have"
             raise InputError(f"BASE in my_script.py names {name!r}, {unknown}{meant}")
     for name in SETTINGS:
         if name not in base:
             lacking = (
-                f"BASE in my_script.py lacks {name!r}, which SETTINGS of console/options.py has"
+                f"BASE in my_script.py lacks {name!r}, which SETTINGS of training/settings.py has"
             )
             raise InputError(f"{lacking}; give it a value")
     for name, value in base.items():
@@ -101,17 +95,17 @@ def what_a_study_is(study: str) -> str:
     return f"{study!r} in my_script.py must be {single}, or {several}; for seeds there is --seeds"
 
 
-def check_grid(study: str, changes: dict[str, list]) -> None:
+def check_grid(study: str, varied: dict[str, list]) -> None:
     """Refuse a study of several settings whose name or lists will not do."""
     what = f"{study!r} in my_script.py"
-    is_taken = study.startswith(PREFIX) or study == FORMER
+    is_taken = study.startswith(PREFIX) or study.lower() == RUNS
     if is_taken or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", study):
-        remedy = "name it with letters, digits and _, not Change_ or former: it becomes a folder"
-        raise InputError(f"{what} changes several settings; {remedy}")
-    if len(changes) < 2:
+        remedy = "name it with letters, digits and _, not Change_ or runs: it becomes a folder"
+        raise InputError(f"{what} varies several settings; {remedy}")
+    if len(varied) < 2:
         remedy = 'write "Change_epochs": [20, 40] for a study of one setting'
         raise InputError(f"{what} needs at least two settings; {remedy}")
-    for name, values in changes.items():
+    for name, values in varied.items():
         if not isinstance(values, list) or len(values) < 2:
             remedy = f"give {name} a list of at least two values, or leave it to BASE"
             raise InputError(f"{what} does not vary {name}; {remedy}")
@@ -129,7 +123,7 @@ def check_values(study: str, name: str, values: list) -> None:
         check_value(study, name, value)
         if value in values[:index]:
             raise InputError(f"{study} in my_script.py lists {value!r} twice; remove one")
-        folder = folder_name(value)
+        folder = folder_name(value).lower()  # some file systems do not tell case
         if folder in folders:
             both = f"{folders[folder]!r} and {value!r}"
             raise InputError(f"{both} of {study} in my_script.py are one folder; change one")
@@ -183,20 +177,19 @@ def check_written_once(script: Path) -> None:
 # --- the runs --------------------------------------------------------------------------------
 
 
-def all_runs(studies: Studies, base: dict, base_seeds: range, out: Path, seeds: range) -> list[Run]:
+def runs_of(studies: Studies, base: dict, base_seeds: range, seeds: range) -> list[Run]:
     """Every run that the studies ask for, those of the base setting first."""
     runs = []
     for seed in base_seeds:
-        seed_alone = {"seed": seed}
-        runs.append(run_of(out, BASE_STUDY, str(seed), seed_alone, base | seed_alone))
+        only_seed = {"seed": seed}
+        runs.append(Run(BASE_STUDY, only_seed, base | only_seed, f"{BASE_STUDY}/{seed}"))
     for study, values in studies.items():
-        for changed in combinations(changes_of(study, values)):
+        for varied in combinations(values_in(study, values)):
             for seed in seeds:
-                folder = folder_of(changed)
+                name = f"{study}/{folder_of(varied)}"
                 if len(seeds) > 1:
-                    folder = f"{folder}/seed_{seed}"
-                settings = base | changed | {"seed": seed}
-                runs.append(run_of(out, study, folder, changed, settings))
+                    name = f"{name}/seed_{seed}"
+                runs.append(Run(study, varied, base | varied | {"seed": seed}, name))
     return runs
 
 
@@ -209,34 +202,17 @@ def key_of(settings: dict) -> tuple:
     return tuple(pairs)
 
 
-def combinations(changes: dict[str, list]) -> list[dict]:
+def combinations(varied: dict[str, list]) -> list[dict]:
     """Every value of each setting with every value of the others."""
-    products = itertools.product(*changes.values())
-    return [dict(zip(changes, values, strict=True)) for values in products]
+    products = itertools.product(*varied.values())
+    return [dict(zip(varied, values, strict=True)) for values in products]
 
 
-def folder_of(changed: dict) -> str:
-    """A setting's folder below that of its study: one level for each setting that it changes."""
-    return "/".join(map(folder_name, changed.values()))
+def folder_of(varied: dict) -> str:
+    """A setting's folder below that of its study: one level for each setting that it varies."""
+    return "/".join(map(folder_name, varied.values()))
 
 
 def folder_name(value: object) -> str:
     """A value as the name of a folder: 0.01 is 0_01."""
     return value_text(value).replace(".", "_")
-
-
-def run_of(out: Path, study: str, folder: str, changed: dict, settings: dict) -> Run:
-    """A run of a study, with its places below a folder."""
-    name = f"{study}/{folder}"
-    weight = out / "weights" / name / "weight.pth"
-    result = out / "result" / name
-    return Run(study, changed, settings, name, result, weight, checkpoint_path(weight))
-
-
-def folders_of(out: Path, runs: list[Run]) -> list[Path]:
-    """Every folder that a sweep writes to."""
-    folders = {out / "result", out / "weights"}
-    for run in runs:
-        weights = run.weight.parent
-        folders |= {run.result, run.result.parent, weights, weights.parent}
-    return sorted(folders)

@@ -1,29 +1,26 @@
-"""One call of my_script.py: find out what is left of its runs, do it, and report as they finish.
+"""One call of my_script.py once it is planned: show it, do what is left, report as runs finish.
 
-    status = run_sweep(sweep, runs)
+    show_plan(sweep)
+    status = do(sweep, chains)
 
-It trains and tests here, prints lines for a scheduler, does one such line, or only collects.
+It trains and tests here, prints lines for a scheduler, only collects, or tidies the store.
 """
 
-import sys
+import shlex
 import time
-from argparse import Namespace
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from console.progress import Progress, duration
 from records.files import remove_abandoned
 from records.lock import locked, remove_abandoned_locks
-from records.runs import identity
-from records.sources import PROJECT, changed_since_read
-from studies import former, lines, plan
-from studies.children import Child, Children, command, default_jobs, try_out
-from studies.live import LiveReport
-from studies.plan import Training
-from studies.settings import Run, folders_of
+from studies import plan, store, view, words
+from studies.children import Child, Children, Step, TimeLeft
+from studies.plan import Conditions, Plan, Training
+from studies.settings import RUNS, Run
 
 if TYPE_CHECKING:
     from dataset import Data
@@ -31,255 +28,177 @@ if TYPE_CHECKING:
 LOCK = ".lock"  # in result/: held while this program works there
 REPORT_SECONDS = 120  # while runs go on, the report is written no more often than this
 
-# Writes the report, given the number of trainings to be done and the names of what failed; the
-# answer.
-WriteReport = Callable[[int, list[str]], list[str]]
+# Writes the report of what is finished, given the trainings, how many are to be done, and the
+# names of what failed; the answer's sentences.
+WriteReport = Callable[[list[Training], int, list[str]], list[str]]
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a call has to go by, whichever runs it is about.
+    """What a call is about.
 
-    `studies` are the names of those that are asked for. `reusable` are runs of other calls whose
-    files may serve. `code` is what decides a training beside its settings, `handed_code` tells
-    the children what their sources mean. `report` takes this, the runs, the number of trainings to
-    be done and the names of what failed, and gives the answer.
+    `runs` are those of all studies, `plan` says how their trainings stand. `images` is what
+    load_data took for `data`, `report` writes the report.
     """
 
-    options: Namespace
+    out: Path
+    images: tuple[str, int, bool]
     data: "Data"
-    device: str
-    studies: list[str]
-    reusable: list[Run]
-    code: dict
-    handed_code: dict[str, str]
-    report: Callable[["Sweep", list[Run], int, list[str]], list[str]]
+    conditions: Conditions
+    runs: list[Run]
+    plan: Plan
+    jobs: int
+    report: WriteReport
 
-    def identity_of(self, settings: dict) -> dict:
-        """The identity of a training with these settings, here and now."""
-        return identity(
-            settings,
-            images=self.data.digest,
-            code=self.code,
-            device=self.device.split(":")[0],
-            threads=1,
-        )
+    @property
+    def requested_runs(self) -> list[Run]:
+        """The runs of the trainings that this call is to do."""
+        runs: list[Run] = []
+        for training in self.plan.requested:
+            runs += training.runs
+        return runs
 
-
-def trains_here(options: Namespace) -> bool:
-    """Whether a call is to train all that is left, not a part of it or nothing."""
-    return not (options.dry_run or options.line or options.collect)
-
-
-def run_sweep(sweep: Sweep, runs: list[Run]) -> int:
-    """Do what is left of these runs, in the studies that are asked for; the exit status."""
-    options = sweep.options
-    requested = [run for run in runs if run.study in sweep.studies]
-    if len(requested) > plan.MANY:
-        print(plan.describe_price(requested), file=screen_of(options), flush=True)
-    chains = plan_chains(sweep, requested, runs + sweep.reusable)
-    trainings = []
-    for chain in chains:
-        trainings += chain
-    report = partial(sweep.report, sweep, runs)
-    if options.line:
-        return run_line(sweep, chains)
-    if options.collect:
-        return collect(sweep, trainings, report)
-    if plan.epochs_of(trainings) and (sweep.device == "cpu" or options.dry_run):
-        try_out("cpu", options.image_size, requested)
-    children = prepare_children(sweep, chains)
-    show_plan(sweep, requested, trainings, children)
-    if options.dry_run:
-        print_lines(sweep, children.chains)
-        return 0
-    return train_and_test(sweep, trainings, children, report)
+    @property
+    def lock(self) -> Path:
+        return self.out / "result" / LOCK
 
 
 # --- what is left ----------------------------------------------------------------------------
 
 
-def plan_chains(sweep: Sweep, requested: list[Run], reusable: list[Run]) -> list[list[Training]]:
-    """The trainings of the requested runs and how they stand; with --line, of its chain alone."""
-    options = sweep.options
-    left_behind = former.former_runs(options.out, reusable)
-    goes_on = plan.are_longer_going_on(PROJECT / "train.py")
-    chains = plan.make_plan(requested, reusable, left_behind, goes_on)
-    if options.line:
-        chains = [lines.find(options.line, chains, sweep.identity_of)]
+def show_plan(sweep: Sweep, screen: TextIO) -> None:
+    """Say what images there are, what is to be done, and what the store holds besides."""
+    from dataset import describe  # here: numpy takes time, and --help needs none
+
+    described = words.describe_plan(sweep.plan, sweep.runs, sweep.jobs)
+    time_left = TimeLeft(sweep.plan.requested, sweep.jobs)
+    lines = [describe(sweep.data), f"results: {sweep.out / 'result'}", f"{described}{time_left()}"]
+    lines += store.describe_kept(sweep.out, sweep.plan.kept)
+    print("\n".join(lines), file=screen, flush=True)
+
+
+def print_lines(chains: list[list[Step]]) -> None:
+    """Print a line for a POSIX shell for each chain, complete in itself."""
     for chain in chains:
-        for training in chain:
-            identity_now = sweep.identity_of(training.settings)
-            plan.look_up(training, identity_now, sweep.data.digest, options.fresh)
-    return chains
+        words = [f"OMP_NUM_THREADS=1 {shlex.join(step.command)}" for step in chain]
+        print(" && ".join(words))
 
 
-def prepare_children(sweep: Sweep, chains: list[list[Training]]) -> Children:
-    """The programs to be started, those with most epochs first, so that they end together."""
-    from dataset import hand_over
-
-    options = sweep.options
-    handed_images = hand_over(sweep.data, *options.images[1:])
-    return Children(
-        chains=sorted(chains, key=plan.epochs_of, reverse=True),
-        command_for=partial(command, options=options, device=sweep.device),
-        jobs=options.jobs or default_jobs(sweep.device),
-        environment=sweep.handed_code | handed_images,
-    )
-
-
-def show_plan(
-    sweep: Sweep, requested: list[Run], trainings: list[Training], children: Children
-) -> None:
-    """Say what images there are and what is to be done; a dry run keeps standard output clean."""
-    from dataset import describe
-
-    out = sweep.options.out
-    planned = plan.describe_plan(trainings, requested, children.jobs)
-    lines_to_show = [describe(sweep.data), f"results: {out / 'result'}"]
-    lines_to_show.append(f"{planned}{children.time_left()}")
-    lines_to_show += former.describe_stale(trainings, out)
-    lines_to_show += former.describe_left_out(trainings, out)
-    print("\n".join(lines_to_show), file=screen_of(sweep.options), flush=True)
-
-
-def screen_of(options: Namespace) -> TextIO:
-    """Where the plan is shown: standard output of a dry run holds lines for a scheduler alone."""
-    if options.dry_run:
-        return sys.stderr
-    return sys.stdout
-
-
-def print_lines(sweep: Sweep, chains: list[list[Training]]) -> None:
-    """Print a line for a scheduler for each chain in which something is left."""
-    for chain in chains:
-        if lines.is_to_do(chain):
-            print(lines.line_of(chain, sweep.identity_of, sweep.options, sweep.device))
+def tidy(sweep: Sweep) -> int:
+    """Remove from the store what is not asked for and no program works on; the exit status."""
+    with locked(sweep.lock):
+        for name in sweep.plan.kept:
+            if store.remove(sweep.out, name):
+                print(f"removed {name}")
+            else:
+                print(f"left {name}: a program is at work on it")
+    if not sweep.plan.kept:
+        print("nothing to remove: every training in the store is asked for")
+    return 0
 
 
 # --- doing it --------------------------------------------------------------------------------
 
 
-def train_and_test(
-    sweep: Sweep, trainings: list[Training], children: Children, report: WriteReport
-) -> int:
-    """Run what is left, alone in the results folder; say if the images changed meanwhile."""
-    from dataset import has_changed
+def do(sweep: Sweep, chains: list[list[Step]]) -> int:
+    """Do what is left, alone in the results folder; say if the images changed meanwhile."""
+    from dataset import hand_over, has_changed
 
-    out = sweep.options.out
-    was_anything_to_do = any(lines.is_to_do(chain) for chain in children.chains)
-    with locked(out / "result" / LOCK):
-        remove_leftovers(sweep, trainings)
-        former.set_aside(trainings, out)
-        status = run_all(children, trainings, report)
-    if was_anything_to_do and has_changed(sweep.data, *sweep.options.images):
+    chains = longest_first(chains)
+    with locked(sweep.lock):
+        view.claim(sweep.out, view.places_of(sweep.runs))
+        remove_leftovers(sweep)
+        handed_images = hand_over(sweep.data, *sweep.images[1:])
+        children = Children(chains, sweep.conditions, sweep.jobs, handed_images)
+        status = run_all(sweep, children)
+    if chains and has_changed(sweep.data, *sweep.images):
         kept = "the results are of those that were there when it started"
         print(f"the images changed while this ran: {kept}; run it again for the new ones")
         return 1
     return status
 
 
-def remove_leftovers(sweep: Sweep, trainings: list[Training]) -> None:
+def longest_first(chains: list[list[Step]]) -> list[list[Step]]:
+    """Chains with most epochs first, so that they end together."""
+
+    def epochs(chain: list[Step]) -> int:
+        return sum(step.training.epochs_to_do for step in chain if step.program == "train")
+
+    return sorted(chains, key=epochs, reverse=True)
+
+
+def remove_leftovers(sweep: Sweep) -> None:
     """Remove what killed programs left where this sweep writes."""
-    runs: list[Run] = []
-    for training in trainings:
-        runs += training.runs + training.elsewhere
-    folders = folders_of(sweep.options.out, runs)
-    remove_abandoned(folders)
-    remove_abandoned_locks(folders)
+    results = sweep.out / "result"
+    folders = {results, results / RUNS, sweep.out / "weights"}
+    for training in sweep.plan.trainings:
+        folders |= set(store.folders_of(sweep.out, training.name))
+    for run in sweep.runs:
+        folders |= {results / run.name, results / run.study, sweep.out / "weights" / run.name}
+    remove_abandoned(sorted(folders))
+    remove_abandoned_locks(sorted(folders))
 
 
-def run_line(sweep: Sweep, chains: list[list[Training]]) -> int:
-    """Do one line of a dry run: a chain of trainings and their tests, one after the other."""
-    chain = chains[0]  # the only one
-    for training in chain:
-        if training.runs:
-            print(f"{training.names}: {plan.describe_training(training)}")
-    if not lines.is_to_do(chain):
-        return 0
-    folder = sweep.options.out / "result"
-    lock_of_line = folder / f"{LOCK}-{sweep.options.line}"
-    with locked(folder / LOCK, shared=True), locked(lock_of_line):
-        former.set_aside(chain, sweep.options.out)
-        return run_all(prepare_children(sweep, chains), chain, report=no_report)
-
-
-def no_report(_open: int, _failed: list[str]) -> list[str]:
-    """What a single line reports: nothing, since other lines may be under way."""
-    return []
-
-
-def collect(sweep: Sweep, trainings: list[Training], report: WriteReport) -> int:
-    """Copy what is finished to every run that shares it, report, and name what is missing."""
-    finished = [training for training in trainings if training.is_finished]
-    former.set_aside(finished, sweep.options.out)
-    missing = []
-    for training in trainings:
-        plan.deliver(training)
-        if training.runs and not training.is_finished:
-            missing.append(f"MISSING {training.names}: {plan.describe_training(training)}")
-    page = sweep.options.out / "result" / "report.html"
-    if finished or not page.exists():
-        said = report(0, [])
-    else:
-        said = [f"nothing is finished of what is asked for now: {page} is left as it was"]
-    print("\n".join(said + missing))
-    if missing:
-        return 1
-    return 0
-
-
-def run_all(children: Children, trainings: list[Training], report: WriteReport) -> int:
-    """Do what is left, write the report as runs finish, say how it went; the exit status."""
+def run_all(sweep: Sweep, children: Children) -> int:
+    """Run the children, write the report as they finish, say how it went; the exit status."""
     started = time.monotonic()
-    requested = [training for training in trainings if training.runs]
+    requested = sweep.plan.requested
     failures: dict[str, str] = {}
     progress = Progress()
+    time_left = TimeLeft(requested, sweep.jobs)
+    next_report = time.monotonic()
     try:
-        for training in requested:
-            deliver_finished(training)
-        with LiveReport(report, REPORT_SECONDS) as live, closing(children.run(progress)) as ended:
+        with closing(children.run(progress, time_left)) as ended:
             if count_open(requested):
-                live.update(count_open(requested), [])
+                write_report(sweep, count_open(requested), [])
+            next_report = time.monotonic() + REPORT_SECONDS
             for child in ended:
                 note_end(child, failures, progress)
                 if child.training.is_finished:
-                    deliver_finished(child.training)
-                    progress.say(describe_finished(child, requested, children))
-                live.update(count_open(requested), list(failures))
+                    progress.say(f"{describe_finished(child)}  ({so_far(requested)}{time_left()})")
+                if time.monotonic() > next_report:
+                    write_report(sweep, count_open(requested), list(failures))
+                    next_report = time.monotonic() + REPORT_SECONDS
     except BaseException:  # Ctrl-C, a full disk: nothing is under way any more
-        parts = [f"{plan.count_done(requested)} done"]
-        parts += report(0, list(failures))[-1:]  # where it is; none of a single line of a dry run
-        progress.say("; ".join(parts))
+        where = write_report(sweep, 0, list(failures))[-1]
+        progress.say(f"{so_far(requested)}; {where}")
         raise
-    for sentence in report(0, list(failures)):
-        print(sentence)
+    lost = plan.lost_runs(requested, sweep.conditions)
+    for line in [*write_report(sweep, 0, list(failures)), *failures.values(), *lost]:
+        print(line)
     print(f"done in {duration(time.monotonic() - started)}")
-    return show_faults(requested, failures)
+    return 1 if failures or lost else 0
 
 
-def show_faults(requested: list[Training], failures: dict[str, str]) -> int:
-    """Say what failed, and what is not as it was when it was done; the exit status."""
-    lost = plan.lost_runs(requested)
-    for fault in [*failures.values(), *lost]:
-        print(fault)
-    changed = changed_since_read()
-    if changed:
-        print(plan.describe_versions(requested, changed))
-    if failures or lost:
-        return 1
-    return 0
+def write_report(sweep: Sweep, to_do: int, failed: list[str]) -> list[str]:
+    """Write the report of what is finished, and the folders of the studies; the answer."""
+    said = sweep.report(sweep.plan.trainings, to_do, failed)
+    view.write_copies(sweep.out, sweep.plan.trainings)
+    view.settle(sweep.out, sweep.plan.trainings, view.places_of(sweep.runs))
+    return said
+
+
+def collect(sweep: Sweep) -> int:
+    """Report on what is finished, and name what is missing; the exit status."""
+    trainings = sweep.plan.trainings
+    page = sweep.out / "result" / "report.html"
+    if words.count_finished(trainings) or not page.exists():
+        with locked(sweep.lock):
+            view.claim(sweep.out, view.places_of(sweep.runs))
+            remove_leftovers(sweep)
+            lines = write_report(sweep, 0, [])
+    else:
+        lines = [f"nothing is finished of what is asked for now: {page} is left as it was"]
+    missing = [training for training in sweep.plan.requested if not training.is_finished]
+    for training in missing:
+        lines.append(f"MISSING {training.names}: {words.describe_training(training)}")
+    print("\n".join(lines))
+    return 1 if missing else 0
 
 
 def count_open(trainings: list[Training]) -> int:
     """How many of some trainings are not finished."""
-    return sum(not training.is_finished for training in trainings)
-
-
-def deliver_finished(training: Training) -> None:
-    """Give a finished training's files to all runs that share it, and drop what they replace."""
-    plan.deliver(training)
-    former.remove_superseded(training)
+    return len(trainings) - words.count_finished(trainings)
 
 
 def note_end(child: Child, failures: dict[str, str], progress: Progress) -> None:
@@ -287,14 +206,15 @@ def note_end(child: Child, failures: dict[str, str], progress: Progress) -> None
     if child.has_failed:
         names = child.training.names
         failures[names] = f"FAILED {names}: {child.failure()}, log: {child.log}"
-        lines_to_say = [failures[names]]
-        lines_to_say += child.last_lines()
-        progress.say("\n    ".join(lines_to_say))
+        progress.say("\n    ".join([failures[names], *child.last_lines()]))
 
 
-def describe_finished(child: Child, requested: list[Training], children: Children) -> str:
-    """Say what a finished training came to, and how far the sweep has come."""
-    training = child.training
-    accuracies = (training.main_run.result / "acc.txt").read_text().splitlines()
-    so_far = f"{plan.count_done(requested)} done{children.time_left()}"
-    return f"{training.names}  {accuracies[0]}  ({so_far})"
+def describe_finished(child: Child) -> str:
+    """Say what a finished training came to."""
+    accuracies = (child.training.place.result / "acc.txt").read_text().splitlines()
+    return f"{child.training.names}  {accuracies[0]}"
+
+
+def so_far(trainings: list[Training]) -> str:
+    """How far the sweep has come."""
+    return f"{words.count_done(trainings)} done"

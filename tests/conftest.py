@@ -1,6 +1,7 @@
 """Helpers of all tests: tiny image folders, and the programs called in this process."""
 
 import contextlib
+import csv
 import io
 import os
 import runpy
@@ -21,6 +22,7 @@ from forks import (  # noqa: F401 (tests take them from here)
     Ended,
     fork,
     fork_sweep,
+    fork_trials,
     kill_sweep,
     remember_parsing,
     run_fork,
@@ -66,6 +68,7 @@ def call():  # call("train", ...) runs a program in this process, which saves th
     from records import runs, sources
 
     remember_parsing()
+    fork_trials()
 
     def run(program: str, *arguments: object) -> Ended:
         buffers = io.BytesIO(), io.BytesIO()
@@ -74,9 +77,8 @@ def call():  # call("train", ...) runs a program in this process, which saves th
             patch.setattr(sys, "argv", [f"{program}.py", *words_of(arguments)])
             patch.setattr(sys, "stdout", streams[0])
             patch.setattr(sys, "stderr", streams[1])
-            sources.forget()  # a new process has read nothing yet
-            patch.setattr(sources, "STARTED", time.time())
-            runs.versions.cache_clear()
+            for function in (sources.read_module, sources.files_of, runs.versions):
+                function.cache_clear()  # a new process has read nothing yet
             runpy.run_path(str(PROJECT / f"{program}.py"), run_name="__main__")
         out, err = (buffer.getvalue().decode() for buffer in buffers)
         return Ended(int(ended.value.code or 0), out, err)
@@ -88,6 +90,11 @@ def refused(ended: Ended) -> str:  # the line in which a program refused to go o
     assert ended.status == 2, ended
     assert ended.err.startswith("error: ") and ended.err.count("\n") == 1, ended.err
     return ended.err
+
+
+def read_table(path: Path) -> list[dict[str, str]]:  # its rows, by column
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def copy_project(target: Path, **edits: list[tuple[str, str]]) -> Path:
@@ -123,6 +130,20 @@ class Sweep(NamedTuple):
 
     def run(self, *more: object, draws: bool = False) -> Ended:
         return run_sweep(self.project, self.options, more, draws=draws)
+
+
+def stored(out: Path, run: str) -> Path:
+    """The folder in the store of results of which a run's folder is a copy."""
+    record = (out / "result" / run / "train.json").read_bytes()
+    for path in (out / "result/runs").glob("*/train.json"):
+        if path.read_bytes() == record:
+            return path.parent
+    raise AssertionError(f"nothing in the store is {run}")
+
+
+def stored_weight(out: Path, run: str) -> Path:
+    """The weights in the store of a run."""
+    return out / "weights/runs" / stored(out, run).name / "weight.pth"
 
 
 def train_arguments(photos: Path, out: Path, **settings: object) -> list:  # of a tiny training

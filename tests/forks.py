@@ -12,7 +12,6 @@ in which the process itself is the point (Ctrl-C, a line in a shell) start real 
 run_process.
 """
 
-import contextlib
 import functools
 import importlib
 import io
@@ -23,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.context import ForkProcess
@@ -31,7 +29,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, NamedTuple
 
-import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 PROJECT = Path(__file__).resolve().parent.parent
 ROOMS = ("console", "records", "images", "training", "studies", "report")
@@ -136,6 +135,7 @@ def fork(
         sys.path[0] = str(folder_of(program))
         sys.argv = [str(program), *words_of(arguments)]
         remember_parsing()
+        fork_trials()
         if before:
             before()
         runpy.run_path(str(program), run_name="__main__")
@@ -156,13 +156,14 @@ def prepare_forks() -> None:
 
     for folder in ("", *ROOMS):
         for path in (PROJECT / folder).glob("*.py"):
-            sources.parse_module(path.read_bytes(), Path(folder).parts)
+            sources.parse_module(path.read_bytes(), path.relative_to(PROJECT).as_posix())
 
 
 def forget_project() -> None:
     """Have the project's modules imported anew, from whichever copy the script belongs to."""
-    for name in list(sys.modules):
-        if name.split(".")[0] in (*ROOMS, "model", "losses", "dataset"):
+    for name, module in list(sys.modules.items()):
+        is_ours = name.split(".")[0] in (*ROOMS, "model", "losses", "dataset", "train")
+        if is_ours and hasattr(module, "__file__"):  # else a test has put it there
             del sys.modules[name]
 
 
@@ -177,11 +178,11 @@ def remember_parsing() -> None:
         sources.parse_module = partial(parse_once, sources.parse_module)
 
 
-def parse_once(parse: Callable, code: bytes, package: tuple[str, ...]) -> object:
+def parse_once(parse: Callable, code: bytes, name: str) -> object:
     """What the project's `parse` makes of some code, perhaps in another process before."""
-    key = (parse.__code__, code, package)
+    key = (parse.__code__, code, name)
     if key not in PARSED:
-        PARSED[key] = parse(code, package)
+        PARSED[key] = parse(code, name)
     return PARSED[key]
 
 
@@ -192,6 +193,34 @@ def folder_of(program: Path) -> Path:
     return program.parent
 
 
+# --- the trial of a training -------------------------------------------------------------------
+
+
+def fork_trials() -> None:
+    """Have training/tried.py fork the program that tries a training."""
+    from training import tried
+
+    vars(tried)["subprocess"] = SimpleNamespace(Popen=ForkedTrial, PIPE=None)
+
+
+class ForkedTrial:
+    """What training/tried.py needs of subprocess.Popen; the fork runs while its answer is read."""
+
+    returncode = 0
+
+    def __init__(self, command: list[str], **_: object) -> None:
+        self.command = command
+
+    def communicate(self) -> tuple[str, str]:
+        def before() -> None:
+            for name in ("RANK", "WORLD_SIZE"):
+                os.environ.pop(name, None)
+
+        ended = run_fork(Path(self.command[1]), *self.command[2:], before=before)
+        self.returncode = ended.status
+        return ended.out, ended.err
+
+
 # --- the children of a forked sweep ----------------------------------------------------------
 
 
@@ -199,65 +228,26 @@ def fork_children() -> None:
     """In a forked sweep: have studies/children.py fork what it would start."""
     from studies import children
 
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        ended = run_fork(Path(command[1]), *command[2:])
-        return subprocess.CompletedProcess(command, ended.status, ended.out, ended.err)
-
-    forking = SimpleNamespace(Popen=ForkedChild, run=run, PIPE=None, STDOUT=None)
+    forking = SimpleNamespace(Popen=ForkedChild, PIPE=None, STDOUT=None)
     vars(children)["subprocess"] = forking
 
 
 def draw_blank() -> None:
     """In a forked sweep: have report/ write pictures without anything in them."""
-    from report import differences, figures, heatmap, study
+    from report import figures
 
-    for module in (differences, figures, heatmap, study):
-        members = vars(module)
-        for name in list(members):
-            if name.startswith("plot_"):
-                members[name] = plot_nothing
-        members["Figure"] = BlankFigure
-        members["styled"] = plain_style
-    vars(figures)["pixels_of"] = blank_pixels
-    vars(figures)["FigureCanvasPdf"] = BlankPdf
+    vars(figures)["save_picture"] = save_blank
 
 
-def plot_nothing(*_: object) -> None:
-    """What a blank picture shows."""
-
-
-def plain_style(for_print: bool = False) -> AbstractContextManager[None]:
-    """The look of a blank picture."""
-    return contextlib.nullcontext()
-
-
-class BlankFigure:
-    """What report/ needs of matplotlib's Figure besides plotting, and of what is laid out in it."""
-
-    def __init__(self, figsize: tuple[float, float], dpi: float = 100) -> None:
-        self.figsize, self.dpi = figsize, dpi
-
-    def lay_out(self, *_: object, **__: object) -> "BlankFigure":
-        return self
-
-    add_subplot = add_gridspec = subgridspec = legend = __getitem__ = lay_out
-
-
-def blank_pixels(figure: BlankFigure) -> np.ndarray:
-    """A figure as white pixels, uint8 (H, W, 3)."""
-    width, height = figure.figsize
-    size = (round(height * figure.dpi), round(width * figure.dpi), 3)
-    return np.full(size, 255, dtype=np.uint8)
-
-
-class BlankPdf:
-    """What report/figures.py needs of matplotlib's canvas for a PDF."""
-
-    def __init__(self, figure: Any) -> None:
-        pass
-
-    def print_pdf(self, path: Path, metadata: dict[str, str | None]) -> None:
-        Path(path).write_text(f"%PDF {metadata['Keywords']} %%EOF\n")
+def save_blank(make_figure: object, path: Path, digest: str) -> None:
+    """What stands for a picture: a few pixels, or no page, with the digest of what it shows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".pdf":
+        path.write_text(f"%PDF {digest} %%EOF\n")
+        return
+    about = PngInfo()
+    about.add_text("Shows", digest)
+    Image.new("L", (30, 20)).save(path, "PNG", pnginfo=about)
 
 
 class ForkedChild:

@@ -5,12 +5,20 @@ from pathlib import Path
 import numpy as np
 
 from records.files import write_csv, write_record, write_text
-from records.finished import PREDICTION_COLUMNS, accuracies_text
-from records.runs import HISTORY_COLUMNS, Epoch, kept_epoch
+from records.finished import (
+    ACCURACIES,
+    PREDICTION_COLUMNS,
+    PREDICTIONS,
+    TEST_RECORD,
+    TRAIN_RECORD,
+    accuracies_text,
+)
+from records.runs import HISTORY, HISTORY_COLUMNS, Epoch, kept_epoch
 from report.answer import Answer, make_answer
-from report.results import Result, Setting, settings_of, valid_accuracy_at
+from report.results import Result, Setting, settings_of, studies_of, valid_accuracy_at
 from report.rules import Chance
-from studies.settings import BASE_STUDY, all_runs
+from studies import store
+from studies.settings import BASE_STUDY, runs_of
 
 
 def curve(*first: float, then: float, epochs: int = 20) -> list[float]:
@@ -56,7 +64,9 @@ RECORD = {
 }
 
 
-def made(run, accuracy=0.75, losses=CURVE, train=0.8, valid=0.75, last=None) -> Result:
+def made(
+    run, accuracy=0.75, losses=CURVE, train=0.8, valid=0.75, last=None, out=Path("out")
+) -> Result:
     """A made-up result; its accuracies are the same in all epochs, or given for each."""
     epochs = len(losses)
     trains = np.broadcast_to(train, epochs).tolist()
@@ -70,25 +80,34 @@ def made(run, accuracy=0.75, losses=CURVE, train=0.8, valid=0.75, last=None) -> 
     valid_accuracy = valid_accuracy_at(kept, history)
     if last is None:
         last = accuracy
-    return Result(run, record, RECORD, history, accuracy, last, valid_accuracy)
+    folder = out / "result" / ("nowhere" if run is None else run.name)
+    accuracies = (accuracy, last, valid_accuracy)
+    return Result(run, folder, folder, record, RECORD, history, *accuracies)
 
 
-def write_run(run, result: Result, identity: dict, tested: str = "w") -> None:
-    """Write the files of a made-up result of 1,000 test images; `tested` are the weights tested."""
-    history = write_csv(run.result / "history.csv", HISTORY_COLUMNS, result.history)
-    digests = {"weight_sha256": "w", "history_sha256": history}
-    write_record(run.result / "train.json", {**result.train, "identity": identity, **digests})
+def write_run(out: Path, result: Result, identity: dict, tested: str = "") -> str:
+    """Write a made-up result of 1,000 test images to the store; its name there.
+
+    `tested` is the digest of the weights that were tested, if not those that are there.
+    """
+    name = store.name_of(identity)
+    place = store.place_of(out, name)
+    folder = place.result
+    weight = write_text(place.weight, f"weights of {name}")
+    history = write_csv(folder / HISTORY, HISTORY_COLUMNS, result.history)
+    digests = {"weight_sha256": weight, "history_sha256": history}
+    write_record(folder / TRAIN_RECORD, {**result.train, "identity": identity, **digests})
     correct = round(1000 * result.accuracy)
     right, wrong = ("0.png", "cat", "cat", "0.9"), ("1.png", "cat", "dog", "0.9")
     rows = [right] * correct + [wrong] * (1000 - correct)
     counts = {"test_images": 1000, "correct": correct, "last_correct": correct}
-    predictions = run.result / "predictions.csv"
     digests = {
-        "acc_sha256": write_text(run.result / "acc.txt", accuracies_text(counts)),
-        "predictions_sha256": write_csv(predictions, PREDICTION_COLUMNS, rows),
+        "acc_sha256": write_text(folder / ACCURACIES, accuracies_text(counts)),
+        "predictions_sha256": write_csv(folder / PREDICTIONS, PREDICTION_COLUMNS, rows),
     }
-    test = RECORD | {"identity": {"weight.pth": tested}} | counts | digests
-    write_record(run.result / "test.json", test)
+    test = RECORD | {"identity": {"weight.pth": tested or weight}} | counts | digests
+    write_record(folder / TEST_RECORD, test)
+    return name
 
 
 def make(
@@ -103,15 +122,13 @@ def make(
     "seed 3".
     """
     results = []
-    for run in all_runs(studies, BASE, range(len(base)), Path("out"), range(seeds)):
+    for run in runs_of(studies, BASE, range(len(base)), range(seeds)):
         change = dict(change_of(run, changes))
         shift = change.pop("shift", 0.0)
         accuracy = base[run.settings["seed"]] + shift
         results.append(made(run, accuracy, **change))
     settings = settings_of(results)
-    by_study: dict[str, list[Setting]] = {}
-    for setting in settings:
-        by_study.setdefault(setting.study, []).append(setting)
+    by_study = {of_study[0].study: of_study for of_study in studies_of(settings)}
     return by_study, make_answer(settings, CHANCE)
 
 
@@ -121,7 +138,7 @@ def change_of(run, changes) -> dict:
     if run.study == BASE_STUDY:
         names = [f"seed {seed}", "base"]
     else:
-        values = list(run.changed.values())
+        values = list(run.varied.values())
         names = [(value, seed) for value in values]
         names += values
     for name in names:

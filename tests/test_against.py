@@ -3,32 +3,45 @@
 from pathlib import Path
 
 import pytest
-from conftest import refused
+from conftest import read_table, refused
 from made_up import BASE, SIX, made, write_run
 
 from console.errors import InputError
-from records.files import read_csv
+from records.runs import TEST_RECORD
 from report.against import write_against
-from studies.settings import Run, all_runs
+from studies import store, view
+from studies.settings import runs_of
 
 STUDIES = {"Change_batch_size": [16, 64]}
 
 
+RUNS = runs_of(STUDIES, BASE, range(3), range(1))
+
+
 def sweep(
-    out: Path, shift: float = 0.0, images: str = "i", studies: dict = STUDIES, tested: str = "w"
-) -> list[Run]:
-    """Records of a sweep with three seeds of the base, its test accuracies moved by `shift`."""
-    runs = all_runs(studies, BASE, range(3), out, range(1))
-    for place, run in enumerate(runs):
+    out: Path, shift: float = 0.0, images: str = "i", studies: dict = STUDIES, tested: str = ""
+) -> list[str]:
+    """A sweep with three seeds of the base, its test accuracies moved by `shift`; its trainings."""
+    names = []
+    for place, run in enumerate(runs_of(studies, BASE, range(3), range(1))):
         identity = {**run.settings, "images": images, "model.py": str(shift)}
-        write_run(run, made(run, accuracy=SIX[place] + shift), identity, tested)
-    return runs
+        names.append(write_run(out, made(run, accuracy=SIX[place] + shift), identity, tested))
+    view.write_list(out, view.Listed(names, {}))
+    return names
 
 
-def compare(tmp_path: Path, **options) -> list[str]:
+def remove_test(out: Path, name: str) -> None:
+    """Have a training of a sweep be untested."""
+    (store.place_of(out, name).result / TEST_RECORD).unlink()
+
+
+def compare(tmp_path: Path, studies: dict = STUDIES, **options) -> list[str]:
     """Hold a sweep against one that is made with other options."""
     here, there = tmp_path / "here", tmp_path / "there"
-    return write_against(here, sweep(here), there, sweep(there, **options))
+    sweep(here)
+    sweep(there, studies=studies, **options)
+    runs = RUNS + [run for run in runs_of(studies, BASE, range(0), range(1)) if run not in RUNS]
+    return write_against(here, there, runs)
 
 
 def test_a_sweep_that_is_better_is_said_to_be(tmp_path):
@@ -37,7 +50,7 @@ def test_a_sweep_that_is_better_is_said_to_be(tmp_path):
 
 def test_a_sweep_that_is_the_same_is_not(tmp_path):
     compare(tmp_path)
-    verdicts = {row["verdict"] for row in read_csv(tmp_path / "here/result/against.csv")}
+    verdicts = {row["verdict"] for row in read_table(tmp_path / "here/result/against.csv")}
     assert verdicts <= {"too close to tell", "as good"}
 
 
@@ -65,28 +78,26 @@ def test_other_images_are_refused(tmp_path):
 
 def test_other_seeds_are_refused(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
-    runs = sweep(there)
-    (runs[2].result / "test.json").unlink()
-    with pytest.raises(
-        InputError, match=r"the seeds of the base differ: \[0, 1, 2\] in .*\[0, 1\]"
-    ):
-        write_against(here, sweep(here), there, runs)
+    sweep(here)
+    remove_test(there, sweep(there)[2])
+    differ = r"the seeds of the base differ: \[0, 1, 2\] in .*\[0, 1\]"
+    with pytest.raises(InputError, match=differ):
+        write_against(here, there, RUNS)
 
 
 def test_as_many_seeds_but_others_are_refused(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
-    ours, theirs = sweep(here), sweep(there)
-    (ours[0].result / "test.json").unlink()
-    (theirs[2].result / "test.json").unlink()
+    remove_test(here, sweep(here)[0])
+    remove_test(there, sweep(there)[2])
     with pytest.raises(InputError, match=r"\[1, 2\] in .*\[0, 1\]"):
-        write_against(here, ours, there, theirs)
+        write_against(here, there, RUNS)
 
 
 def test_a_folder_without_runs_is_refused(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
-    runs = all_runs(STUDIES, BASE, range(3), there, range(1))
+    sweep(here)
     with pytest.raises(InputError, match="holds no finished run"):
-        write_against(here, sweep(here), there, runs)
+        write_against(here, there, RUNS)
 
 
 def test_settings_of_one_sweep_only_are_told(tmp_path):
@@ -97,7 +108,5 @@ def test_settings_of_one_sweep_only_are_told(tmp_path):
 
 
 def test_a_test_of_other_weights_does_not_count(tmp_path):
-    here, there = tmp_path / "here", tmp_path / "there"
-    runs = sweep(there, tested="other")
     with pytest.raises(InputError, match="holds no finished run"):
-        write_against(here, sweep(here), there, runs)
+        compare(tmp_path, tested="other")

@@ -9,6 +9,7 @@ from conftest import (
     Ended,
     copy_project,
     make_photos,
+    read_table,
     refused,
     run_fork,
     run_sweep,
@@ -16,7 +17,7 @@ from conftest import (
     train_arguments,
 )
 
-from records.files import file_digest, read_csv
+from records.files import file_digest
 
 RESNET = """from torch import nn
 from torchvision.models import ResNet
@@ -35,12 +36,12 @@ LOSS = """def hinge_loss(scores: Tensor, one_hot: Tensor) -> Tensor:
 
 LOSSES: dict[str, Loss] = {
     "HingeLoss": hinge_loss,"""
-SGD = "SGD(model.parameters(), options.learning_rate, momentum=0.9)"
-ADAM = "torch.optim.Adam(model.parameters(), options.learning_rate)"
-INPUTS = "outputs = model(images.inputs(share))"
-FLIPPED = """pixels = images.inputs(share)
+SGD = "SGD(model.parameters(), settings.learning_rate, momentum=0.9)"
+ADAM = "torch.optim.Adam(model.parameters(), settings.learning_rate)"
+INPUTS = "scores = model(images.inputs(indices)).float()"
+FLIPPED = """pixels = images.inputs(indices)
         pixels = torch.where(torch.rand(len(pixels), 1, 1, 1) < 0.5, pixels.flip(3), pixels)
-        outputs = model(pixels)"""
+        scores = model(pixels).float()"""
 SETTINGS = "SETTINGS: dict[str, Option] = {"
 DROPOUT = f"""{SETTINGS}
     "dropout": Option(Reader(float, lambda share: 0 <= share < 1, "a share"), 0.5, "dropped"),"""
@@ -81,7 +82,7 @@ def sweep(project: Path, photos: Path) -> Ended:
 def results(project: Path, photos: Path) -> Swept:
     ended = sweep(project, photos)
     assert ended.status == 0, ended.out + ended.err
-    rows = read_csv(project / "result" / "results.csv")
+    rows = read_table(project / "result" / "results.csv")
     page = (project / "result" / "report.html").read_text()
     return Swept(project, rows, page)
 
@@ -143,7 +144,7 @@ def sixth(photos, tmp_path_factory) -> Swept:
     studies = '{"Change_loss_function": ["HingeLoss"], "Change_dropout": [0.2, 0.5]}'
     edits = {
         "losses": [("LOSSES: dict[str, Loss] = {", LOSS)],
-        "console/options": [(SETTINGS, DROPOUT)],
+        "training/settings": [(SETTINGS, DROPOUT)],
         "my_script": small(studies, ("BASE = {", 'BASE = {"dropout": 0.5, ')),
     }
     project = copy_project(tmp_path_factory.mktemp("sixth") / "project", **edits)
@@ -180,8 +181,8 @@ THREE = f"""{SETTINGS}
     "widths": Option(whole_number(1), [8, 24, 48], "channels of the blocks", is_list=True),
     "augment": switch(False, "flip half of the images"),
     "weight_decay": Option(float, 0.0, "of SGD"),"""
-DECAYED = "SGD(model.parameters(), options.learning_rate, 0.9, options.weight_decay)"
-EPOCH = "        trained = train_one_epoch("
+DECAYED = "SGD(model.parameters(), settings.learning_rate, 0.9, settings.weight_decay)"
+STATE = "    return state\n"  # the end of prepare
 
 
 @pytest.fixture(scope="module")
@@ -193,10 +194,11 @@ def three(photos, tmp_path_factory) -> Swept:
         "Change_weight_decay": [0.0, 0.5],
     }"""
     base = 'BASE = {"widths": [8, 24, 48], "augment": False, "weight_decay": 0.0, '
-    flips = "        state.flips = options.augment\n"
+    flips = "    state.flips = settings.augment\n"
+    pixels = "images.inputs(indices).flip(3) if state.flips else images.inputs(indices)"
     edits = {
-        "console/options": [(SETTINGS, THREE)],
-        "train": [(SGD, DECAYED), (EPOCH, flips + EPOCH)],
+        "training/settings": [(SETTINGS, THREE)],
+        "train": [(SGD, DECAYED), (STATE, flips + STATE), ("images.inputs(indices)", pixels)],
         "my_script": small(studies, ("BASE = {", base)),
     }
     project = copy_project(tmp_path_factory.mktemp("three") / "project", **edits)
@@ -229,8 +231,8 @@ def test_the_bases_values_of_new_settings_are_trained_once(three):
 
 
 def test_other_values_of_new_settings_give_other_weights(three):
-    base, narrow, _, _, _, _, decayed = three.digests()
-    assert len({base, narrow, decayed}) == 3
+    base, narrow, _, _, flipped, _, decayed = three.digests()
+    assert len({base, narrow, flipped, decayed}) == 4
 
 
 def test_weights_of_a_studied_list_predict(three, photos):
@@ -248,9 +250,9 @@ DECAY = f"""{SETTINGS}
 DECAY_STUDY = small(
     '{"Change_weight_decay": [0.0, 100.0]}', ("BASE = {", 'BASE = {"weight_decay": 0.0, ')
 )
-FIXED_RATE = SGD.replace("options.learning_rate", "0.01")
+FIXED_RATE = SGD.replace("settings.learning_rate", "0.01")
 UNREAD = {
-    "weight_decay": {"console/options": [(SETTINGS, DECAY)], "my_script": DECAY_STUDY},
+    "weight_decay": {"training/settings": [(SETTINGS, DECAY)], "my_script": DECAY_STUDY},
     "learning_rate": {
         "train": [(SGD, FIXED_RATE)],
         "my_script": small('{"Change_learning_rate": [0.01, 0.1]}'),
@@ -262,14 +264,8 @@ UNREAD = {
 def test_a_study_of_a_setting_that_nothing_reads_is_refused(name, photos, tmp_path):
     project = copy_project(tmp_path / "project", **UNREAD[name])
     said = refused(run_sweep(project, "--data", photos, "--image_size", 16))
-    assert f"Change_{name} changes {name}, which nothing reads; use options.{name}" in said
+    assert f"Change_{name} varies {name}, which nothing reads; use settings.{name}" in said
     assert not (project / "weights").exists()
-
-
-def test_that_nothing_reads_a_setting_is_said_by_a_training(photos, tmp_path):
-    project = copy_project(tmp_path / "project", **UNREAD["weight_decay"])
-    ended = run_fork(project / "train.py", train_arguments(photos, tmp_path), "--no_pictures")
-    assert "note: nothing reads weight_decay: whatever its value" in ended.out
 
 
 # --- what cannot work ------------------------------------------------------------------------

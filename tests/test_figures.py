@@ -1,5 +1,6 @@
 """Pictures from made-up runs: what they show, where they are cut, when they are drawn again."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,14 @@ from matplotlib.text import Text
 from PIL import Image
 
 from records.files import write_csv
-from records.finished import PREDICTION_COLUMNS
-from records.runs import HISTORY_COLUMNS
-from report import differences, figures, heatmap, study
-from report.differences import answer_entries, draw_answer, entries_of
+from records.finished import PREDICTION_COLUMNS, PREDICTIONS
+from records.runs import HISTORY, HISTORY_COLUMNS
+from report import figures
+from report.answer import Answer
+from report.differences import Entry, answer_entries, draw_answer, study_entries
 from report.figures import draw_confusion_matrix, draw_curves
-from report.grids import is_grid
 from report.heatmap import draw_heat_map, map_of
+from report.results import Setting
 from report.study import draw_study
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -35,19 +37,14 @@ def drawn(monkeypatch) -> list[Figure]:
     """Every figure that is saved: without a warning, nothing cut off at an edge."""
     saved: list[Figure] = []
 
-    def save_png(several: list[Figure], path: Path, digest: str) -> None:
-        for figure in several:
+    def save_picture(make_figure: Callable[[bool], Figure], path: Path, digest: str) -> None:
+        is_for_print = path.suffix == ".pdf"
+        with figures.styled(is_for_print):
+            figure = make_figure(is_for_print)
             check_edges(figure)
-            saved.append(figure)
-
-    def save_pdf(figure: Figure, path: Path, digest: str) -> None:
-        check_edges(figure)
         saved.append(figure)
 
-    for module in (figures, differences, study, heatmap):
-        monkeypatch.setattr(module, "save_png", save_png)
-    for module in (differences, study):
-        monkeypatch.setattr(module, "save_pdf", save_pdf)
+    monkeypatch.setattr(figures, "save_picture", save_picture)
     return saved
 
 
@@ -72,13 +69,19 @@ def draw_all(tmp_path: Path, for_print: bool = False, **options) -> None:
     """Draw the answer and every study, for the screen and perhaps for print."""
     studies, answer = make(**options)
     for settings in studies.values():
-        entries = entries_of(settings, answer)
+        entries = study_entries(settings, answer)
         draw_study(tmp_path, settings, entries, for_print)
-        if is_grid(settings):
+        if settings[0].is_of_grid:
             draw_heat_map(tmp_path / "heatmap.png", map_of(settings, answer))
     if answer.rows:
-        entries = answer_entries(studies, answer)
+        entries = entries_of(studies, answer)
         draw_answer(tmp_path / "answer.png", entries, "Test accuracy", for_print)
+
+
+def entries_of(studies: dict[str, list[Setting]], answer: Answer) -> list[Entry]:
+    """What the answer's picture shows."""
+    varied = [setting for of_study in studies.values() for setting in of_study if setting.varied]
+    return answer_entries(varied, answer.rows, answer.base)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +143,7 @@ def test_figures_for_print_have_text_of_8_to_9_points(printed):
 
 def test_the_base_carries_its_accuracy(drawn, tmp_path):
     studies, answer = make()
-    entries = answer_entries(studies, answer)
+    entries = entries_of(studies, answer)
     draw_answer(tmp_path / "answer.png", entries, "Test accuracy")
     assert "75.1%" in texts(drawn[0])
 
@@ -152,7 +155,7 @@ def test_a_grid_is_grouped_by_its_first_setting_so_that_no_two_lines_read_the_sa
         "learning_rate": rates,
     }
     studies, answer = make(studies={"Loss_by_rate": grid})
-    labels = [entry.label for entry in answer_entries(studies, answer)]
+    labels = [entry.label for entry in entries_of(studies, answer)]
     names = [str(rate) for rate in rates]
     assert labels == ["CrossEntropyLoss", *names, "SmoothL1Loss", *names]
 
@@ -162,7 +165,7 @@ def test_where_differences_are_too_many_for_a_panel_the_answers_picture_alone_ha
 ):
     studies, answer = make(studies={"Change_batch_size": list(range(16, 32))})
     settings = studies["Change_batch_size"]
-    draw_study(tmp_path, settings, entries_of(settings, answer))
+    draw_study(tmp_path, settings, study_entries(settings, answer))
     assert len(drawn) == 2
 
 
@@ -173,13 +176,13 @@ def markers(figure: Figure) -> list[str]:
 
 def test_a_difference_beyond_the_axis_has_an_arrow(drawn, tmp_path):
     studies, answer = make({0.1: {"shift": -0.7}})
-    draw_answer(tmp_path / "answer.png", answer_entries(studies, answer), "")
+    draw_answer(tmp_path / "answer.png", entries_of(studies, answer), "")
     assert "<" in markers(drawn[0])
 
 
 def test_an_interval_beyond_the_axis_has_an_arrow(drawn, tmp_path):
     studies, answer = make({0.1: {"shift": -0.12}, 0.001: {"shift": -0.2}})
-    entries = answer_entries(studies, answer)
+    entries = entries_of(studies, answer)
     labels = [entry.label for entry in entries]
     number = labels.index("0.1")
     wide = entries[number].row._replace(high=0.9)
@@ -191,7 +194,7 @@ def test_an_interval_beyond_the_axis_has_an_arrow(drawn, tmp_path):
 def test_a_curve_above_the_axis_has_an_arrow(drawn, tmp_path):
     studies, answer = make({0.1: {"losses": [0.7] * 19 + [50.0]}})
     settings = studies["Change_learning_rate"]
-    draw_study(tmp_path, settings, entries_of(settings, answer))
+    draw_study(tmp_path, settings, study_entries(settings, answer))
     loss = drawn[1]
     assert loss.axes[0].get_ylim()[1] < 50
     assert "^" in markers(loss)
@@ -211,7 +214,7 @@ def test_coloured_text_has_a_contrast_of_5_that_stands_dimming_in_the_dark(colou
 
 
 def write_history(folder: Path, losses: list[float]) -> None:
-    write_csv(folder / "history.csv", HISTORY_COLUMNS, made(None, losses=losses).history)
+    write_csv(folder / HISTORY, HISTORY_COLUMNS, made(None, losses=losses).history)
 
 
 @pytest.fixture
@@ -293,7 +296,7 @@ def test_a_picture_is_a_small_file(seeds):
 
 def test_a_cell_of_a_confusion_matrix_has_its_count_above_its_share(drawn, tmp_path):
     rows = [("a", "cat", "cat", 0.9)] * 3 + [("b", "cat", "dog", 0.6)]
-    write_csv(tmp_path / "predictions.csv", PREDICTION_COLUMNS, rows)
+    write_csv(tmp_path / PREDICTIONS, PREDICTION_COLUMNS, rows)
     draw_confusion_matrix(tmp_path, ["cat", "dog"])
     assert "3\n75.0%" in texts(drawn[0])
 
@@ -305,6 +308,6 @@ def test_black_numbers_are_legible_on_every_shade():
 
 def test_the_answer_is_a_pdf_too(tmp_path):
     studies, answer = make()
-    entries = answer_entries(studies, answer)
+    entries = entries_of(studies, answer)
     draw_answer(tmp_path / "answer.png", entries, "Test accuracy", for_print=True)
     assert (tmp_path / "answer.pdf").read_bytes().startswith(b"%PDF")

@@ -14,20 +14,16 @@ from report.grids import grid_findings
 from report.heatmap import map_of
 from report.results import Result, Setting, settings_of
 from report.words import say
-from studies.plan import (
-    MOST_LINES,
-    Training,
-    describe_plan,
-    describe_price,
-    make_plan,
-)
+from studies import plan
+from studies.plan import Conditions, Order, Plan, Training, make_plan
 from studies.settings import (
     Run,
-    all_runs,
     check_seeds,
     check_studies,
     check_written_once,
+    runs_of,
 )
+from studies.words import MOST_LINES, describe_plan, describe_price
 
 BASE = {
     "epochs": 20,
@@ -40,17 +36,17 @@ LOSSES = ["CrossEntropyLoss", "L1Loss"]
 GRID = {"Loss_by_rate": {"loss_function": LOSSES, "learning_rate": RATES}}
 
 
-def runs_of(studies: dict, seeds: int = 1) -> list[Run]:
-    return all_runs(studies, BASE, range(2), Path("out"), range(seeds))
+def runs_with(studies: dict, seeds: int = 1) -> list[Run]:
+    return runs_of(studies, BASE, range(2), range(seeds))
 
 
 def cells_of(studies: dict, seeds: int = 1) -> list[Run]:
     """The runs of Loss_by_rate."""
-    return [run for run in runs_of(studies, seeds) if run.study == "Loss_by_rate"]
+    return [run for run in runs_with(studies, seeds) if run.study == "Loss_by_rate"]
 
 
 def test_a_grid_asks_for_every_combination():
-    cells = [tuple(run.changed.values()) for run in cells_of(GRID)]
+    cells = [tuple(run.varied.values()) for run in cells_of(GRID)]
     assert cells == list(itertools.product(LOSSES, RATES))
 
 
@@ -70,28 +66,30 @@ def test_a_grids_seeds_have_folders_below_the_setting():
     assert second == "Loss_by_rate/CrossEntropyLoss/0_003/seed_1"
 
 
+def plan_of(runs: list[Run]) -> Plan:
+    """The plan of these runs, of which nothing is done."""
+    studies = {run.study for run in runs}
+    return make_plan(runs, Conditions("", {}, {}, "cpu"), Order(Path("nowhere"), studies))
+
+
 def trainings_of(runs: list[Run]) -> list[Training]:
     """What is trained for these runs, chain by chain."""
-    trainings = []
-    for chain in make_plan(runs, []):
-        trainings += chain
-    return trainings
+    return plan_of(runs).trainings
 
 
 def test_every_cell_of_a_grid_is_trained():
-    assert len(trainings_of(runs_of(GRID))) == 5  # four cells, and the base's second seed
+    assert len(trainings_of(runs_with(GRID))) == 5  # four cells, and the base's second seed
 
 
 def test_the_cell_that_is_the_base_is_trained_once():
-    trainings = trainings_of(runs_of(GRID))
+    trainings = trainings_of(runs_with(GRID))
     shared = [training.names for training in trainings if len(training.runs) == 2]
     assert shared == ["Change_seed/0, Loss_by_rate/CrossEntropyLoss/0_01"]
 
 
-def lengths_of(studies: dict, goes_on: bool = True) -> list[int]:
+def lengths_of(studies: dict) -> list[int]:
     """How many trainings each chain has."""
-    chains = make_plan(runs_of(studies), [], goes_on=goes_on)
-    return sorted(len(chain) for chain in chains)
+    return sorted(len(chain) for chain in plan_of(runs_with(studies)).chains)
 
 
 def test_a_grid_over_epochs_is_a_chain_for_each_value_of_the_other_setting():
@@ -101,7 +99,7 @@ def test_a_grid_over_epochs_is_a_chain_for_each_value_of_the_other_setting():
 
 
 def test_a_setting_that_a_grid_shares_with_a_plain_study_is_trained_once():
-    runs = runs_of({**GRID, "Change_learning_rate": RATES})
+    runs = runs_with({**GRID, "Change_learning_rate": RATES})
     assert len(trainings_of(runs)) == 5
 
 
@@ -130,11 +128,8 @@ def test_a_grid_that_cannot_be_run_is_refused(study, second, message):
 def long_plan() -> list[str]:
     """The lines of a plan of 120 settings, the base among them."""
     rates = [number / 1000 for number in range(1, 61)]
-    runs = runs_of({"Loss_by_rate": {"loss_function": LOSSES, "learning_rate": rates}})
-    trainings = trainings_of(runs)
-    for training in trainings:
-        training.epochs_to_do = 20
-    return describe_plan(trainings, runs, jobs=2).splitlines()
+    runs = runs_with({"Loss_by_rate": {"loss_function": LOSSES, "learning_rate": rates}})
+    return describe_plan(plan_of(runs), runs, jobs=2).splitlines()
 
 
 def test_a_plan_of_many_settings_counts_those_that_it_does_not_name(long_plan):
@@ -149,7 +144,7 @@ def test_a_plan_of_many_settings_ends_with_the_total(long_plan):
 
 
 def test_the_price_of_many_runs_counts_shared_trainings_once():
-    assert "asked for: 5 trainings, 100 epochs at most" in describe_price(runs_of(GRID))
+    assert "asked for: 5 trainings, 100 epochs at most" in describe_price(runs_with(GRID))
 
 
 # --- what is found ---------------------------------------------------------------------------
@@ -180,8 +175,8 @@ def make_grid(tests: dict | None = None, valids: dict | None = None) -> Grid:
     """A grid of six seeds: by cell a shift of the test accuracy, and the validation accuracy."""
     tests, valids = tests or {}, valids or {}
     results = []
-    for run in all_runs(CELLS, BASE, range(6), Path("out"), range(6)):
-        cell = tuple(run.changed.values())
+    for run in runs_of(CELLS, BASE, range(6), range(6)):
+        cell = tuple(run.varied.values())
         accuracy = SIX[run.settings["seed"]] + tests.get(cell, 0.0)
         results.append(made(run, accuracy, valid=valids.get(cell, 0.75)))
     return grid_of(results, "Loss_by_rate")
@@ -278,8 +273,9 @@ def test_longer_trainings_are_a_chain():
     assert lengths_of({"Change_epochs": [20, 40, 80]}) == [1, 3]
 
 
-def test_where_none_goes_on_every_length_is_a_chain_of_its_own():
-    assert lengths_of({"Change_epochs": [20, 40, 80]}, goes_on=False) == [1, 1, 1, 1]
+def test_where_none_goes_on_every_length_is_a_chain_of_its_own(monkeypatch):
+    monkeypatch.setattr(plan, "GOES_ON", False)
+    assert lengths_of({"Change_epochs": [20, 40, 80]}) == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -311,7 +307,7 @@ WIDTHS = {"widths": [[8, 16, 32], [8, 24, 48]], "augment": [False, True]}
 def wide_grid() -> Grid:
     """A made-up grid of a list and a switch."""
     base = {**BASE, "widths": [8, 24, 48], "augment": False}
-    runs = all_runs({"Widths_by_augment": WIDTHS}, base, range(6), Path("out"), range(6))
+    runs = runs_of({"Widths_by_augment": WIDTHS}, base, range(6), range(6))
     results = [made(run, SIX[run.settings["seed"]]) for run in runs]
     return grid_of(results, "Widths_by_augment")
 

@@ -1,6 +1,5 @@
 """Networks, losses and steps of a user's own: right, or refused in one line before training."""
 
-import runpy
 import shutil
 import sys
 import types
@@ -12,15 +11,15 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import PROJECT, arguments_for_test, make_photos, train_arguments
+from conftest import PROJECT, arguments_for_test, make_photos, read_table, train_arguments
 from torch import Tensor, nn
 
 import losses
 import model
-import train
 from console.errors import InputError
-from records.files import file_digest, read_csv
-from training.trial import Program, Trial, try_out
+from records.files import file_digest
+from training.trial import try_out
+from training.tried import Trial
 
 CPU = torch.device("cpu")
 
@@ -186,6 +185,17 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
     return replace
 
 
+@pytest.fixture
+def use_loss(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
+    """Have losses.py define this one too, as "tried"."""
+
+    def add(loss: object) -> None:
+        more = types.SimpleNamespace(LOSSES={**losses.LOSSES, "tried": loss}, Loss=losses.Loss)
+        monkeypatch.setitem(sys.modules, "losses", more)
+
+    return add
+
+
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Images whose validation images are tested too."""
@@ -236,7 +246,7 @@ def test_the_network_that_was_trained_is_the_one_tested(trainings, use, call):
     use(trainings.network)
     torch.manual_seed(5)  # another network, if it were made anew
     tested = call("test", arguments_for_test(trainings.folder / "once"), "--no_pictures")
-    history = read_csv(trainings.folder / "once/r/history.csv")
+    history = read_table(trainings.folder / "once/r/history.csv")
     valid_accuracy = float(history[-1]["valid_accuracy"])
     assert f"Last epoch: {100 * valid_accuracy:.4f}%" in tested.out, tested.err
 
@@ -247,20 +257,18 @@ SETTINGS: dict[str, object] = {
     "learning_rate": 0.01,
     "loss_function": "CrossEntropyLoss",
     "seed": 0,
-    "image_size": 16,
 }
-PROGRAM = Program(train.prepare, train.train_epochs, goes_on=True)
 
 
-def run_trial(program: Program = PROGRAM, **options: object) -> Trial:
+def run_trial(image_size: int = 16, **settings: object) -> Trial:
     """Try out what model.py, losses.py and train.py hold now."""
-    return try_out(program, Namespace(**{**SETTINGS, **options}), CPU)
+    return try_out(Namespace(**{**SETTINGS, **settings}), image_size, CPU)
 
 
-def message(program: Program = PROGRAM, **options: object) -> str:
+def message(**settings: object) -> str:
     """The line in which a trial refuses."""
     with pytest.raises(InputError) as refusal:
-        run_trial(program, **options)
+        run_trial(**settings)
     return str(refusal.value)
 
 
@@ -271,7 +279,7 @@ def plain_trial() -> Trial:
 
 
 def test_a_trial_tells_every_layer_with_the_shape_it_gives(plain_trial):
-    told = [(layer.name, layer.shape) for layer in plain_trial.layers]
+    told = [(layer["name"], layer["shape"]) for layer in plain_trial.layers]
     assert told == [
         ("conv1", [8, 32, 32]),
         ("conv2", [24, 16, 16]),
@@ -284,7 +292,7 @@ def test_a_trial_tells_every_layer_with_the_shape_it_gives(plain_trial):
 def test_a_trial_counts_all_numbers_that_are_trained(plain_trial):
     parameters = model.CNN().parameters()
     numbers = sum(values.numel() for values in parameters)
-    assert sum(layer.parameters for layer in plain_trial.layers) == numbers
+    assert sum(layer["parameters"] for layer in plain_trial.layers) == numbers
 
 
 class Shared(Small):
@@ -302,17 +310,17 @@ class Shared(Small):
 
 def test_a_layer_that_is_used_twice_is_told_once(use):
     use(Shared)
-    assert [layer.name for layer in run_trial().layers] == ["stem", "head", "other"]
+    assert [layer["name"] for layer in run_trial().layers] == ["stem", "head", "other"]
 
 
 def test_parameters_that_layers_share_are_counted_once(use):
     use(Shared)
     numbers = sum(values.numel() for values in Shared().parameters())
-    assert sum(layer.parameters for layer in run_trial().layers) == numbers
+    assert sum(layer["parameters"] for layer in run_trial().layers) == numbers
 
 
 def test_the_network_of_model_py_runs_in_the_faster_format(plain_trial):
-    assert plain_trial.memory_format == torch.channels_last
+    assert plain_trial.channels_last
 
 
 def test_of_the_network_of_model_py_nothing_is_noted(plain_trial):
@@ -321,7 +329,7 @@ def test_of_the_network_of_model_py_nothing_is_noted(plain_trial):
 
 def test_a_network_that_needs_contiguous_memory_gets_it(use):
     use(View)
-    assert run_trial().memory_format == torch.contiguous_format
+    assert not run_trial().channels_last
 
 
 def test_that_a_network_needs_contiguous_memory_is_said_with_its_reason(use):
@@ -329,15 +337,6 @@ def test_that_a_network_needs_contiguous_memory_is_said_with_its_reason(use):
     note = run_trial().notes[0]
     assert "contiguous memory" in note
     assert "view size is not compatible" in note
-
-
-def test_of_the_settings_of_train_py_none_is_unread(plain_trial):
-    assert plain_trial.unread == []
-
-
-def test_settings_that_are_read_together_are_read(tmp_path):
-    together = edited(tmp_path, (STATE, "    rates = vars(options)\n" + STATE))
-    assert run_trial(together).unread == []
 
 
 # --- networks that are refused ---------------------------------------------------------------
@@ -410,8 +409,8 @@ def not_a_network() -> list:
 
 
 REFUSED = {
-    RunningState: "run of model.py's CNN changes and is in no state_dict; register_buffer()",
-    Counter: "steps of model.py's CNN changes and is in no state_dict",
+    RunningState: "a training that goes on would differ in its model and optimizer and kept",
+    Counter: "put what it needs into state (prepare of train.py), or into a buffer of model.py",
     TwoOutputs: "CrossEntropyLoss fails: ValueError: in training it gives a tuple, not a tensor of",
     ThreeScores: "in testing it gives float32 (1, 3), not two scores for each of 1 images",
     Squeezed: "in testing it gives float32 (2,), not two scores",
@@ -477,9 +476,9 @@ def of_class_numbers(scores: Tensor, one_hot: Tensor) -> Tensor:
 
 
 REFUSED_LOSSES = [
-    (detached, "teaches nothing: no gradient"),
-    (counted, "teaches nothing"),
-    (times_zero, "teaches nothing"),
+    (detached, "losses.py fails: ValueError: it teaches nothing: no gradient"),
+    (counted, "teaches nothing: no gradient"),
+    (times_zero, "teaches nothing: no weight of the network has moved"),
     (one_in_a_row, "it gives (1,), not one number"),
     (one_for_each_image, "it gives (2,), not one number"),
     (a_number, "it gives float, not one number"),
@@ -489,8 +488,8 @@ REFUSED_LOSSES = [
 
 
 @pytest.mark.parametrize(("loss", "reason"), REFUSED_LOSSES)
-def test_a_loss_that_cannot_teach_is_refused_with_its_reason(loss, reason, monkeypatch):
-    monkeypatch.setitem(losses.LOSSES, "tried", loss)
+def test_a_loss_that_cannot_teach_is_refused_with_its_reason(loss, reason, use_loss):
+    use_loss(loss)
     said = message(loss_function="tried")
     assert reason in said
     assert "loss" in said
@@ -500,21 +499,24 @@ def test_a_loss_that_cannot_teach_is_refused_with_its_reason(loss, reason, monke
 
 
 STATE = "    return state\n"  # the end of prepare
-YIELD = "        yield epoch\n"
-LOOP = "    while state.epoch"
+END = "    state.seconds += time"  # of train_epoch
 SCHEDULE = "    state.schedule = torch.optim.lr_scheduler.{}\n" + STATE
-STEPPED = (YIELD, "        state.schedule.step()\n" + YIELD)
+STEPPED = (END, "    state.schedule.step()\n" + END)
 
 
-def edited(folder: Path, *edits: tuple[str, str]) -> Program:
-    """train.py with other lines."""
-    text = (PROJECT / "train.py").read_text()
-    for old, new in edits:
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    (folder / "train.py").write_text(text)
-    parts = runpy.run_path(str(folder / "train.py"))
-    return Program(parts["prepare"], parts["train_epochs"], parts["GOES_ON"])
+@pytest.fixture
+def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Have train.py hold other lines."""
+
+    def write(*edits: tuple[str, str]) -> None:
+        text = (PROJECT / "train.py").read_text()
+        for old, new in edits:
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        (tmp_path / "train.py").write_text(text)
+        monkeypatch.syspath_prepend(tmp_path)
+
+    return write
 
 
 SCHEDULES = [
@@ -527,28 +529,28 @@ SCHEDULES = [
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_schedule_in_the_state_is_tried_out_with_going_on(schedule, tmp_path):
-    run_trial(edited(tmp_path, (STATE, SCHEDULE.format(schedule)), STEPPED))
+def test_a_schedule_in_the_state_is_tried_out_with_going_on(schedule, edit):
+    edit((STATE, SCHEDULE.format(schedule)), STEPPED)
+    run_trial()
 
 
-HALVED = "        {0} *= 0.5\n        state.optimizer.learning_rate = {0}\n" + YIELD
-LAST = "        if epoch > 0.8 * options.epochs: state.optimizer.learning_rate = 1e-4\n"
+HALVED = "    {0} *= 0.5\n    state.optimizer.learning_rate = {0}\n" + END
+LAST = "    if epoch > 0.8 * state.last: state.optimizer.learning_rate = 1e-4\n"
 CLASS = "type('Average', (), {'shadow': 1})()"
 STEPS = {
     "a value in the state": [
-        (STATE, "    state.rate = options.learning_rate\n" + STATE),
-        (YIELD, HALVED.format("state.rate")),
+        (STATE, "    state.rate = settings.learning_rate\n" + STATE),
+        (END, HALVED.format("state.rate")),
     ],
     "the optimizer's own rate": [
-        (YIELD, "        state.optimizer.learning_rate *= 0.5\n" + YIELD),
+        (END, "    state.optimizer.learning_rate *= 0.5\n" + END),
     ],
     "an averaged model": [
         (STATE, "    state.average = torch.optim.swa_utils.AveragedModel(model)\n" + STATE),
-        (YIELD, "        state.average.update_parameters(state.model)\n" + YIELD),
+        (END, "    state.average.update_parameters(state.model)\n" + END),
     ],
     "a cosine that none goes on from": [
-        ("GOES_ON = True", "GOES_ON = False"),
-        (STATE, SCHEDULE.format("CosineAnnealingLR(optimizer, options.epochs)")),
+        (STATE, SCHEDULE.format("CosineAnnealingLR(optimizer, settings.epochs)")),
         STEPPED,
     ],
     "a loss with weights": [
@@ -558,36 +560,30 @@ STEPS = {
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_step_of_the_users_own_is_tried_out_with_going_on(name, tmp_path, monkeypatch):
-    monkeypatch.setitem(losses.LOSSES, "weights", Weighted())
-    loss = "weights" if "loss" in name else "CrossEntropyLoss"
-    run_trial(edited(tmp_path, *STEPS[name]), loss_function=loss)
+def test_a_step_of_the_users_own_is_tried_out_with_going_on(name, edit, use_loss, monkeypatch):
+    use_loss(Weighted())
+    edit(*STEPS[name])
+    monkeypatch.setattr("training.trial.GOES_ON", "none goes on" not in name)
+    run_trial(loss_function="tried" if "loss" in name else "CrossEntropyLoss")
 
 
 LOST = {
     "a cosine over the epochs asked for": (
-        [(STATE, SCHEDULE.format("CosineAnnealingLR(optimizer, options.epochs)")), STEPPED],
-        "and schedule; set GOES_ON = False there",
+        [(STATE, SCHEDULE.format("CosineAnnealingLR(optimizer, settings.epochs)")), STEPPED],
+        "and schedule; set GOES_ON = False in training/settings.py",
     ),
     "a rate of the last epochs": (
-        [(LOOP, LOOP), (YIELD, LAST + YIELD)],
-        "changes the first ones already, in optimizer",
+        [(STATE, "    state.last = settings.epochs\n" + STATE), (END, LAST + END)],
+        "changes the first ones already, in optimizer and last",
     ),
-    "a rate between epochs": (
-        [(LOOP, "    rate = options.learning_rate\n" + LOOP), (YIELD, HALVED.format("rate"))],
-        "something that changes in training is in no checkpoint; put it into `state`",
-    ),
-    "a schedule between epochs": (
-        [
-            (LOOP, "    plan = torch.optim.lr_scheduler.StepLR(state.optimizer, 10)\n" + LOOP),
-            (YIELD, "        plan.step()\n" + YIELD),
-        ],
-        "plan of train_epochs would be lost when a training goes on",
+    "a rate in a list of the module": (
+        [("def main(", "RATES = [0.01]\n\n\ndef main("), (END, HALVED.format("RATES[0]"))],
+        "RATES of train.py changes in training and is in no checkpoint; put it into state",
     ),
     "a schedule out of the state": (
         [
             (STATE, SCHEDULE.format("StepLR(optimizer, 10)").replace("state.", "optimizer.")),
-            (YIELD, "        state.optimizer.schedule.step()\n" + YIELD),
+            (END, "    state.optimizer.schedule.step()\n" + END),
         ],
         "the schedule of the learning rate would be lost",
     ),
@@ -597,10 +593,10 @@ LOST = {
     ),
     "an optimizer without the network": (
         [("SGD(model.parameters(), ", "SGD([torch.nn.Parameter(torch.ones(1))], ")],
-        "train.py's optimizer has none of the network's weights",
+        "no weight of the network has moved after 2 epochs",
     ),
     "a wrong argument": (
-        [("SGD(model.parameters(), options.learning_rate", "SGD(model.parameters(), lr=0.1")],
+        [("SGD(model.parameters(), settings.learning_rate", "SGD(model.parameters(), lr=0.1")],
         "a step of train.py at --image_size 16, --batch_size 4, --loss_function CrossEntropyLoss "
         "fails: TypeError",
     ),
@@ -608,6 +604,7 @@ LOST = {
 
 
 @pytest.mark.parametrize("name", LOST)
-def test_a_step_that_going_on_would_lose_is_refused_with_its_reason(name, tmp_path):
+def test_a_step_that_going_on_would_lose_is_refused_with_its_reason(name, edit):
     edits, reason = LOST[name]
-    assert reason in message(edited(tmp_path, *edits))
+    edit(*edits)
+    assert reason in message()

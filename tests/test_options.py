@@ -11,19 +11,18 @@ from conftest import PROJECT, fill, refused, train_arguments, words_of
 
 import my_script
 from console.errors import InputError
-from console.nearest import nearest
-from console.options import SETTINGS, Option, parse, path, shared_options
+from console.options import Option, did_you_mean, parse, path, shared_options
 from studies.settings import check_studies
+from training.settings import SETTINGS
 
 LOSSES = ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
 
 
-def read(words: list, monkeypatch: pytest.MonkeyPatch) -> Namespace:
+def read(words: list) -> Namespace:
     """What a program understands of these words."""
-    monkeypatch.setattr(sys, "argv", ["program.py", *words_of(words)])
-    known = shared_options([*SETTINGS, "weight_path", "data", "skip_bad_images"])
+    known = SETTINGS | shared_options(["weight_path", "data", "skip_bad_images"])
     known["predict"] = Option(path, None, "pictures", is_list=True)
-    return parse("A program.", known)
+    return parse("A program.", known, words_of(words))
 
 
 @pytest.mark.parametrize(
@@ -38,12 +37,13 @@ def read(words: list, monkeypatch: pytest.MonkeyPatch) -> Namespace:
         ("smooth_l1", LOSSES, "SmoothL1Loss"),
         ("change-epochs", my_script.STUDIES, "Change_epochs"),
         ("batch_size", my_script.STUDIES, "Change_batch_size"),
+        ("cross", LOSSES, "CrossEntropyLoss"),
         ("weather", my_script.STUDIES, ""),
         ("-", LOSSES, ""),
     ],
 )
 def test_the_nearest_name_is_found_or_none(word, names, meant):
-    assert nearest(word, names) == meant
+    assert did_you_mean(word, names) == (f"; did you mean {meant}?" if meant else "")
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,23 @@ def test_a_near_miss_on_the_command_line_is_answered(words, message, tmp_path, m
     fill(tmp_path / "photos", 1)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message):
-        read(words, monkeypatch)
+        read(words)
 
 
-def test_a_dash_is_an_underscore_in_an_options_name(monkeypatch):
-    options = read(["--batch-size", 7, "--skip-bad-images"], monkeypatch)
+def test_a_dash_is_an_underscore_in_an_options_name():
+    options = read(["--batch-size", 7, "--skip-bad-images"])
     assert options.batch_size == 7
     assert options.skip_bad_images
 
 
-def test_a_dash_is_a_dash_in_an_options_value(monkeypatch):
-    options = read(["--weight-path=my-weights/a-b.pth", "--data", "my-photos"], monkeypatch)
+def test_words_are_those_of_the_command_line_where_none_are_given(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["program.py", "--epochs", "3"])
+    assert parse("A program.", SETTINGS).epochs == 3
+    assert parse("A program.", SETTINGS, []).epochs == 20
+
+
+def test_a_dash_is_a_dash_in_an_options_value():
+    options = read(["--weight-path=my-weights/a-b.pth", "--data", "my-photos"])
     assert options.weight_path == Path("my-weights/a-b.pth")
     assert options.data == "my-photos"
 

@@ -11,6 +11,7 @@ from forks import run_fork, run_process, run_sweep
 
 from console.errors import InputError
 from images.sources import image_folder
+from records.files import open_unfollowed
 from records.places import refuse_among_images
 
 
@@ -105,6 +106,28 @@ def test_a_test_does_not_write_over_the_weights_that_it_tests(trained, call):
     assert weight.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["r/.training.lock", ".w.pth.training.lock"])
+def test_no_lock_is_written_where_a_link_leads(name, photos, tmp_path, call):
+    (tmp_path / "notes").write_text("mine")
+    (tmp_path / "r").mkdir()
+    (tmp_path / name).symlink_to(tmp_path / "notes")
+    said = refused(call("train", train_arguments(photos, tmp_path, epochs=1)))
+    assert f"{tmp_path / name} is a link, which is never replaced" in said
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
+@pytest.mark.parametrize("mode", ["wb", "ab", "a+"])
+def test_nothing_is_written_where_a_link_leads(mode, tmp_path, monkeypatch):
+    (tmp_path / "notes").write_text("mine")
+    (tmp_path / "log.txt").symlink_to(tmp_path / "notes")
+    with pytest.raises(InputError, match="is a link, which is never replaced"):
+        open_unfollowed(tmp_path / "log.txt", mode)
+    monkeypatch.setattr("records.files.refuse_to_replace", lambda path: None)  # made just then
+    with pytest.raises(OSError, match="symbolic links"):
+        open_unfollowed(tmp_path / "log.txt", mode)
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
 SURROUNDINGS = {
     "WORLD_SIZE=2": "WORLD_SIZE=2 in the environment, but no RANK",
     "WORLD_SIZE=x": "WORLD_SIZE=x in the environment is no number",
@@ -134,6 +157,22 @@ def test_a_lack_of_memory_is_not_blamed_on_the_network(photos, tmp_path, call, m
     assert said.startswith("error: out of memory; close other programs")
 
 
+def test_a_user_without_a_home_is_told_what_to_set(photos, tmp_path, call, monkeypatch):
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # in no list of users
+    said = refused(call("train", train_arguments(photos, tmp_path)))
+    assert "no home folder" in said
+    assert "set XDG_CACHE_HOME" in said
+
+
+def test_a_home_that_is_not_there_is_told_with_what_to_set(photos, tmp_path, call, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/proc/nowhere")
+    said = refused(call("train", train_arguments(photos, tmp_path)))
+    assert "/proc/nowhere/.cache/cnn_experiments (decoded images; or set XDG_CACHE_HOME)" in said
+
+
 IMPORTS = {  # of torch: what goes wrong there, and what is said
     "raise MemoryError": "out of memory; close other programs",
     "raise ImportError('libtorch_cpu.so: failed to map segment from shared object')": "out of mem",
@@ -141,7 +180,7 @@ IMPORTS = {  # of torch: what goes wrong there, and what is said
         "too many open files; close other programs"
     ),
     "import nothing_of_this_name": "ModuleNotFoundError: No module named 'nothing_of_this_name' (",
-    "def (": "SyntaxError: invalid syntax (torch.py, line 1)",
+    "def (": "TORCH, line 1: invalid syntax; mend it",
     "1 / 0": "ZeroDivisionError: division by zero (",
 }
 
@@ -152,7 +191,7 @@ def test_what_cannot_be_imported_is_said_in_one_line(code, photos, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     arguments = train_arguments(photos, tmp_path)
     said = refused(run_process(PROJECT / "train.py", arguments, env=environment))
-    assert said.startswith(f"error: {IMPORTS[code]}")
+    assert said.replace(str(tmp_path / "torch.py"), "TORCH").startswith(f"error: {IMPORTS[code]}")
 
 
 def test_a_number_of_seeds_that_would_be_planned_for_ever_is_refused(photos, tmp_path):

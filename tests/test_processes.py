@@ -1,7 +1,6 @@
 """One training on several processes is the same experiment as on one."""
 
 import os
-import shlex
 import shutil
 import signal
 import socket
@@ -317,13 +316,6 @@ def test_a_child_ends_with_its_parent_from_its_first_moment_on():
     assert time.monotonic() - killed < 1
 
 
-PROGRAM = """
-from console.errors import *
-before_imports()
-run_program(lambda: print("text") or os.fstat(0).st_ino * 0)
-"""
-
-
 FAILING = """
 import sys
 from console.errors import *
@@ -350,10 +342,3 @@ def test_what_a_child_has_printed_is_there_when_it_fails():
     assert child.stdout.read() == "text\n"
     assert child.stderr.read() == "error: wrong\n"
     assert child.wait() == 2
-
-
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_closed_standard_stream_stops_nothing(closed):
-    line = shlex.join([sys.executable, "-c", PROGRAM])
-    ended = subprocess.run(["sh", "-c", f"{line} {closed}"], cwd=PROJECT, capture_output=True)
-    assert (ended.returncode, ended.stderr) == (0, b"")

@@ -3,8 +3,6 @@
 import re
 import shutil
 import subprocess
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
@@ -13,23 +11,21 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import PROJECT, make_photos
+from conftest import PROJECT, make_photos, read_table
 from made_up import BASE, CHANCE, SIX, curve, made, make
-from PIL import Image
 
 from dataset import load_data
-from records.files import read_csv, write_csv, write_text
-from records.finished import read_predictions
-from records.runs import HISTORY_COLUMNS
-from report import citation, contents, differences, examples, links, page, pictures
+from records.files import write_csv, write_text
+from records.finished import PREDICTION_COLUMNS, PREDICTIONS, read_predictions
+from records.runs import HISTORY, HISTORY_COLUMNS
+from report import differences, examples, page
 from report.results import Result
 from report.rules import Chance
-from report.summary import Recognition, area_under_roc, recognition, tex
-from studies.live import LiveReport
-from studies.settings import all_runs
+from report.summary import Recognition, area_under_roc, recognition
+from report.words import tex
+from studies.settings import runs_of
 
 pytestmark = pytest.mark.filterwarnings("error")
-COLUMNS = ("file", "true_class", "predicted_class", "probability")
 TABLES = ("summary.csv", "summary.md", "summary.tex")
 
 
@@ -42,10 +38,10 @@ class Report:
         self.folder = folder / "out/result"
         self.data = load_data(str(folder / "photos"), 16)
         studies = studies or {"Change_batch_size": [16, 32]}
-        self.runs = all_runs(studies, BASE, range(3), folder / "out", range(1))
+        self.runs = runs_of(studies, BASE, range(3), range(1))
         self.results = []
         for place, run in enumerate(self.runs):
-            result = made(run, SIX[place % len(SIX)])
+            result = made(run, SIX[place % len(SIX)], out=folder / "out")
             self.results.append(result)
             write_history(result)
             self.predict(result, lambda index: index % 2)
@@ -57,19 +53,19 @@ class Report:
             true_class = data.classes[data.targets[index]]
             predicted_class = data.classes[predicted(index)]
             rows.append((data.names[index], true_class, predicted_class, 0.9))
-        write_csv(result.run.result / "predictions.csv", COLUMNS, rows)
+        write_csv(result.folder / PREDICTIONS, PREDICTION_COLUMNS, rows)
 
     def write(self, done: int | None = None, to_do: int = 0, failed: tuple = ()) -> str:
         """Write the report of some of the runs; the page."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(page, "read_results", lambda *_: self.results[:done])
-            page.write_report(self.folder.parent, self.runs, self.data, None, to_do, failed)
+            patch.setattr(page, "results_of", lambda *_: self.results[:done])
+            page.write_report(self.folder.parent, self.runs, self.data, [], to_do, list(failed))
         return (self.folder / "report.html").read_text(encoding="utf-8")
 
 
 def write_history(result: Result) -> None:
     """Write a made-up history where its pictures are drawn from."""
-    write_csv(result.run.result / "history.csv", HISTORY_COLUMNS, result.history)
+    write_csv(result.folder / HISTORY, HISTORY_COLUMNS, result.history)
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +230,7 @@ def test_the_page_says_what_to_cite(written):
 
 def test_a_page_of_many_settings_shows_those_furthest_from_the_base(monkeypatch):
     studies, answer = make({7: {"shift": -0.2}}, studies={"Change_batch_size": list(range(1, 90))})
-    shown = differences.furthest(studies["Change_batch_size"], answer)
+    shown = differences.furthest(studies["Change_batch_size"], answer.rows)
     assert len(shown) == differences.MOST
     assert "7" in [setting.label for setting in shown]
 
@@ -248,7 +244,7 @@ def with_grid(tmp_path_factory) -> str:
     return report.write()
 
 
-@pytest.mark.parametrize("name", ["map", "validation-loss"])
+@pytest.mark.parametrize("name", ["map", "loss"])
 def test_a_grid_has_its_pictures(name, with_grid):
     assert f'id="Loss_by_rate-{name}"' in with_grid
 
@@ -271,29 +267,10 @@ def test_with_nothing_new_no_picture_is_written_again(report):
     assert [picture.stat().st_mtime_ns for picture in pictures] == before
 
 
-NAMED = "Worse: batch size 16 and 64, epochs 80. All epochs count."
-
-
-def test_sentences_link_the_settings_they_name():
-    studies, _ = make()
-    parts = links.parts_of(NAMED, links.links_of(studies))
-    linked = {part.text: part.anchor for part in parts if part.anchor}
-    assert linked == {
-        "batch size 16 and 64": "Change_batch_size",
-        "epochs 80": "Change_epochs",
-    }
-
-
-def test_links_leave_the_words_of_a_sentence():
-    studies, _ = make()
-    parts = links.parts_of(NAMED, links.links_of(studies))
-    assert "".join(part.text for part in parts) == NAMED
-
-
 def test_in_its_study_the_base_is_judged_by_all_its_seeds():
     rising = {"losses": curve(0.7, 0.5, then=0.6), "train": 0.9}
     studies, answer = make({"seed 1": rising, "seed 2": rising}, base=SIX[:3])
-    findings = contents.findings_of(studies["Change_epochs"], answer)
+    findings = page.findings_of(studies["Change_epochs"], answer)
     told = [finding.values for finding in findings if finding.kind == "overfitting"]
     counts = [(values["label"], values["count"], values["seeds"]) for values in told]
     assert counts == [("20", 2, 3), ("80", 0, 1)]
@@ -304,18 +281,17 @@ def test_the_method_says_how_much_the_settings_differ_from_the_base(written, tmp
     assert "with 3 seeds, each of 1 setting that differs from it in one value with 1 seed." in text
 
 
-def test_a_panel_for_each_part_of_a_studys_picture(tmp_path):
-    for count in (2, 3):
-        Image.new("RGB", (600 * count, 465)).save(tmp_path / "comparison.png")
-        panels = pictures.panels_of(tmp_path / "comparison.png", "study", "epochs: ")
-        assert len(panels) == count
+@pytest.mark.parametrize(("count", "panels"), [(14, 3), (15, 2)])
+def test_differences_that_a_panel_has_no_room_for_are_left_out(count, panels):
+    studies, answer = make(studies={"Change_batch_size": list(range(1, count + 1))})
+    assert len(page.study_of(studies["Change_batch_size"], answer).panels) == panels
 
 
 def test_a_grid_of_more_curves_than_can_be_told_apart_shows_its_map_alone():
     rates = [0.001 * number for number in range(1, 10)]
     grid = {"loss_function": ["CrossEntropyLoss", "L1Loss"], "learning_rate": rates}
-    studies, _ = make(studies={"Loss_by_rate": grid})
-    assert contents.panels_in(Path("nowhere"), studies["Loss_by_rate"]) == []
+    studies, answer = make(studies={"Loss_by_rate": grid})
+    assert page.study_of(studies["Loss_by_rate"], answer).panels == []
 
 
 @pytest.mark.parametrize(
@@ -344,7 +320,7 @@ def test_a_page_at_rest_says_nothing_that_is_not_so(sentence, written):
 
 def test_the_page_names_the_commit_if_there_is_one(written):
     text = text_of((written.folder / "report.html").read_text())
-    assert ("program commit" in text) == bool(citation.commit_of(PROJECT))
+    assert ("program commit" in text) == bool(page.commit_of(PROJECT))
 
 
 def test_images_that_the_program_draws_are_said_to_be(report):
@@ -385,12 +361,12 @@ def test_the_accuracy_of_the_last_epoch_stands_beside_that_of_the_kept_one(
 
 
 def test_results_csv_has_the_accuracy_of_the_last_epoch(with_last_epoch):
-    rows = read_csv(with_last_epoch.folder / "results.csv")
+    rows = read_table(with_last_epoch.folder / "results.csv")
     assert rows[3]["last_test_accuracy"] == "0.610000"
 
 
 def test_summary_csv_has_a_difference_within_its_ends(written):
-    row = read_csv(written.folder / "summary.csv")[1]
+    row = read_table(written.folder / "summary.csv")[1]
     assert float(row["low"]) < float(row["difference"]) < float(row["high"])
 
 
@@ -425,11 +401,11 @@ def test_mistakes_are_those_of_the_setting_to_use_if_there_is_one(
 
 
 def test_of_mistakes_those_it_was_surest_of_come_first(report):
-    run = report.runs[0].result
-    rows = read_csv(run / "predictions.csv")
+    path = report.results[0].folder / PREDICTIONS
+    rows = read_table(path)
     for number, row in enumerate(rows):
         row["probability"] = str(0.6 + 0.01 * number)
-    write_csv(run / "predictions.csv", COLUMNS, [list(row.values()) for row in rows])
+    write_csv(path, PREDICTION_COLUMNS, [list(row.values()) for row in rows])
     mistakes = examples.mistakes_of(report.results[0], report.data)
     probabilities = [mistake.probability for mistake in mistakes]
     assert len(mistakes) == 4
@@ -442,24 +418,24 @@ def test_what_guessing_reaches_is_counted_on_the_images_of_each_split(written):
 
 def test_pictures_that_leave_settings_out_say_how_many():
     studies, _ = make(studies={"Change_batch_size": list(range(1, 70))})
-    assert contents.left_out_of(studies["Change_batch_size"]) == 9
-    assert contents.left_out_of(studies["Change_seed"]) == 0
+    assert page.left_out_of(studies["Change_batch_size"]) == 9
+    assert page.left_out_of(studies["Change_seed"]) == 0
 
 
 # --- tables ----------------------------------------------------------------------------------
 
 
 def test_results_csv_has_a_row_for_each_run(written):
-    assert len(read_csv(written.folder / "results.csv")) == len(written.runs)
+    assert len(read_table(written.folder / "results.csv")) == len(written.runs)
 
 
 def test_results_csv_tells_which_runs_are_copies(written):
-    rows = read_csv(written.folder / "results.csv")
+    rows = read_table(written.folder / "results.csv")
     assert [row["copy_of"] for row in rows] == ["", "", "", "", "Change_seed/0"]
 
 
 def test_summary_csv_has_a_row_for_each_setting_the_base_once(written):
-    rows = read_csv(written.folder / "summary.csv")
+    rows = read_table(written.folder / "summary.csv")
     seeds = {row["setting"]: row["seeds"] for row in rows}
     assert seeds == {"the base": "3", "batch size 16": "1"}
     assert len(rows) == 2
@@ -484,7 +460,7 @@ def recognised(tmp_path) -> Recognition:
         ("c", "dog", "dog", 0.8),
         ("d", "cat", "cat", 0.7),
     ]
-    write_csv(tmp_path / "predictions.csv", COLUMNS, rows)
+    write_csv(tmp_path / PREDICTIONS, PREDICTION_COLUMNS, rows)
     return recognition(read_predictions(tmp_path), ["cat", "dog"])
 
 
@@ -527,50 +503,6 @@ def test_letters_that_latex_reads_otherwise_are_escaped():
 )
 def test_area_under_roc(scores, positive, area):
     assert area_under_roc(np.array(scores), np.array(positive, dtype=bool)) == area
-
-
-# --- while runs go on ------------------------------------------------------------------------
-
-
-class HeldReport:
-    """A report that is being written until it is let go."""
-
-    def __init__(self) -> None:
-        self.is_let_go = threading.Event()
-        self.written: list[int] = []
-
-    def write(self, number: int) -> None:
-        self.is_let_go.wait(10)
-        self.written.append(number)
-
-
-def test_a_live_report_lets_no_one_wait():
-    held = HeldReport()
-    with LiveReport(held.write, seconds=0) as live:
-        started = time.monotonic()
-        live.update(1)
-        live.update(2)
-        waited = time.monotonic() - started
-        held.is_let_go.set()
-    assert waited < 5
-
-
-def test_a_live_report_is_written_one_at_a_time():
-    held = HeldReport()
-    with LiveReport(held.write, seconds=0) as live:
-        live.update(1)
-        live.update(2)
-        held.is_let_go.set()
-    assert held.written == [1]
-
-
-def test_a_live_report_is_written_no_more_often_than_said():
-    written = []
-    with LiveReport(written.append, seconds=3600) as live:
-        live.update(1)
-        live.under_way.result(10)
-        live.update(2)
-    assert written == [1]
 
 
 # --- in a browser ----------------------------------------------------------------------------

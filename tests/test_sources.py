@@ -1,13 +1,13 @@
 """The code that decides a result: what is imported, however deep, by its meaning."""
 
 import os
-import py_compile
 from pathlib import Path
 
 import pytest
 from conftest import arguments_for_test, copy_project, refused, train_arguments
-from forks import run_fork
+from forks import run_fork, run_process
 
+from console.errors import InputError
 from records import sources
 from records.files import read_record
 
@@ -24,7 +24,6 @@ OTHER_MEANING = {
     "a name": CODE.replace("value", "number"),
     "a default": CODE.replace("(value)", "(value=1)"),
     "a string that is no docstring": CODE.replace("return", "print('twice')\n    return"),
-    "no Python": CODE.replace("def", "dfe"),
 }
 
 
@@ -38,7 +37,8 @@ def project(tmp_path, monkeypatch):
             path = tmp_path / f"{name}.py"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        sources.forget()
+        sources.read_module.cache_clear()
+        sources.files_of.cache_clear()
 
     yield write
     write()
@@ -92,17 +92,37 @@ def test_nothing_decides_but_what_is_imported(project, line):
     assert sources.import_closure("train.py") == sorted([*IMPORTS[line], "train.py"])
 
 
-def test_bytecode_of_what_stood_in_a_file_before_is_removed(project, tmp_path):
-    project(train="WIDTH = 8\n", test="")
-    path = tmp_path / "train.py"
-    bytecode = Path(py_compile.compile(str(path)))
-    sources.hand_over_code()
-    assert bytecode.exists()
-    times = path.stat()
-    path.write_text("WIDTH = 9\n")  # the same size, saved in the same second
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    sources.hand_over_code()
-    assert not bytecode.exists()
+BROKEN = {  # a file of which a part is no Python, and what each program says of it
+    "losses": ["train", "test", "my_script"],
+    "training/trial": ["train", "my_script"],
+    "records/files": ["train", "test", "my_script"],
+    "test": ["my_script"],
+    "train": ["my_script"],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_code_that_is_no_python_is_refused_by_file_and_line(name, tmp_path):
+    project = copy_project(tmp_path / "project")
+    path = project / f"{name}.py"
+    path.write_text(f"\nx = (1\n{path.read_text()}")
+    for program in BROKEN[name]:
+        said = refused(run_process(project / f"{program}.py"))
+        assert said == f"error: {path}, line 2: '(' was never closed; mend it\n"
+
+
+def test_code_in_another_encoding_is_refused_by_name(project, tmp_path):
+    project(train="import blocks")
+    (tmp_path / "blocks.py").write_text("WIDTH = 8\n", encoding="utf-16")
+    with pytest.raises(InputError, match=r"blocks\.py holds zero bytes; save it as UTF-8"):
+        sources.sources("train.py", [])
+
+
+def test_a_file_of_this_program_keeps_its_meaning_while_it_runs(project):
+    project(train="WIDTH = 8")
+    before = sources.sources("train.py", [])
+    (sources.PROJECT / "train.py").write_text("WIDTH = 9")
+    assert sources.sources("train.py", []) == before
 
 
 def said(project: Path, photos: Path, out: Path) -> str:
@@ -140,7 +160,7 @@ def test_a_module_whose_import_cannot_be_read_trains_once(with_blocks, photos, t
 def also_decided(photos, tmp_path, monkeypatch) -> Path:
     """A trained project in which a file and a variable decide too."""
     edits = [("ALSO_DECIDE: list[str] = []", 'ALSO_DECIDE = ["prior.npy", "$VARIANT"]')]
-    project = copy_project(tmp_path / "project", **{"console/options": edits})
+    project = copy_project(tmp_path / "project", **{"training/settings": edits})
     (project / "prior.npy").write_bytes(b"1")
     monkeypatch.setenv("VARIANT", "a")
     assert "trained to epoch 1" in said(project, photos, tmp_path)
@@ -158,12 +178,29 @@ def test_a_variable_that_the_user_names_decides_too(also_decided, photos, tmp_pa
     assert "training, because $VARIANT was a, is b" in said(also_decided, photos, tmp_path)
 
 
-def test_a_file_saved_while_the_program_starts_is_refused(photos, tmp_path):
-    line = "from pathlib import Path\nPath(__file__).touch()\n"
-    project = copy_project(tmp_path / "project", model=[(FIRST_LINE, FIRST_LINE + line)])
+def saved_while_it_starts(project: Path, line: str) -> Path:
+    """A project whose model.py, when it is imported, gets another line at its end."""
+    save = f"with open(__file__, 'a') as file: file.write({line!r})\n"
+    return copy_project(project, model=[(FIRST_LINE, FIRST_LINE + save)])
+
+
+def test_code_saved_while_the_program_starts_is_refused(photos, tmp_path):
+    project = saved_while_it_starts(tmp_path / "project", "WIDTH = 8\n")
     ended = run_fork(project / "train.py", train_arguments(photos, tmp_path))
     assert "model.py was saved while this program was starting" in refused(ended)
     assert not (tmp_path / "w.pth").exists()
+
+
+def test_a_comment_saved_while_the_program_starts_stops_nothing(photos, tmp_path):
+    project = saved_while_it_starts(tmp_path / "project", "# wider\n")
+    assert "trained to epoch 1" in said(project, photos, tmp_path)
+    assert "# wider" in (project / "model.py").read_text()
+
+
+def test_code_that_is_dated_after_this_moment_is_run(photos, tmp_path):
+    project = copy_project(tmp_path / "project")
+    os.utime(project / "model.py", times=(2**32, 2**32))  # in 2106
+    assert "trained to epoch 1" in said(project, photos, tmp_path)
 
 
 def test_the_record_of_a_test_proves_the_network_that_was_tested(photos, tmp_path):
@@ -192,7 +229,7 @@ def test_what_plans_is_in_no_record(original):
     assert not rooms_in_record(original) & {"studies", "tests", "my_script.py"}
 
 
-@pytest.mark.parametrize("name", ["console/options.py", "report/figures.py"])
+@pytest.mark.parametrize("name", ["training/settings.py", "report/figures.py"])
 def test_what_only_talks_or_draws_is_in_no_record(name, original):
     assert name not in read_record(original / "r/train.json")["identity"]
 

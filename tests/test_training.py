@@ -24,6 +24,7 @@ from conftest import (
     arguments_for_test,
     fill,
     fork,
+    read_table,
     refused,
     run_fork,
     run_process,
@@ -34,7 +35,7 @@ from PIL import Image
 from dataset import load_data
 from losses import LOSSES
 from model import CNN
-from records.files import file_digest, read_csv, read_record
+from records.files import file_digest, read_record
 from records.runs import is_finite, read_history
 from training.batches import Images, shuffled_batches
 from training.files import State, load_weight
@@ -76,23 +77,23 @@ def test_a_weight_file_holds_plain_values_that_rebuild_the_model(original):
 
 def test_predictions_have_these_columns(original):
     columns = ["file", "true_class", "predicted_class", "probability"]
-    for row in read_csv(original / "r/predictions.csv"):
+    for row in read_table(original / "r/predictions.csv"):
         assert list(row) == columns
 
 
 def test_predictions_tell_the_true_class_of_each_file(original):
-    for row in read_csv(original / "r/predictions.csv"):
+    for row in read_table(original / "r/predictions.csv"):
         part, name, _ = row["file"].split("/")
         assert (part, name) == ("test", row["true_class"])
 
 
 def test_the_probability_of_the_class_that_is_predicted_is_at_least_a_half(original):
-    for row in read_csv(original / "r/predictions.csv"):
+    for row in read_table(original / "r/predictions.csv"):
         assert 0.5 <= float(row["probability"]) <= 1
 
 
 def test_the_accuracy_is_that_of_the_predictions(original):
-    rows = read_csv(original / "r/predictions.csv")
+    rows = read_table(original / "r/predictions.csv")
     share = np.mean([row["true_class"] == row["predicted_class"] for row in rows])
     accuracies = rf"Test accuracy: {100 * share:.4f}%\nLast epoch: \d+\.\d{{4}}%\n"
     assert re.fullmatch(accuracies, (original / "r/acc.txt").read_text())
@@ -151,13 +152,16 @@ def uneven_epoch(images) -> Epoch:
     model = CNN(dropout=0.0)
     state = State(model, SGD(model.parameters(), learning_rate=0.0), LOSSES["CrossEntropyLoss"])
     indices = images.splits["train"]
-    train_one_epoch = runpy.run_path(str(TRAIN))["train_one_epoch"]
-    loss, accuracy = train_one_epoch(state, images, indices.split(7))
+    train_epoch = runpy.run_path(str(TRAIN))["train_epoch"]
+    train_epoch(state, images, batch_size=7, seed=0)
+    [row] = state.history
     scores = model(images.inputs(indices)).detach().double()
     targets = images.targets[indices]
     losses = -scores.log_softmax(1)[range(len(indices)), targets]
     hits = scores.argmax(1) == targets
-    return Epoch(loss, accuracy, losses.mean().item(), hits.double().mean().item())
+    return Epoch(
+        row.train_loss, row.train_accuracy, losses.mean().item(), hits.double().mean().item()
+    )
 
 
 def test_the_loss_of_an_epoch_is_a_mean_over_images_not_over_batches(uneven_epoch):
@@ -495,7 +499,7 @@ def test_a_prediction_is_a_class_beside_its_probability(predict, tmp_path):
 
 def test_predict_agrees_with_the_test(predict, original):
     photos = original / "photos"
-    rows = {row["file"]: row for row in read_csv(original / "r/predictions.csv")}
+    rows = {row["file"]: row for row in read_table(original / "r/predictions.csv")}
     lines = predict(photos / "test").out.splitlines()
     assert len(lines) == len(rows) == 10
     for line in lines:

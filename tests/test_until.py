@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import Sweep, copy_project, fill, make_photos, refused, small
+from conftest import Sweep, copy_project, fill, make_photos, refused, small, stored
 from made_up import BASE, CHANCE, SIX, made, make
 
 from report.answer import make_answer
 from report.comparison import MOST_SEEDS, OPEN
 from report.results import settings_of
 from report.rounds import next_seeds, reach, runs_of
-from studies.settings import Run, all_runs, key_of
+from studies.settings import Run, key_of
+from studies.settings import runs_of as runs_asked_for
 
 
 def seeds_of(answer, count=1) -> dict:
@@ -136,7 +137,7 @@ def test_the_same_call_again_finds_all_rounds_done(rounds):
 
 
 def test_an_interrupted_round_is_gone_on_with(rounds):
-    last = rounds.folder_of("Change_learning_rate/0_02/seed_2")
+    last = stored(rounds.sweep.project, "Change_learning_rate/0_02/seed_2")
     before = (last / "predictions.csv").read_bytes()
     shutil.rmtree(last)
     again = rounds.sweep.run()
@@ -150,15 +151,15 @@ def chosen() -> list[Run]:
     """Of studies of a list and a switch the runs of a round: 6 seeds of the base, 3 of a list."""
     base = {**BASE, "widths": [8, 24, 48], "augment": False}
     studies = {"Change_widths": [[8, 16, 32], [8, 24, 48]], "Change_augment": [False, True]}
-    runs = all_runs(studies, base, range(MOST_SEEDS), Path("out"), range(MOST_SEEDS))
+    runs = runs_asked_for(studies, base, range(MOST_SEEDS), range(MOST_SEEDS))
     results = [made(run, SIX[run.settings["seed"] % 6]) for run in runs]
     answer = make_answer(settings_of(results), CHANCE)
     [narrow] = [key for key in answer.rows if ("widths", "8-16-32") in key]
-    return runs_of(runs, {key_of(base): 6, narrow: 3}, 0)
+    return runs_of(runs, {key_of(base): 6, narrow: 3})
 
 
 def test_a_setting_that_is_a_list_gets_its_seeds(chosen):
-    narrow = [run.study for run in chosen if run.changed.get("widths") == [8, 16, 32]]
+    narrow = [run.study for run in chosen if run.varied.get("widths") == [8, 16, 32]]
     assert narrow == ["Change_widths"] * 3
 
 

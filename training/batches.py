@@ -3,13 +3,14 @@
     images = Images(data, torch.device("cpu"))
     scores = score_all(model, images, images.splits["valid"])
 
-No worker processes, no files: a batch is a slice of one uint8 tensor.
+No worker processes, no files: a batch is a slice of one uint8 tensor. Where several processes
+train together each gets its share of the images here, and what is counted is counted over all.
 """
 
 import functools
 import random
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from dataset import Data
 from losses import Loss, one_hot
-from training.processes import sum_over_all
+from training.processes import rank, share_buffers, sum_over_all, take_share, world_size
 
 EVALUATION_PIXELS = 256 * 32 * 32  # scored at once: more gained nothing and takes more memory
 
@@ -49,6 +50,7 @@ class Images:
             # Read-only on purpose: nothing writes to the decoded images.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             self.images = torch.from_numpy(data.images).to(device)  # uint8 (N, H, W, 3)
+        self.size = data.images.shape[1]  # in pixels, of a side
         self.targets = torch.from_numpy(data.targets).to(device)  # int64 (N,)
         self.one_hot = one_hot(self.targets)  # float32 (N, 2)
         self.splits: dict[str, Tensor] = {}
@@ -68,6 +70,45 @@ class Images:
         normalised = torch.addcmul(self.shift, pixels, self.scale)
         channels_first = normalised.permute(0, 3, 1, 2)
         return channels_first.contiguous(memory_format=self.memory_format)
+
+
+class Batches:
+    """The training images of one epoch in batches and in a new order, and what they scored.
+
+    Iterating gives the indices of each batch, int64 (n,): of this process's share of it, where
+    several train together.
+    """
+
+    def __init__(self, images: Images, batch_size: int, order: int) -> None:
+        self.images = images
+        self.batches = shuffled_batches(images.splits["train"], batch_size, order)
+        self.indices = [images.splits["train"][:0]]  # nothing yet: a process may have no share
+        self.scores = [images.one_hot[:0]]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for batch in self.batches:
+            self.share = take_share(batch)
+            yield self.share.indices
+
+    def note(self, scores: Tensor) -> None:
+        """Keep the scores of the batch at hand, float32 (n, 2), for the means of the epoch."""
+        if self.share.weight > 0:
+            self.indices.append(self.share.indices)
+            self.scores.append(scores.detach().clone())
+
+    def loss_and_accuracy(self, loss_function: Loss) -> LossAndAccuracy:
+        """Means over all images whose scores were noted."""
+        scores = torch.cat(self.scores)
+        indices = torch.cat(self.indices)
+        return loss_and_accuracy(loss_function, scores, self.images, indices)
+
+
+def validate(model: nn.Module, loss_function: Loss, images: Images) -> LossAndAccuracy:
+    """Means over the validation images, each of which one process scores."""
+    share_buffers(model)
+    indices = images.splits["valid"][rank() :: world_size()]
+    scores = score_all(model, images, indices)
+    return loss_and_accuracy(loss_function, scores, images, indices)
 
 
 def shuffled_batches(indices: Tensor, batch_size: int, seed: int) -> Sequence[Tensor]:
@@ -92,6 +133,11 @@ def seed_of(seed: int, *key: int) -> int:
     """
     stream = np.random.SeedSequence(seed, spawn_key=key)
     return int(stream.generate_state(1)[0])
+
+
+def seed_epoch(seed: int, epoch: int) -> None:
+    """Seed the random numbers of an epoch, dropout's for one; each process draws its own."""
+    seed_all(seed, epoch, rank())
 
 
 def seed_all(seed: int, *key: int) -> None:

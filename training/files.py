@@ -16,12 +16,13 @@ import tempfile
 import zipfile
 from argparse import Namespace
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from console.errors import InputError, is_out_of_memory
 from console.progress import Progress
@@ -35,13 +36,13 @@ from records.files import (
     write_csv,
     write_record,
 )
-from records.finished import BEGUN, TRAIN_RECORD
+from records.finished import BEGUN
 from records.lock import TRAINING_LOCK, locked
 from records.runs import (
     HISTORY,
     HISTORY_COLUMNS,
+    TRAIN_RECORD,
     Epoch,
-    Layer,
     checkpoint_path,
     is_finite,
     kept_epoch,
@@ -53,6 +54,7 @@ from training.batches import Images
 from training.network import build_network, describe_network, probe_scores, weights_of
 from training.optimizer import Optimizer
 from training.processes import from_first, rank
+from training.settings import GOES_ON
 
 WEIGHT, CHECKPOINT = "CNN weight", "CNN checkpoint"
 VERSION = 2
@@ -91,6 +93,7 @@ class State:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds; TypeError for what cannot stand in one."""
+        refuse_lost_schedule(self)
         values: dict[str, Any] = {}
         for name, value in vars(self).items():
             if name == "history":
@@ -115,89 +118,88 @@ class State:
                 setattr(self, name, value)
 
 
-def check_places(options: Namespace) -> None:
-    """Find out before the training, not after it, that a result cannot be written.
+def refuse_lost_schedule(state: State) -> None:
+    """InputError if a schedule changes the learning rate, but none is in the state."""
+    schedules = [value for value in vars(state).values() if isinstance(value, LRScheduler)]
+    if hasattr(state.optimizer.step, "_wrapped_by_lr_sched") and not schedules:
+        remedy = "put it into state (prepare of train.py): state.schedule = ..."
+        raise InputError(f"the schedule of the learning rate would be lost; {remedy}")
 
-    InputError or OSError that names the place.
+
+class Places(NamedTuple):
+    """Where a training leaves its weights, and the folder of its results."""
+
+    weight: Path
+    results: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        return checkpoint_path(self.weight)
+
+
+@contextlib.contextmanager
+def places_held(places: Places) -> Iterator[None]:
+    """Keep other trainings from the places of this one.
+
+    InputError or OSError that names the place if another is at work there, or if nothing can be
+    written there: this is found out before the training, not after it.
     """
-    refuse_to_replace(options.weight_path)
-    refuse_to_replace(checkpoint_path(options.weight_path))
-    folders = (options.img_path, options.weight_path.parent)
+    check_places(places)
+    if rank() > 0:
+        yield
+        return
+    weight = places.weight
+    lock_of_weight = weight.with_name(f".{weight.name}{TRAINING_LOCK}")
+    with locked(lock_of_weight, place=weight), locked(places.results / TRAINING_LOCK):
+        yield
+
+
+def check_places(places: Places) -> None:
+    """InputError or OSError if a result cannot be written."""
+    refuse_to_replace(places.weight)
+    refuse_to_replace(places.checkpoint)
+    folders = (places.results, places.weight.parent)
     remove_abandoned(folders)
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
 
 
-@contextlib.contextmanager
-def places_held(options: Namespace) -> Iterator[None]:
-    """Keep other trainings from the places of this one; InputError if one is at work there."""
-    if rank() > 0:
-        yield
-        return
-    weight = options.weight_path
-    lock_of_weight = weight.with_name(f".{weight.name}{TRAINING_LOCK}")
-    lock_of_results = options.img_path / TRAINING_LOCK
-    with locked(lock_of_weight, place=weight), locked(lock_of_results):
-        yield
-
-
 # --- between epochs --------------------------------------------------------------------------
 
 
-def write_checkpoint(state: State, identity: Identity, options: Namespace) -> None:
+def write_checkpoint(state: State, identity: Identity, places: Places) -> None:
     """Write all that is needed to go on, and the history for those who watch."""
+    if rank() > 0:
+        return
     checkpoint = {"identity": identity, "epoch": state.epoch, "state": state.state_dict()}
     begun = json.dumps({"identity": identity, "epochs": state.epoch})  # for my_script.py's plan
-    save(CHECKPOINT, checkpoint_path(options.weight_path), checkpoint, {BEGUN: begun})
-    write_csv(options.img_path / HISTORY, HISTORY_COLUMNS, state.history)
+    save(CHECKPOINT, places.checkpoint, checkpoint, {BEGUN: begun})
+    if not (places.results / TRAIN_RECORD).exists():  # else that run's, until this one is done
+        write_csv(places.results / HISTORY, HISTORY_COLUMNS, state.history)
 
 
 def resume(
-    state: State, identity: Identity, options: Namespace, progress: Progress, goes_on: bool = True
+    state: State, identity: Identity, checkpoints: Sequence[Path], progress: Progress
 ) -> None:
-    """Bring a new training to where the furthest of the checkpoints that fit was written.
-
-    Those of shorter trainings fit where the training `goes_on` from them.
-    """
-    checkpoint = None
+    """Bring a new training to where the furthest of the checkpoints that fit was written."""
+    furthest = None
     if rank() == 0:
-        checkpoint = furthest_checkpoint(identity, options, progress, goes_on)
-    checkpoint = from_first(checkpoint)
-    if checkpoint is not None:
-        state.load_state_dict(checkpoint["state"])
+        for path in checkpoints:
+            checkpoint = usable_checkpoint(path, identity, progress)
+            if checkpoint and (furthest is None or checkpoint["epoch"] > furthest["epoch"]):
+                furthest = checkpoint
+    furthest = from_first(furthest)
+    if furthest is not None:
+        state.load_state_dict(furthest["state"])
         progress.say(f"going on after epoch {state.epoch}")
 
 
-def furthest_checkpoint(
-    identity: Identity, options: Namespace, progress: Progress, goes_on: bool
-) -> Values | None:
-    """The checkpoint with most epochs, of this training's own and that to start from."""
-    paths = []
-    if not options.fresh:
-        paths.append(checkpoint_path(options.weight_path))
-    if options.start_from:
-        paths.append(options.start_from)
-        if not options.start_from.exists():
-            progress.say(f"not going on from {options.start_from}: there is no such file")
-    ignored = ("epochs",) if goes_on else ()
-    furthest = None
-    for path in paths:
-        checkpoint = usable_checkpoint(path, identity, ignored, progress)
-        if checkpoint is None:
-            continue
-        if furthest is None or checkpoint["epoch"] > furthest["epoch"]:
-            furthest = checkpoint
-    return furthest
-
-
-def usable_checkpoint(
-    path: Path, identity: Identity, ignored: tuple[str, ...], progress: Progress
-) -> Values | None:
+def usable_checkpoint(path: Path, identity: Identity, progress: Progress) -> Values | None:
     """Read a checkpoint; None if there is none, or, after saying why, if it does not fit.
 
-    It fits where the identities agree in all but what is `ignored`: all its epochs were trained
-    with the same processes, threads and device.
+    It fits where the identities agree: all its epochs were trained with the same processes,
+    threads and device. Those of shorter trainings fit where GOES_ON.
     """
     if not path.exists():
         return None
@@ -206,6 +208,7 @@ def usable_checkpoint(
     except InputError as error:
         progress.say(f"starting again: {error}")
         return None
+    ignored = ("epochs",) if GOES_ON else ()
     changed = list_changes(what_changed(checkpoint["identity"], identity, ignore=ignored))
     if not changed and checkpoint["epoch"] > identity["epochs"]:
         changed = f"it has {checkpoint['epoch']} epochs, more than {identity['epochs']}"
@@ -218,25 +221,18 @@ def usable_checkpoint(
 # --- after the last epoch --------------------------------------------------------------------
 
 
-def write_results(
-    state: State,
-    images: Images,
-    data: Data,
-    layers: list[Layer],
-    identity: Identity,
-    options: Namespace,
-) -> None:
-    """Write history and weights, and last the record that makes the run complete."""
-    weight = weight_values(state, images, data, options)
-    weight_digest = digest_of(save(WEIGHT, options.weight_path, weight))
+def write_results(state: State, weight: Values, about: dict[str, Any], places: Places) -> None:
+    """Write weights and history, and last the record that makes the run complete.
+
+    `weight` is what the weight file holds; `about` says what was trained, for the record.
+    """
+    if rank() > 0:
+        return
+    weight_digest = digest_of(save(WEIGHT, places.weight, weight))
     # The last epochs of a history that is there may be another run's.
-    history_path = options.img_path / HISTORY
-    history_digest = write_csv(history_path, HISTORY_COLUMNS, state.history)
+    history_digest = write_csv(places.results / HISTORY, HISTORY_COLUMNS, state.history)
     record = {
-        "identity": identity,
-        "command": [sys.executable, *sys.argv],
-        "network": [layer._asdict() for layer in layers],
-        "train_images": len(data.splits["train"]),
+        **about,
         "kept_epoch": kept_epoch(state.history),
         "epochs": state.epoch,
         "diverged": state.diverged,
@@ -245,26 +241,28 @@ def write_results(
         "weight_sha256": weight_digest,
         "history_sha256": history_digest,
     }
-    write_record(options.img_path / TRAIN_RECORD, record)
+    write_record(places.results / TRAIN_RECORD, record)
 
 
-def weight_values(state: State, images: Images, data: Data, options: Namespace) -> Values:
+def weight_values(
+    state: State, images: Images, data: Data, settings: Namespace, skip_bad_images: bool
+) -> Values:
     """What a weight file holds: weights, and all that is needed to use them."""
     weight = {
         "kept": state.kept,
         "last": weights_of(state.model),
         "kept_epoch": kept_epoch(state.history),
         "epochs": state.epoch,
-        "image_size": options.image_size,
+        "image_size": images.size,
         "classes": list(data.classes),
         "mean": data.mean,
         "std": data.std,
         "scales": data.scales,
         "data": data.source,
-        "skip_bad_images": options.skip_bad_images,
-        "group": options.group,
-        "loss_function": options.loss_function,
-        "network": describe_network(options, images.memory_format),
+        "skip_bad_images": skip_bad_images,
+        "group": data.group,
+        "loss_function": settings.loss_function,
+        "network": describe_network(settings, images),
         "sources": network_sources(),
     }
     rebuilt = model_of(weight, "kept", images.device)

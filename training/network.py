@@ -1,6 +1,6 @@
 """The network of model.py: built for a training, and built again from what a weight file tells.
 
-    network = describe_network(options, torch.channels_last)
+    network = describe_network(settings, images)
     model = build_network(network, device)
 
 The description holds plain values, and is part of every weight file. The same description
@@ -21,11 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from console.errors import InputError, is_out_of_memory
-from console.nearest import did_you_mean
-from console.options import SETTINGS
-from losses import LOSSES, Loss
+from console.options import did_you_mean
+from losses import Loss
 from records.sources import PROJECT
-from training.batches import seed_all
+from training.batches import Images, seed_all
+from training.settings import SETTINGS
 
 ROOMS = ("console", "records", "images", "training", "studies", "report")
 PROBES = 2  # images whose scores tell one network from another
@@ -69,24 +69,25 @@ def network_class() -> Callable[..., nn.Module]:
     return CNN
 
 
-def describe_network(options: Namespace, memory_format: torch.memory_format) -> dict[str, Any]:
+def describe_network(settings: Namespace, images: Images) -> dict[str, Any]:
     """Plain values that rebuild the network of a training.
 
     `arguments` are the settings, and the image size, that CNN's constructor takes by name.
     """
-    seed_all(options.seed, 0)  # model.py may draw random numbers when it is imported
+    seed_all(settings.seed, 0)  # model.py may draw random numbers when it is imported
     constructor = network_class()
     with blaming("model.py's CNN"):
         parameters = inspect.signature(constructor).parameters
+    known = vars(settings) | {"image_size": images.size}
     arguments = {}
     for name in (*SETTINGS, "image_size"):
         if name in parameters:
-            arguments[name] = getattr(options, name)
+            arguments[name] = known[name]
     return {
         "arguments": arguments,
-        "seed": options.seed,
-        "image_size": options.image_size,
-        "channels_last": memory_format == torch.channels_last,
+        "seed": settings.seed,
+        "image_size": images.size,
+        "channels_last": images.memory_format == torch.channels_last,
     }
 
 
@@ -105,12 +106,12 @@ def build_network(network: dict[str, Any], device: torch.device) -> nn.Module:
         if has_lazy_weights(model):
             give_shapes(model, network["image_size"])
         model = model.to(device)
-        return model.to(memory_format=memory_format_of(network))
+        return model.to(memory_format=memory_format_of(network["channels_last"]))
 
 
-def memory_format_of(network: dict[str, Any]) -> torch.memory_format:
-    """How a network wants its images to lie in memory."""
-    return torch.channels_last if network["channels_last"] else torch.contiguous_format
+def memory_format_of(channels_last: bool) -> torch.memory_format:
+    """How images lie in memory."""
+    return torch.channels_last if channels_last else torch.contiguous_format
 
 
 def call_text(network: dict[str, Any]) -> str:
@@ -138,6 +139,8 @@ def give_shapes(model: nn.Module, image_size: int) -> None:
 
 def loss_of(name: str, device: torch.device) -> Loss:
     """The loss of a name, as new; InputError if losses.py has none."""
+    from losses import LOSSES  # here: a trial imports it anew
+
     if name not in LOSSES:
         choices = f"losses.py has {', '.join(LOSSES)}"
         meant = did_you_mean(name, LOSSES)
@@ -166,7 +169,7 @@ def probe_scores(model: nn.Module, network: dict[str, Any], device: torch.device
     size = network["image_size"]
     values = torch.arange(PROBES * 3 * size * size, device=device) % 17
     inputs = (values / 8 - 1).reshape(PROBES, 3, size, size)
-    inputs = inputs.contiguous(memory_format=memory_format_of(network))
+    inputs = inputs.contiguous(memory_format=memory_format_of(network["channels_last"]))
     seed_all(network["seed"], 0)
     scores = model.eval()(inputs)
     return scores.float().cpu()

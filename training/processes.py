@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 import torch.distributed as distributed
 from torch import Tensor, nn
+from torch.futures import Future
 
 from console.cores import threads_for
 from console.errors import InputError, complain
@@ -25,7 +26,7 @@ T = TypeVar("T")
 
 
 class Share(NamedTuple):
-    """A process's part of a batch of indices, int64 (n,), and the weight of its mean loss."""
+    """A process's part of a batch of indices, int64 (n,), and the weight of its gradients."""
 
     indices: Tensor
     weight: float
@@ -166,26 +167,48 @@ def check_same(identity: dict[str, Any]) -> None:
     sys.exit(2)
 
 
+class Average:
+    """The average of the gradients of all processes, each weighted by its share of the batch."""
+
+    def __init__(self) -> None:
+        self.weight = 1.0  # of this process, for the batch at hand
+
+    def add_up(self, bucket: distributed.GradBucket) -> Future[Tensor]:
+        """Add up some gradients: a communication hook of DistributedDataParallel."""
+        weighted = bucket.buffer().mul_(self.weight)
+        work = distributed.all_reduce(weighted, async_op=True)
+        return work.get_future().then(first_value)
+
+
+def first_value(ended: Future[list[Tensor]]) -> Tensor:
+    """The tensor that was added up."""
+    return ended.value()[0]
+
+
+AVERAGE = Average()  # one for a process: what backward() calls knows nothing of batches
+
+
 @functools.lru_cache(maxsize=1)
 def wrap(model: nn.Module) -> nn.Module:
     """Make backward() average gradients over all processes; once for a model."""
     if world_size() == 1:
         return model
-    return nn.parallel.DistributedDataParallel(model)
+    shared = nn.parallel.DistributedDataParallel(model)
+    shared.register_comm_hook(AVERAGE, Average.add_up)
+    return shared
 
 
-def share_of(batch: Tensor) -> Share:
+def take_share(batch: Tensor) -> Share:
     """This process's part of a batch of indices; the whole batch for a process alone.
 
-    Weighted so, the mean of the processes' gradients is that over the images of the batch. No
-    part is smaller than two images, which batch normalisation needs: of a small batch some
+    Weighted so, the sum of the processes' gradients is that of the mean over the batch's images.
+    No part is smaller than two images, which batch normalisation needs: of a small batch some
     processes get a part that weighs nothing, since all have to take part in averaging.
     """
     parts = max(1, min(world_size(), len(batch) // 2))
     indices = batch[rank() % parts :: parts]
-    if rank() >= parts:
-        return Share(indices, 0.0)
-    return Share(indices, len(indices) * world_size() / len(batch))
+    AVERAGE.weight = len(indices) / len(batch) if rank() < parts else 0.0
+    return Share(indices, AVERAGE.weight)
 
 
 def sum_over_all(values: Tensor) -> Tensor:
