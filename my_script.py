@@ -130,6 +130,8 @@ def train_command(training: Training, options: Namespace, device: str) -> list[s
         command.append("--fresh")
     if training.start_from:
         command += ["--start_from", str(training.start_from)]
+    if options.group:
+        command.append("--group")  # test.py has it from the weight file
     return command + places_and_images(training, options, device)
 
 
@@ -228,7 +230,7 @@ def hold_against(options: Namespace) -> int:
 
 def parse_options() -> Namespace:
     """Read the command line; InputError if it is wrong."""
-    known = shared_options(["data", "image_size", "skip_bad_images", "device", "fresh"])
+    known = shared_options(["data", "image_size", "skip_bad_images", "group", "device", "fresh"])
     known |= own_options()
     purpose = "Train and test every setting of the studies, then write the report."
     options = parse(purpose, known)
