@@ -380,7 +380,7 @@ def count_loose(listing: Listing, passed: PassedOver) -> None:
     for entry in os.scandir(listing.path):
         if entry.is_dir():
             if is_tool_folder(entry.name):
-                passed.folders[printable(entry.name)] += 1
+                passed.folders[entry.name] += 1
         elif not is_picture(entry.name):
             passed.file(entry.name)
         elif listing.folders or entry.name.startswith("."):

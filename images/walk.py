@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from console.errors import printable
+
 # The most usual endings: they need no list of Pillow's, which takes 0.06 s to be made.
 ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 # Documents, vector graphics, films, and what Pillow knows the name of but cannot read.
@@ -44,10 +46,10 @@ class PassedOver:
         """One line that tells what was passed over, or none."""
         texts = []
         for description, count in self.files.most_common(NAMED_KINDS):
-            texts.append(f"{count} {description}")
+            texts.append(f"{count} {printable(description)}")
         for name, count in self.folders.most_common(NAMED_KINDS):
             times = f" ({count} times)" if count > 1 else ""
-            texts.append(f"folder {name}{times}")
+            texts.append(f"folder {printable(name)}{times}")
         if not texts:
             return []
         more = len(self.files) + len(self.folders) - len(texts)
