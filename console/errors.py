@@ -94,7 +94,7 @@ def status_of(main: Callable[[], int]) -> int:
         status = main()
         print(end="", flush=True)
     except BrokenPipeError:  # the reader, `head` for one, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        end_output()
         return 1
     except (InputError, OSError, MemoryError, RuntimeError, SyntaxError) as error:
         line = line_for(error)
@@ -118,9 +118,25 @@ def line_for(error: BaseException) -> str:
         return f"out of memory; {OUT_OF_MEMORY}"
     if not isinstance(error, OSError):
         return ""
-    where = f": {error.filename}" if error.filename else ""
     what = error.strerror or str(error)
-    return f"{what.lower()}{where}; {remedy_for(error.errno)}"
+    return f"{what.lower()}{place_of(error)}; {remedy_for(error.errno)}"
+
+
+def place_of(error: OSError) -> str:
+    """Where an error of the system occurred, after a colon; empty if nothing tells."""
+    if error.filename:
+        return f": {error.filename}"
+    try:
+        print(flush=True)  # the error of a print names no file
+    except OSError:
+        end_output()
+        return ": standard output"
+    return ""
+
+
+def end_output() -> None:
+    """Have nothing more written to standard output, which Python would try when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def remedy_for(number: int | None) -> str:
@@ -138,6 +154,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     if not isinstance(error, (RuntimeError, ImportError)):
         return False
     return any(words in str(error).lower() for words in ABOUT_MEMORY)
+
+
+def how_it_ended(status: int) -> str:
+    """Say how a program ended that this one started; below 0, `status` is minus a signal."""
+    if status == -signal.SIGKILL:
+        return f"killed, perhaps because it was out of memory; {OUT_OF_MEMORY}"
+    if status < 0:
+        return f"ended by signal {-status}"
+    return f"exit status {status}"
 
 
 def end_importing(

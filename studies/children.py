@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from console.cores import usable_cores
-from console.errors import STDIN_IS_PARENT, InputError
+from console.errors import STDIN_IS_PARENT, InputError, how_it_ended
 from console.progress import Progress, duration
 from images.sources import BUILT_IN
 from records.files import open_unfollowed
@@ -87,7 +87,7 @@ class Child:
     def failure(self) -> str:
         """Say how it failed."""
         if self.process.returncode:
-            return f"{self.program}.py, exit status {self.process.returncode}"
+            return f"{self.program}.py, {how_it_ended(self.process.returncode)}"
         why = in_words(self.status, f"{self.program}ed")
         return f"{self.program}.py did something else than was asked for ({why})"
 
@@ -263,7 +263,9 @@ def try_out(device: str, image_size: int, runs: list[Run]) -> str:
     with open_pipe() as pipe:
         ended = subprocess.run(command, stdin=pipe, env=environment, capture_output=True, text=True)
     if ended.returncode:
-        lines = ended.stderr.splitlines() or [f"train.py ended: {ended.returncode}"]
+        lines = ended.stderr.splitlines()
+        if ended.returncode < 0 or not lines:
+            lines = [f"train.py: {how_it_ended(ended.returncode)}"]
         raise InputError(error_in(lines))
     unread, name = ended.stdout.splitlines()[-2:]  # before, whatever model.py may print
     unread_in = dict(zip(to_try, json.loads(unread), strict=True))
