@@ -9,6 +9,8 @@ if __name__ == "__main__":
     run_program(main)
 """
 
+from __future__ import annotations  # so that a Python that is too old comes to say so
+
 import ctypes
 import errno
 import gc
@@ -27,6 +29,7 @@ from console.cores import wait_politely
 from console.progress import Progress
 
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
+OLDEST = (3, 10)  # of Python
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a parent's end sends
 OUT_OF_MEMORY = "close other programs, or take a smaller --batch_size, --image_size or network"
 ABOUT_MEMORY = (
@@ -53,14 +56,27 @@ class InputError(Exception):
 def before_imports() -> None:
     """Until run_program, Ctrl-C just ends the program, and no garbage is looked for (0.15 s).
 
-    Threads that packages start wait politely; a child ends with its parent from here on.
+    Threads that packages start wait politely; a child ends with its parent from here on. A system
+    on which nothing can run is told.
     """
+    refuse_system()
     wait_politely()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.excepthook = end_importing
     gc.disable()
     if os.environ.get(STDIN_IS_PARENT):
         end_with_parent()
+
+
+def refuse_system() -> None:
+    """End in one line on a Python that is too old, and on Windows."""
+    if sys.version_info < OLDEST:
+        version = ".".join(map(str, sys.version_info[:2]))
+        remedy = "install a newer one, and make the environment and install the packages with it"
+        sys.exit(complain(f"Python {version} is too old, 3.10 is needed; {remedy}"))
+    if sys.platform == "win32":
+        remedy = "run wsl --install in PowerShell, then wsl, and the same commands in its shell"
+        sys.exit(complain(f"Linux or macOS is needed, or on Windows its WSL; {remedy}"))
 
 
 def answer_at_once(*steps: Callable[[], object]) -> None:

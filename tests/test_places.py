@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -199,6 +200,28 @@ def test_a_trial_that_the_system_ends_is_told(name, photos, tmp_path):
     project = copy_project(tmp_path / "project", model=edits)
     said = refused(run_sweep(project, "--data", photos, "--out", tmp_path))
     assert said.startswith(f"error: train.py: {FAILED[name]}")
+
+
+PYTHONS = sorted(Path.home().glob(".pyenv/versions/3.[789].*/bin/python"))
+
+
+@pytest.mark.skipif(not PYTHONS, reason="needs an old Python of pyenv")
+@pytest.mark.parametrize("program", ["train", "test", "my_script"])
+def test_a_python_that_is_too_old_is_told(program):
+    for python in PYTHONS:
+        command = [python, "-B", PROJECT / f"{program}.py"]
+        ended = subprocess.run(command, capture_output=True, text=True)
+        version = re.search(r"3\.\d", str(python)).group()
+        said = refused(Ended(ended.returncode, ended.stdout, ended.stderr))
+        assert said.startswith(f"error: Python {version} is too old, 3.10 is needed; install")
+
+
+@pytest.mark.parametrize("program", ["train", "test", "my_script"])
+def test_windows_is_told_what_to_install(program, call, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    said = refused(call(program))
+    assert "Linux or macOS is needed, or on Windows its WSL; run wsl --install" in said
 
 
 IMPORTS = {  # of torch: what goes wrong there, and what is said
