@@ -23,6 +23,7 @@ UNFINISHED = ".unfinished"  # ending of temporary files
 STALE_SECONDS = 600  # no write takes this long: an older file was left by a kill
 BLOCK_BYTES = 1 << 20  # read at once
 DIGEST = "record_sha256"  # of a record's other values, in the record itself
+FORMULA = ("=", "+", "-", "@", "'")  # begins what a spreadsheet would compute, or our escape
 
 
 class Damaged(InputError):
@@ -149,8 +150,28 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence]) -> s
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow(map(as_text, row))
     return write_text(path, text.getvalue())
+
+
+def as_text(value: object) -> object:
+    """A value that no spreadsheet computes: where it is a text that looks so, after an apostrophe.
+
+    A class may be called =HYPERLINK(...), by whoever made the images.
+    """
+    if isinstance(value, str) and value.startswith(FORMULA) and not is_number(value):
+        return f"'{value}"
+    return value
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_csv(name: str, table: bytes, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -171,7 +192,12 @@ def parse_csv(name: str, table: bytes, columns: Sequence[str]) -> list[dict[str,
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             raise Damaged(f"{name}, row {number}: {len(row)} values in {len(header)} columns")
-    return [dict(zip(header, row, strict=True)) for row in rows]
+    return [dict(zip(header, map(from_text, row), strict=True)) for row in rows]
+
+
+def from_text(cell: str) -> str:
+    """The text that as_text made a cell of."""
+    return cell.removeprefix("'")
 
 
 def read_file(path: Path) -> bytes:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from console.cores import usable_cores
-from console.errors import STDIN_IS_PARENT
+from console.errors import STDIN_IS_PARENT, how_it_ended
 from console.progress import Progress, duration
 from records.files import open_unfollowed
 from records.finished import DONE, Status, in_words
@@ -79,7 +79,7 @@ class Child:
         """Say how it failed."""
         program = self.step.program
         if self.process.returncode:
-            return f"{program}.py, exit status {self.process.returncode}"
+            return f"{program}.py, {how_it_ended(self.process.returncode)}"
         why = in_words(self.status, f"{program}ed")
         return f"{program}.py did something else than was asked for ({why})"
 

@@ -317,6 +317,14 @@ def test_folders_that_are_not_read_are_named(littered):
     assert "folder __MACOSX" in note
 
 
+def test_names_of_what_is_passed_over_are_shown_and_not_obeyed(littered):
+    (littered / "no" / "a.\x1b[41m").write_bytes(b"")
+    (littered / "no" / ".\x1b[2J").mkdir()
+    [note] = load(littered).notes
+    assert "1 .\\x1b[41m" in note
+    assert "folder .\\x1b[2J" in note
+
+
 def test_what_is_not_read_is_counted_anew_at_every_call(littered):
     load(littered)
     (littered / "no" / "later.heic").write_bytes(b"")

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from console.errors import STDIN_IS_PARENT, InputError
+from console.errors import STDIN_IS_PARENT, InputError, how_it_ended
 from records.files import digest_of, read_record, write_record
 from records.places import cache_folder
 from records.runs import versions
@@ -67,7 +67,10 @@ def answer_lines(program: "subprocess.Popen[str]") -> list[str]:
     """What a program of trials printed; InputError with its error line if it has failed."""
     said, complaint = program.communicate()
     if program.returncode:
-        raise InputError(error_in(complaint.splitlines() or [f"train.py: {program.returncode}"]))
+        lines = complaint.splitlines()
+        if program.returncode < 0 or not lines:
+            lines = [f"train.py: {how_it_ended(program.returncode)}"]
+        raise InputError(error_in(lines))
     return said.splitlines()
 
 
