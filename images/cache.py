@@ -60,7 +60,7 @@ def open_or_decode(source: Source, image_size: int, skip_bad_images: bool, group
         remedy = "check the disk, or name another folder: XDG_CACHE_HOME"
         raise InputError(f"{folder} (decoded images): {error}; {remedy}") from None
     except OSError as error:
-        error.filename = f"{folder.parent} (the cache of decoded images)"
+        error.filename = f"{folder.parent} (decoded images; or set XDG_CACHE_HOME)"
         raise
     return cached
 

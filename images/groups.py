@@ -6,7 +6,7 @@ parts = split_groups(joined(digests, keys), targets, {"train": 0.8, "valid": 0.2
 
 import os
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -100,20 +100,30 @@ def across_warning(keys: Sequence[str], parts: np.ndarray, remedy: str) -> list[
 
     Only where many keys have several pictures each, and most pictures have such a key.
     """
-    counts = Counter(filter(None, keys))
-    several = {key for key, count in counts.items() if count > 1}
-    pictures = sum(counts[key] for key in several)
-    if len(several) < MANY or 2 * pictures < len(keys):
-        return []
-    places: dict[str, Counter[str]] = defaultdict(Counter)
-    for key, part in zip(keys, parts, strict=True):
-        if key in several:
-            places[key][part] += 1
-    across = [key for key, counts_by_part in places.items() if len(counts_by_part) > 1]
-    if not across:
+    groups = groups_of_several(keys, parts)
+    pictures = 0
+    across = []
+    for key, counts in groups.items():
+        pictures += counts.total()
+        if len(counts) > 1:
+            across.append(key)
+    if len(groups) < MANY or 2 * pictures < len(keys) or not across:
         return []
     first = across[0]
-    example = ", ".join(f"{count} in {part}" for part, count in places[first].items())
-    what = f"{len(across)} of {len(several)} groups of pictures whose names begin alike"
+    example = ", ".join(f"{count} in {part}" for part, count in groups[first].items())
+    what = f"{len(across)} of {len(groups)} groups of pictures whose names begin alike"
+    where = f"are in several splits, {first} for one ({example})"
     why = "if each is one patient, video or source, the test knows it from training"
-    return [f"{what} are in several splits, {first} for one ({example}); {why}: {remedy}"]
+    return [f"{what} {where}; {why}: {remedy}"]
+
+
+def groups_of_several(keys: Sequence[str], parts: np.ndarray) -> dict[str, Counter[str]]:
+    """By key, if it has several pictures: how many of them lie in each split."""
+    counts: dict[str, Counter[str]] = {}
+    for key, part in zip(keys, parts, strict=True):
+        counts.setdefault(key, Counter())[part] += 1
+    groups = {}
+    for key, counts_by_part in counts.items():
+        if key and counts_by_part.total() > 1:
+            groups[key] = counts_by_part
+    return groups

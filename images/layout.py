@@ -231,8 +231,10 @@ def unlabelled_note(folder: Path, root: Path, classes: list[str]) -> str:
     """Say that pictures have no classes, and what can be done with them."""
     count = sum(1 for _ in picture_files(str(root), PassedOver()))
     what = f"{path_below(folder, root)}: {count} pictures without classes, not used"
-    sort = f"sort them into folders {' and '.join(map(printable, classes))} to test on them"
-    return f"{what} ({sort}, or see what is in them: test.py --predict {printable(str(root))})"
+    first, second = map(printable, classes)
+    sort = f"sort them into folders {first} and {second} to test on them"
+    predict = f"test.py --predict {printable(str(root))}"
+    return f"{what} ({sort}, or see what is in them: {predict})"
 
 
 def refuse_other_splits(listing: Listing, names: dict[str, str], classes: list[str]) -> None:
@@ -372,10 +374,11 @@ def what_became(classes: list[str], kind: str, roots: dict[str, str], reason: st
     """One line that says what became classes and splits; `reason` says why there is no test."""
     names = ", ".join(map(printable, classes))
     said = f"classes: {names} ({kind})"
-    if "test" not in roots:
-        whole = f" of {roots['train']}" if roots else ""
-        return f"{said}; split: 60 / 20 / 20 %{whole} ({reason})"
+    if not roots:
+        return f"{said}; split: 60 / 20 / 20 % ({reason})"
     train = roots["train"]
+    if "test" not in roots:
+        return f"{said}; split: 60 / 20 / 20 % of {train} ({reason})"
     valid = roots.get("valid", f"20 % of {train}")
     test = roots["test"]
     if part_of(Path(test).name) != "test":

@@ -228,7 +228,11 @@ def table_of(path: Path, first: "Pictures", second: "Pictures") -> str:
 
 def names_pictures(cells: set[str], pictures: "Pictures") -> bool:
     """Whether a table names pictures: one is enough, but of bare numbers, which may be others."""
-    names = {os.path.basename(path) for path in pictures.paths}
-    stems = {os.path.splitext(name)[0] for name in names}
-    named = cells & (names | stems)
-    return not all(map(str.isdecimal, named)) or 2 * len(named) > len(stems)
+    names = set()
+    for path in pictures.paths:
+        name = os.path.basename(path)
+        names.update([name, os.path.splitext(name)[0]])
+    named = cells & names
+    if all(name.isdecimal() for name in named):
+        return 2 * len(named) > len(pictures.paths)
+    return True
