@@ -608,3 +608,76 @@ def test_a_step_that_going_on_would_lose_is_refused_with_its_reason(name, edit):
     edits, reason = LOST[name]
     edit(*edits)
     assert reason in message()
+
+
+# --- values that modules keep ----------------------------------------------------------------
+
+LOSS = "loss = state.loss_function(scores, "
+STOPPING = """    STOP["wait"] = 0 if row.valid_loss < STOP["best"] else STOP["wait"] + 1
+    STOP["best"] = min(STOP["best"], row.valid_loss)
+"""
+MODULE = "def main("
+KEPT_IN_MODULES = {
+    "a count": [(MODULE, "COUNT = [0]\n\n\n" + MODULE), (END, "    COUNT[0] += 1\n" + END)],
+    "a global": [
+        (MODULE, "COUNT = 0\n\n\n" + MODULE),
+        ("    started = time", "    global COUNT\n    COUNT += 1\n    started = time"),
+    ],
+    "losses": [
+        (MODULE, "SEEN = []\n\n\n" + MODULE),
+        (END, "    SEEN.append(row.valid_loss)\n" + END),
+    ],
+    "early stopping": [
+        (MODULE, 'STOP = {"best": 9.0, "wait": 0}\n\n\n' + MODULE),
+        ("or state.diverged", 'or STOP["wait"] > 9'),
+        (END, STOPPING + END),
+    ],
+    "a generator": [
+        (MODULE, "RANDOM = torch.Generator()\n\n\n" + MODULE),
+        (LOSS, "scores = scores * torch.rand(2, generator=RANDOM)\n        " + LOSS),
+    ],
+    "what the first batch told": [
+        (MODULE, "TOLD = {}\n\n\n" + MODULE),
+        (LOSS, "weight = TOLD.setdefault(0, images.one_hot[indices].mean(0))\n        " + LOSS),
+        (LOSS, LOSS.replace("scores", "scores * weight")),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", KEPT_IN_MODULES)
+def test_what_modules_keep_between_epochs_is_refused(name, edit):
+    edit(*KEPT_IN_MODULES[name])
+    assert "state (prepare of train.py)" in message()
+
+
+def test_what_is_worked_out_once_from_all_images_may_be_kept_in_a_module(edit):
+    counts = "weight = TOLD.setdefault(0, images.one_hot.mean(0))\n        "
+    edit((MODULE, "TOLD = {}\n\n\n" + MODULE), (LOSS, counts + LOSS), KEPT_IN_MODULES[FIRST][2])
+    run_trial()
+
+
+FIRST = "what the first batch told"
+
+
+def test_a_trial_begins_with_what_modules_hold_at_first(edit):
+    edit(*KEPT_IN_MODULES["what the first batch told"][:1])
+    first = run_trial()
+    sys.modules["train"].TOLD[0] = 5.0
+    assert run_trial() == first
+    assert sys.modules["train"].TOLD == {}
+
+
+# --- what a trial tells of settings ----------------------------------------------------------
+
+
+def fingerprint(**settings: object) -> str:
+    return run_trial(**settings).fingerprint
+
+
+def test_settings_that_decide_nothing_of_a_few_steps_have_one_fingerprint():
+    assert fingerprint(seed=3, epochs=7, batch_size=64) == fingerprint()
+
+
+@pytest.mark.parametrize(("name", "value"), [("learning_rate", 0.1), ("loss_function", "MSELoss")])
+def test_settings_that_decide_something_have_their_own_fingerprint(name, value):
+    assert fingerprint(**{name: value}) != fingerprint()

@@ -184,6 +184,15 @@ def test_two_processes_go_on_after_one_of_them_was_killed(one_killed):
     assert "going on after epoch" in one_killed.after
 
 
+def test_what_cannot_work_is_refused_by_two_processes(photos, tmp_path):
+    three = [("nn.Linear(hidden, 2)", "nn.Linear(hidden, 3)")]
+    project = copy_project(tmp_path / "project", model=three)
+    log = tmp_path / "log"
+    both = start_two(project / "train.py", train_arguments(photos, tmp_path), log)
+    assert statuses(both) == [2, 2], log.read_text()
+    assert "not two scores for each" in log.read_text()
+
+
 @pytest.mark.parametrize("more", [0, 1])  # as many other images, or more of them
 def test_processes_that_see_other_images_end_before_the_first_step(more, photos, tmp_path):
     others = make_photos(tmp_path / "others", train=10 + more)

@@ -42,7 +42,7 @@ from training.tried import Trial, settings_of_trial
 
 EPOCHS = 2  # that each small training has
 FAR = 1000  # epochs that a longer one is asked for; it too ends after EPOCHS
-TRAIN_IMAGES, VALID_IMAGES = 4, 2  # more than one batch, of which no two epochs have the same
+TRAIN_IMAGES, VALID_IMAGES = 5, 2  # so that the first batches of the epochs have other classes
 TOLERANCE = 1e-3  # of a GPU, on which some gradients have no repeatable last digits
 
 
