@@ -16,10 +16,10 @@ import numpy as np
 
 from console.errors import InputError, printable
 from images.cache import Cached, folder_for, open_cache, open_or_decode
-from images.decode import decode_or_reason, left_out, silence
+from images.decode import decode_or_reason, left_out, several_note, silence
 from images.folders import pictures_in
 from images.sources import BUILT_IN, open_source
-from images.values import Deep, Scales, scale_notes, scales_of, to_bytes
+from images.values import Picture, Scales, scale_notes, scales_of, to_bytes
 from images.walk import PassedOver
 
 HANDED = "CNN_DECODED_IMAGES"  # set for children, which then need not look at every file
@@ -33,7 +33,7 @@ class Data:
     to int64 indices; `mean` and `std` are those of the training images' channels, of values
     from 0 to 1. `digest` changes with any image, class or split. `folder` is that of the cache.
     `scales` are those of values of more than 8 bits. `notes` say what folders were taken for,
-    `warnings` what may be wrong.
+    `warnings` what may be wrong. With `group` pictures of one source stay in one split.
     """
 
     images: np.ndarray
@@ -49,21 +49,27 @@ class Data:
     folder: Path | None = None
     notes: list[str] = field(default_factory=list)
     scales: Scales = field(default_factory=dict)
+    group: bool = False
 
 
-def load_data(name: str, image_size: int, skip_bad_images: bool = False) -> Data:
+def load_data(
+    name: str, image_size: int, skip_bad_images: bool = False, group: bool = False
+) -> Data:
     """Open a source's images, decoding them only if no earlier run has.
+
+    With `group`, pictures whose names begin alike, or that lie in one folder below their class,
+    stay in one split.
 
     InputError if the source is wrong, or images are broken and `skip_bad_images` is false;
     OSError if the cache cannot be written.
     """
-    handed = handed_folder(name, image_size, skip_bad_images)
+    handed = handed_folder(name, image_size, skip_bad_images, group)
     if handed is not None:
         cached = open_cache(handed, image_size)
         if cached is not None:
             return data_of(cached, notes=())
-    source = open_source(name)
-    return data_of(open_or_decode(source, image_size, skip_bad_images), source.notes)
+    source = open_source(name, group)
+    return data_of(open_or_decode(source, image_size, skip_bad_images, group), source.notes)
 
 
 def data_of(cached: Cached, notes: Iterable[str]) -> Data:
@@ -78,13 +84,15 @@ def data_of(cached: Cached, notes: Iterable[str]) -> Data:
     return Data(images=cached.images, folder=cached.folder, **values)
 
 
-def hand_over(data: Data, image_size: int, skip_bad_images: bool) -> dict[str, str]:
+def hand_over(
+    data: Data, image_size: int, skip_bad_images: bool, group: bool = False
+) -> dict[str, str]:
     """What spares a child program the scan of the images: a variable of its environment."""
-    handed = [data.source, image_size, skip_bad_images, str(data.folder)]
+    handed = [data.source, image_size, skip_bad_images, group, str(data.folder)]
     return {HANDED: json.dumps(handed)}
 
 
-def handed_folder(name: str, image_size: int, skip_bad_images: bool) -> Path | None:
+def handed_folder(name: str, image_size: int, skip_bad_images: bool, group: bool) -> Path | None:
     """Where the program that started this one found these images; None if it handed nothing."""
     if HANDED not in os.environ:
         return None
@@ -92,13 +100,16 @@ def handed_folder(name: str, image_size: int, skip_bad_images: bool) -> Path | N
     if name not in BUILT_IN:
         source = str(Path(name).resolve())
     *images, folder = json.loads(os.environ[HANDED])
-    return Path(folder) if images == [source, image_size, skip_bad_images] else None
+    return Path(folder) if images == [source, image_size, skip_bad_images, group] else None
 
 
-def has_changed(data: Data, name: str, image_size: int, skip_bad_images: bool) -> bool:
+def has_changed(
+    data: Data, name: str, image_size: int, skip_bad_images: bool, group: bool = False
+) -> bool:
     """Whether a source holds other images than those that were loaded."""
     try:
-        return folder_for(open_source(name), image_size, skip_bad_images) != data.folder
+        source = open_source(name, group)
+        return folder_for(source, image_size, skip_bad_images, group) != data.folder
     except (InputError, OSError):
         return True
 
@@ -107,7 +118,7 @@ class Pictures(NamedTuple):
     """A user's own pictures, decoded, and what is wrong with the others."""
 
     names: list[str]
-    decoded: list[np.ndarray | Deep]
+    decoded: list[Picture]
     bad: list[str]
 
 
@@ -122,14 +133,16 @@ def load_pictures(paths: list[Path], weight: dict[str, Any], skip_bad: bool) -> 
     warnings = left_out(pictures.bad, skip_bad and len(names) > 0)
     extents = {}
     for name, picture in zip(names, pictures.decoded, strict=True):
-        if isinstance(picture, Deep):
+        if picture.extent:
             extents[name] = picture.extent
     scales = scales_of(extents, known=weight.get("scales"))
     images = []
     for picture in pictures.decoded:
-        if isinstance(picture, Deep):
-            picture = to_bytes(picture, scales)
-        images.append(picture)
+        pixels = picture.values
+        if picture.extent:
+            pixels = to_bytes(pixels, picture.extent, scales)
+        images.append(pixels)
+    several = several_note([picture.in_file for picture in pictures.decoded])
     return Data(
         images=np.stack(images),
         targets=np.zeros(len(names), np.int64),
@@ -139,7 +152,7 @@ def load_pictures(paths: list[Path], weight: dict[str, Any], skip_bad: bool) -> 
         mean=weight["mean"],
         std=weight["std"],
         warnings=warnings,
-        notes=passed.notes() + scale_notes(extents, scales),
+        notes=passed.notes() + scale_notes(extents, scales) + several,
     )
 
 
@@ -162,7 +175,7 @@ def describe(data: Data) -> str:
     """Say in a few lines what images there are: counts by class and split, warnings."""
     width = max(7, *map(len, data.classes))
     _, height, length, _ = data.images.shape
-    lines = [f"images: {printable(data.source)}, {height} x {length} pixels"]
+    lines = [f"images: {printable(data.source)}, squeezed to {height} x {length} pixels"]
     for note in data.notes:
         lines.append(f"  {note}")
     lines.append(table_line("", data.classes, width))

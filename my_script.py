@@ -14,7 +14,6 @@ if __name__ == "__main__":
 
 import sys
 from argparse import Namespace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -32,9 +31,8 @@ from console.progress import Progress
 from images.sources import BUILT_IN, fill_data_defaults, image_folder
 from records.places import refuse_among_images, refuse_unwritable
 from records.sources import PROJECT, sources
-from report.comparison import MOST_SEEDS, SMALL
 from studies import settings, sweep
-from studies.children import Step, default_jobs, try_out
+from studies.children import Step, default_jobs
 from studies.plan import (
     Conditions,
     Order,
@@ -44,7 +42,8 @@ from studies.plan import (
     make_plan,
 )
 from studies.settings import Run
-from studies.sweep import Sweep
+from studies.sweep import Ended, Sweep
+from studies.trials import try_out
 from studies.words import MANY, describe_price
 from training.settings import ALSO_DECIDE, check_settings, option_words
 from training.tried import plain_device
@@ -78,13 +77,22 @@ def main() -> int:
         return hold_against(options)
     show_start(options)
     import dataset  # here: numpy and Pillow take time, and --help needs none
+    from report import rounds
 
     data = dataset.load_data(*options.images)
     conditions = Conditions(data.digest, train_code, test_code, choose_device(options))
-    if options.until:
-        return run_until(options, data, conditions)
-    runs = all_runs(options.seeds)
-    return carry_out(options, prepare(options, data, conditions, runs))
+    seeds: settings.Seeds = {}  # of settings that were asked for more
+    while True:
+        planned = plan_sweep(options, data, conditions, asked_runs(options, seeds))
+        more = rounds.more_seeds(planned, options.until)
+        if not more:
+            ended = carry_out(options, planned)
+            more = rounds.more_seeds(planned, options.until)
+            if ended.status or not more or not trains_here(options):
+                print(*ended.answer, sep="\n")
+                return ended.status
+            print(rounds.describe_next(planned, more, options.until), flush=True)
+        seeds |= more
 
 
 # --- the loop over the settings, and the two commands ------------------------------------------
@@ -122,6 +130,8 @@ def train_command(training: Training, options: Namespace, device: str) -> list[s
         command.append("--fresh")
     if training.start_from:
         command += ["--start_from", str(training.start_from)]
+    if options.group:
+        command.append("--group")  # test.py has it from the weight file
     return command + places_and_images(training, options, device)
 
 
@@ -147,19 +157,16 @@ def places_and_images(training: Training, options: Namespace, device: str) -> li
 # --- one call --------------------------------------------------------------------------------
 
 
-def prepare(options: Namespace, data: "Data", conditions: Conditions, runs: list[Run]) -> Sweep:
+def plan_sweep(options: Namespace, data: "Data", conditions: Conditions, runs: list[Run]) -> Sweep:
     """Find out what is left of these runs."""
     if len(runs) > MANY:
         print(describe_price(runs), file=screen_of(options), flush=True)
     studies = [settings.BASE_STUDY, *(options.studies or STUDIES)]
-    close = SMALL  # a difference that is alike, a share
-    if options.until:
-        close = options.until / 100
 
     def report(trainings: list[Training], to_do: int, failed: list[str]) -> list[str]:
         from report.page import write_report  # here: matplotlib takes a second to import
 
-        return write_report(options.out, runs, data, trainings, to_do, failed, close)
+        return write_report(options.out, runs, data, trainings, to_do, failed, options.until)
 
     return Sweep(
         out=options.out,
@@ -173,21 +180,24 @@ def prepare(options: Namespace, data: "Data", conditions: Conditions, runs: list
     )
 
 
-def carry_out(options: Namespace, prepared: Sweep) -> int:
-    """Show what is left and do it, or what else the call is for; the exit status."""
+def carry_out(options: Namespace, planned: Sweep) -> Ended:
+    """Show what is left and do it, or what else the call is for."""
     if options.tidy:
-        return sweep.tidy(prepared)
+        return sweep.tidy(planned)
     if options.collect:
-        return sweep.collect(prepared)
-    device = prepared.conditions.device
-    if epochs_of(prepared.plan.requested) and (device == "cpu" or options.dry_run):
-        try_out("cpu", options.image_size, prepared.requested_runs)
-    sweep.show_plan(prepared, screen_of(options))
-    chains = commands(prepared.plan, options, device)
+        return sweep.collect(planned)
+    from report import rounds  # here: numpy takes time, and --help needs none
+
+    device = planned.conditions.device
+    if epochs_of(planned.plan.requested) and (device == "cpu" or options.dry_run):
+        try_out("cpu", options.image_size, planned.requested_runs)
+    more = 0 if options.until else rounds.most_to_confirm(planned)
+    sweep.show_plan(planned, screen_of(options), more)
+    chains = commands(planned.plan, options, device)
     if options.dry_run:
         sweep.print_lines(chains)
-        return 0
-    return sweep.do(prepared, chains)
+        return Ended(0, [])
+    return sweep.do(planned, chains)
 
 
 def screen_of(options: Namespace) -> TextIO:
@@ -195,27 +205,11 @@ def screen_of(options: Namespace) -> TextIO:
     return sys.stderr if options.dry_run else sys.stdout
 
 
-def all_runs(seeds: int) -> list[Run]:
-    """Every run of the studies with so many seeds, and of the base with at least BASE_SEEDS."""
-    base_seeds = range(FIRST_SEED, FIRST_SEED + max(seeds, BASE_SEEDS))
-    return settings.runs_of(STUDIES, BASE, base_seeds, base_seeds[:seeds])
-
-
-def run_until(options: Namespace, data: "Data", conditions: Conditions) -> int:
-    """--until: sweeps with one more seed for what is open, as long as something is."""
-    from report import rounds  # here: matplotlib takes a second to import
-
-    base_seeds = range(FIRST_SEED, FIRST_SEED + BASE_SEEDS + MOST_SEEDS - 1)
-    runs = settings.runs_of(STUDIES, BASE, base_seeds, base_seeds[:MOST_SEEDS])
-    studies = [settings.BASE_STUDY, *(options.studies or STUDIES)]
-    call = rounds.Call(
-        points=options.until,
-        prepare=partial(prepare, options, data, conditions),
-        carry_out=partial(carry_out, options),
-        goes_on=trains_here(options),
-    )
-    requested = [run for run in runs if run.study in studies]
-    return rounds.run_rounds(call, requested, {settings.key_of(BASE): BASE_SEEDS})
+def asked_runs(options: Namespace, more: settings.Seeds) -> list[Run]:
+    """Every run of the studies, with more seeds of the settings that were asked for more."""
+    count = max(options.seeds, BASE_SEEDS, more.get(settings.key_of(BASE), 0))
+    base_seeds = range(FIRST_SEED, FIRST_SEED + count)
+    return settings.runs_of(STUDIES, BASE, base_seeds, base_seeds[: options.seeds], more)
 
 
 def hold_against(options: Namespace) -> int:
@@ -227,7 +221,7 @@ def hold_against(options: Namespace) -> int:
         raise InputError(
             f"--against {options.against} is --out itself; name another sweep's folder"
         )
-    print(*write_against(options.out, there, all_runs(options.seeds)), sep="\n")
+    print(*write_against(options.out, there, asked_runs(options, {})), sep="\n")
     return 0
 
 
@@ -236,7 +230,7 @@ def hold_against(options: Namespace) -> int:
 
 def parse_options() -> Namespace:
     """Read the command line; InputError if it is wrong."""
-    known = shared_options(["data", "image_size", "skip_bad_images", "device", "fresh"])
+    known = shared_options(["data", "image_size", "skip_bad_images", "group", "device", "fresh"])
     known |= own_options()
     purpose = "Train and test every setting of the studies, then write the report."
     options = parse(purpose, known)
@@ -306,7 +300,7 @@ def choose_device(options: Namespace) -> str:
     if device:
         return device
     studies = [settings.BASE_STUDY, *(options.studies or STUDIES)]
-    runs = [run for run in all_runs(seeds=1) if run.study in studies]
+    runs = [run for run in asked_runs(options, {}) if run.study in studies]
     return try_out(options.device, options.image_size, runs)
 
 

@@ -8,7 +8,7 @@ acc.txt, predictions.csv, confusion_matrix.png and test.json to --img_path. With
 prints class, probability and file for pictures of the user's own instead.
 """
 
-from console.errors import InputError, answer_at_once, before_imports, run_program
+from console.errors import InputError, answer_at_once, before_imports, printable, run_program
 
 if __name__ == "__main__":
     before_imports()
@@ -86,7 +86,8 @@ def main(arguments: list[str] | None = None) -> int:
     choose_threads(weight["image_size"])
     changed = changed_sources(weight)
     if changed:
-        print(f"note: since {options.weight_path} was trained, {changed}", file=sys.stderr)
+        since = f"note: since {options.weight_path} was trained"
+        print(f"{since}, {printable(changed)}", file=sys.stderr)
     if options.predict:
         data = load_pictures(options.predict, weight, options.skip_bad_images)
         predict(data, weight, device, options.batch_size)
@@ -160,7 +161,7 @@ def prediction_rows(data: Data, scores: Tensor) -> list[tuple[str, str, str, str
 def load_test_data(source: str, weight: Values, skip_bad_images: bool) -> Data:
     """The images of a source, prepared as in training; InputError if they are of other classes."""
     skip_bad_images = skip_bad_images or weight["skip_bad_images"]
-    data = load_data(source, weight["image_size"], skip_bad_images)
+    data = load_data(source, weight["image_size"], skip_bad_images, weight.get("group", False))
     if list(data.classes) != weight["classes"]:
         classes = f"{data.source} holds the classes {', '.join(data.classes)}"
         known = f"but the weight file knows {', '.join(weight['classes'])}"
@@ -184,7 +185,7 @@ def predict(data: Data, weight: Values, device: torch.device, batch_size: int | 
     scores = score_all(model, images, data.splits["test"], batch_size)
     width = max(map(len, data.classes))
     for name, prediction in zip(data.names, predictions(scores), strict=True):
-        predicted_class = data.classes[prediction.target]
+        predicted_class = printable(data.classes[prediction.target])
         print(f"{predicted_class:{width}}  {prediction.probability:.4f}  {name}")
     for note in data.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -192,7 +193,7 @@ def predict(data: Data, weight: Values, device: torch.device, batch_size: int | 
         print(f"warning: {warning}", file=sys.stderr)
     if weight["loss_function"] not in CALIBRATED:
         note = "gives no calibrated probability; the number is the softmax of the raw scores"
-        print(f"note: {weight['loss_function']} {note}", file=sys.stderr)
+        print(f"note: {printable(weight['loss_function'])} {note}", file=sys.stderr)
 
 
 if __name__ == "__main__":

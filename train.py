@@ -37,7 +37,7 @@ def parse_options(arguments: list[str] | None = None) -> Namespace:
     shorter = "checkpoint of a shorter training of these settings to go on from (default: none)"
     tried = "settings, each in JSON, to try in a few steps that leave nothing (default: none)"
     places_and_images = ("seed", "weight_path", "img_path", "data", "image_size")
-    switches_and_device = ("skip_bad_images", "device", "fresh", "no_pictures")
+    switches_and_device = ("skip_bad_images", "group", "device", "fresh", "no_pictures")
     check_settings()
     known = SETTINGS | shared_options([*places_and_images, *switches_and_device])
     known["start_from"] = Option(path, None, shorter)
@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None, answer: Answer | None = None) -> in
     with processes.together(device):
         # Load the images, which are decoded once for all trainings.
         loss_of(settings.loss_function, device)  # refused, if it must be, before that
-        data = load_data(options.data, options.image_size, options.skip_bad_images)
+        data = load_data(*options.images)
         progress.say(describe(data))
         run_identity = identity_of(settings, data, device)
         if is_trained(places, run_identity, options.fresh, progress):

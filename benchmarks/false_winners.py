@@ -1,342 +1,410 @@
-"""How often the report names a difference that is not there, and how often one that is.
+"""How often the report says what is not so, and how often it finds what is.
 
-    python benchmarks/false_winners.py [--draws 20000]
+    python benchmarks/false_winners.py [--draws 20000] [--only seeds]
     python benchmarks/false_winners.py --data FOLDER [--image_size 32] [--out replicas]
 
-The first draws answers from normal noise, in some minutes. The second trains replicas before, 40 of
-the base setting and 8 of every other one (ordinary runs of my_script.py; what is finished is not
-trained again), and draws from them. Every share has its standard error. docs/comparison.md holds
-what was printed.
+The first draws answers and curves, some ten minutes on a quiet core. The second trains replicas
+before, 40 of the base setting (ordinary runs of my_script.py; what is finished is not trained
+again), and draws the noise from them. The answers are judged by the report's own functions, in
+points of accuracy, and every share has its standard error. docs/comparison.md holds what was
+printed.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import NamedTuple
 
 import numpy as np
-from answers import (
-    BASE_SEEDS,
-    CHUNK,
-    Judged,
-    Noise,
-    equal_seeds,
-    heavy_tailed,
-    judge,
-    normal,
-    replicas,
-)
 from measure import parse, parser, print_machine
-from replicas import Key, key, read_replicas, train_replicas
+from replicas import key, read_replicas, train_replicas
 
-from report.comparison import MOST_SEEDS, found_from
-from report.comparison import Noise as Variance
+from report.comparison import (
+    ALIKE,
+    LOOKS,
+    MOST_SEEDS,
+    OPEN,
+    Comparison,
+    compare_sweeps,
+    compare_with_base,
+    found_from,
+    next_seeds,
+    next_seeds_of_base,
+)
+from report.curves import falls, rises
+from report.noise import Noise, pooled_noise
+from report.rules import Learned, learned_from
 
-LOOKS = (1, 2, 3, 6)
-SETTINGS = 11  # beside the base, as in the studies
-NOISIER = (3.0, 5.0)  # times the others' scatter, of one setting
-CALIBRATED_SETTINGS = (2, 11, 30)
-CALIBRATED_SEEDS = (1, 2, 3, 4, 6, 10)
-REAL = {  # against the base
-    "learning rate 0.001": key(learning_rate=0.001),
-    "learning rate 0.1": key(learning_rate=0.1),
-    "batch size 128": key(batch_size=128),
-    "L1Loss": key(loss_function="L1Loss"),
+SETTINGS, BASE_SEEDS = 11, 6  # as in the studies
+SEEDS = 3 * MOST_SEEDS // 2  # drawn of each: the most that --until gives the base
+POINT = 0.01  # the scatter between seeds, a share
+GUESSING = -29 * POINT  # what a training that fails loses: on shapes it is right in 50, not 79 %
+ERROR_OF_IMAGES = {2000: 0.5, 350: 1.3, 100: 2.4}  # of a difference by images alone, points
+CIFAR = (1.1, 1.1, 1.1, 1.0, 1.2, 0.3, 1.0, 2.4, 0.8, 0.6, 0.6, 0.9)  # of REPRODUCTION.md, in
+PHOTOGRAPHS = (1.3, 1.3, 0.8, 1.1, 2.3, 1.9, 4.3, 3.0, 1.2, 1.4, 1.5, 1.2)  # points, base first
+HALF = (1.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+CALM_BASE = (1 / 3, *[1.0] * SETTINGS)
+ONE_NOISIER = (1.0, 3.0, *[1.0] * (SETTINGS - 1))
+
+Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]  # (1 + settings, seeds)
+Rows = dict[int, Comparison]
+
+
+# --- noises ----------------------------------------------------------------------------------
+
+
+def normal(random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Normal noise with a standard deviation of 1."""
+    return random.normal(size=shape)
+
+
+def scattered(deviations: Sequence[float]) -> Draw:
+    """Normal noise with a deviation for each setting, the base first."""
+    return lambda random, shape: random.normal(size=shape) * np.array(deviations)[:, None]
+
+
+def failing(random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Normal noise, but a tenth of the trainings guess."""
+    fails = random.random(shape) < 0.1
+    return np.where(fails, GUESSING / POINT, 0.0) + random.normal(size=shape)
+
+
+def heavy_tailed(random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Student's t with three degrees, with a standard deviation of 1."""
+    return random.standard_t(3, size=shape) / np.sqrt(3)
+
+
+def low_tailed(random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """An exponential tail downwards, with a standard deviation of 1."""
+    return -random.exponential(size=shape)
+
+
+def replicas(accuracies: list[float]) -> Draw:
+    """Noise drawn with replacement from real trainings, scaled to deviation 1."""
+    values = np.array(accuracies) / stdev(accuracies)
+    return lambda random, shape: random.choice(values, size=shape)
+
+
+NOISES: dict[str, Draw] = {
+    "normal": normal,
+    "10 % of trainings fail": failing,
+    "half of the settings scatter 3 times as much": scattered(HALF),
+    "one setting scatters 3 times as much": scattered(ONE_NOISIER),
+    "the base scatters a third as much": scattered(CALM_BASE),
+    "as measured on CIFAR-10": scattered(CIFAR),
+    "as measured on photographs": scattered(PHOTOGRAPHS),
+    "Student's t, 3 degrees": heavy_tailed,
+    "exponential lower tail": low_tailed,
 }
 
 
-class Count(NamedTuple):
-    """How many of the draws something is true of."""
-
-    true: int
-    draws: int
-
-    def __str__(self) -> str:
-        share = self.true / self.draws
-        error = (share * (1 - share) / self.draws) ** 0.5
-        return f"{100 * share:.1f} ± {100 * error:.1f} %"
+def answers(draw: Draw, draws: int) -> Iterator[np.ndarray]:
+    """Accuracies of so many answers without any difference, float (1 + settings, seeds)."""
+    random = np.random.default_rng(0)
+    for _ in range(draws):
+        yield POINT * draw(random, (1 + SETTINGS, SEEDS))
 
 
-def count(draws: np.ndarray | np.bool) -> Count:
-    """In how many draws something is true."""
-    truths = np.asarray(draws)
-    return Count(int(truths.sum()), truths.size)
+# --- shares and tables -----------------------------------------------------------------------
 
 
-def print_row(name: str, cells: Sequence[object]) -> None:
+def share(truths: Sequence[bool] | np.ndarray) -> str:
+    """In how many draws something is true, percent, with its standard error."""
+    of_draws = float(np.mean(truths))
+    error = (of_draws * (1 - of_draws) / len(truths)) ** 0.5
+    return f"{100 * of_draws:.1f} ± {100 * error:.1f} %"
+
+
+def print_row(*cells: object) -> None:
     """A line of a table."""
-    texts = [name]
-    texts += map(str, cells)
-    print(f"| {' | '.join(texts)} |", flush=True)
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
-def print_heads(name: str, heads: Sequence[str]) -> None:
+def print_heads(*heads: str) -> None:
     """The first two lines of a table."""
-    print_row(name, heads)
-    columns = 1 + len(heads)
-    print("|---" * columns + "|", flush=True)
+    print()
+    print_row(*heads)
+    print("|---" * len(heads) + "|", flush=True)
 
 
-def seed_words(numbers: Sequence[int]) -> list[str]:
-    """Heads of columns: 1 seed, 2 seeds."""
-    return [f"{number} seed{'s' * (number != 1)}" for number in numbers]
+# --- one answer ------------------------------------------------------------------------------
 
 
-# --- answers without a difference ------------------------------------------------------------
+def first_seeds(accuracies: np.ndarray, counts: dict[int, int]) -> dict[int, list[float]]:
+    """The seeds that are trained so far, by setting; 0 is the base."""
+    return {number: accuracies[number, :count].tolist() for number, count in counts.items()}
 
 
-class Looks(NamedTuple):
-    """The same answers looked at with more and more seeds, by number of seeds."""
-
-    by_seeds: dict[int, Judged]
-
-    def named_at_any(self, looks: tuple[int, ...]) -> Count:
-        """In how many answers some setting is named at some of the looks."""
-        named = [self.by_seeds[seeds].named.any(1) for seeds in looks]
-        return count(np.stack(named).any(axis=0))
-
-    def named(self, looks: Sequence[int]) -> list[Count]:
-        """In how many answers some setting is named, at each of the looks."""
-        return [count(self.by_seeds[seeds].named.any(1)) for seeds in looks]
-
-    def named_if(self, size: float, looks: Sequence[int]) -> list[Count]:
-        """In how many answers a difference of this size of the first setting is named."""
-        return [count(needed(self.by_seeds[seeds]) < size) for seeds in looks]
+def equal_seeds(seeds: int) -> dict[int, int]:
+    """So many seeds of every setting, BASE_SEEDS or more of the base."""
+    return {0: max(seeds, BASE_SEEDS)} | dict.fromkeys(range(1, 1 + SETTINGS), seeds)
 
 
-def look(
-    noise: Noise, draws: int, settings: int = SETTINGS, most: int = 6, noisy: float = 1
-) -> Looks:
-    """Draw answers in which every setting equals the base; the first may scatter `noisy` times."""
-    random = np.random.default_rng(0)
-    chunks: dict[int, list[Judged]] = {seeds: [] for seeds in range(1, most + 1)}
-    for start in range(0, draws, CHUNK):
-        size = min(CHUNK, draws - start)
-        drawn = noise(random, (size, 1 + settings, max(most, BASE_SEEDS)))
-        drawn[:, 1] *= noisy
-        for seeds, judged in chunks.items():
-            counts = equal_seeds(size, settings, seeds)
-            judged.append(judge(drawn, counts))
-    return Looks({seeds: joined(judged) for seeds, judged in chunks.items()})
+def look(accuracies: np.ndarray, seeds: int) -> Rows:
+    """Every setting with so many seeds."""
+    return compare_with_base(first_seeds(accuracies, equal_seeds(seeds)), 0)
 
 
-def joined(chunks: list[Judged]) -> Judged:
-    """Chunks of answers as one."""
-    return Judged(
-        difference=np.concatenate([judged.difference for judged in chunks]),
-        error=np.concatenate([judged.error for judged in chunks]),
-        half=np.concatenate([judged.half for judged in chunks]),
-        known=np.concatenate([judged.known for judged in chunks]),
-    )
+def default_call(accuracies: np.ndarray) -> tuple[Rows, int]:
+    """One seed of every setting, more of those that seem to differ: rows, trainings added."""
+    rows = look(accuracies, 1)
+    counts = equal_seeds(1)
+    for number, row in rows.items():
+        counts[number] = next_seeds(row, until_known=False)
+    added = sum(counts.values()) - sum(equal_seeds(1).values())
+    return compare_with_base(first_seeds(accuracies, counts), 0), added
 
 
-def needed(judged: Judged) -> np.ndarray:
-    """The difference that the first setting would have needed to be named, in each answer."""
-    return judged.half[:, 0] - judged.difference[:, 0]
+def until_known(accuracies: np.ndarray, close: float) -> Iterator[tuple[Rows, int]]:
+    """The rounds of --until: rows, and trainings so far."""
+    counts = equal_seeds(1)
+    while True:
+        rows = compare_with_base(first_seeds(accuracies, counts), 0, close)
+        yield rows, sum(counts.values())
+        more = {number: next_seeds(row, until_known=True) for number, row in rows.items()}
+        grown = [seeds for number, seeds in more.items() if seeds > counts[number]]
+        if not grown:
+            return
+        counts = {0: next_seeds_of_base(counts[0], max(grown))} | more
 
 
-# --- the rule --------------------------------------------------------------------------------
+def names_one(rows: Rows) -> bool:
+    """Whether a setting is said to be better or worse."""
+    return any(row.named for row in rows.values())
 
 
-def print_looks(noises: dict[str, Noise], draws: int) -> None:
-    """What is named falsely at each look and at any of them, by noise and number of settings."""
-    heads = seed_words(LOOKS)
-    heads += ["any of these", "any of 1 to 6", "any of 1 to 12"]
-    print_heads("noise, settings", heads)
-    for name, noise in noises.items():
-        for settings in (2, SETTINGS, 30):
-            looks = look(noise, draws // 2, settings, most=12)
-            cells = looks.named(LOOKS)
-            cells.append(looks.named_at_any(LOOKS))
-            cells.append(looks.named_at_any(tuple(range(1, 7))))
-            cells.append(looks.named_at_any(tuple(range(1, 13))))
-            print_row(f"{name}, {settings}", cells)
+# --- what is named falsely -------------------------------------------------------------------
 
 
-def print_noisier(noises: dict[str, Noise], draws: int) -> None:
-    """What is named falsely beside one setting that scatters more: itself, and any other."""
-    heads = seed_words(LOOKS)
-    heads.append("another one, at any")
-    print_heads("noise", heads)
-    for name, noise in noises.items():
-        for times in NOISIER:
-            looks = look(noise, draws // 2, noisy=times)
-            cells = []
-            others = []
-            for seeds in LOOKS:
-                named = looks.by_seeds[seeds].named
-                cells.append(count(named[:, 0]))
-                others.append(named[:, 1:].any(1))
-            cells.append(count(np.stack(others).any(axis=0)))
-            print_row(f"{name}, {times:.0f} times", cells)
+def print_default(noises: dict[str, Draw], draws: int) -> None:
+    """What the default call names falsely, and the trainings that it adds."""
+    print_heads("the default call, noise", "named falsely", "trainings added")
+    for name, draw in noises.items():
+        named = []
+        added = []
+        for accuracies in answers(draw, draws):
+            rows, more = default_call(accuracies)
+            named.append(names_one(rows))
+            added.append(more)
+        print_row(name, share(named), f"{fmean(added):.1f}")
 
 
-def print_calibration(draws: int) -> None:
-    """How often a difference of the size that the report tells is named."""
-    print_heads("settings", seed_words(CALIBRATED_SEEDS))
-    for settings in CALIBRATED_SETTINGS:
-        looks = look(normal, draws // 2, settings, most=max(CALIBRATED_SEEDS))
+def print_seeds(noises: dict[str, Draw], draws: int) -> None:
+    """What --seeds names falsely at each look, and at any of them."""
+    print_heads("noise", *[f"{seeds} seeds" for seeds in LOOKS], "any of these")
+    for name, draw in noises.items():
+        named = []
+        for accuracies in answers(draw, draws):
+            named.append([names_one(look(accuracies, seeds)) for seeds in LOOKS])
+        table = np.array(named)
+        print_row(name, *[share(column) for column in table.T], share(table.any(axis=1)))
+
+
+def print_until(noises: dict[str, Draw], draws: int) -> None:
+    """What --until says falsely at any of its rounds, and the trainings it takes."""
+    heads = ("named falsely", "alike wrongly", "still open", "trainings")
+    print_heads("--until; noise; settings, in sd", *heads)
+    for name, draw in noises.items():
+        for close in (2.0, 2.7):
+            mixed = [0.0, 0.0, 0.0, 0.0, 1.0, -1.0, -2.0, -3.5, -5.0, -10.0, -20.0]
+            studies = {"equal": [0.0] * SETTINGS, "edge": [1.001 * close] * SETTINGS}
+            for what, true in (studies | {"mixed": mixed}).items():
+                print_row(f"{close}; {name}; {what}", *until_cells(draw, close, true, draws // 4))
+
+
+def until_cells(draw: Draw, close: float, true: list[float], draws: int) -> list[str]:
+    """A row of the table: `true` are the differences, `close` is how close is alike, in sd."""
+    differences = dict(enumerate(true, start=1))
+    falsely = []
+    wrongly = []
+    still_open = []
+    trainings = []
+    for accuracies in answers(draw, draws):
+        accuracies[1:] += POINT * np.array(true)[:, None]
+        rounds = list(until_known(accuracies, POINT * close))
+        named = alike = False
+        for rows, _ in rounds:
+            for number, row in rows.items():
+                named |= row.named and row.difference * differences[number] <= 0
+                alike |= row.verdict == ALIKE and abs(differences[number]) > close
+        rows, count = rounds[-1]
+        falsely.append(named)
+        wrongly.append(alike)
+        still_open.append(fmean(row.verdict == OPEN for row in rows.values()))
+        trainings.append(count)
+    cells = [share(falsely), share(wrongly)]
+    return [*cells, f"{100 * fmean(still_open):.1f} %", f"{fmean(trainings):.0f}"]
+
+
+def print_against(draws: int) -> None:
+    """What --against names falsely where the other sweep is noisier."""
+    print_heads("--against, the other sweep's noise", "1 seed", "3 seeds", "6 seeds")
+    for times in (1, 3, 5):
         cells = []
-        for seeds in CALIBRATED_SEEDS:
-            judged = looks.by_seeds[seeds]
-            sizes = sizes_told(judged.known, seeds, settings)
-            named = count(needed(judged) < sizes)
-            cells.append(f"{sizes.mean():.1f} sd: {named}")
-        print_row(str(settings), cells)
+        for seeds in (1, 3, 6):
+            counts = equal_seeds(seeds)
+            named = []
+            for pair in zip(answers(normal, draws), answers_there(draws), strict=True):
+                here, there = (first_seeds(accuracies, counts) for accuracies in pair)
+                noisier = {number: [times * x for x in there[number]] for number in there}
+                named.append(names_one(compare_sweeps(here, noisier)))
+            cells.append(share(named))
+        print_row(f"{times} times", *cells)
 
 
-def sizes_told(known: np.ndarray, seeds: int, settings: int) -> np.ndarray:
-    """The size that each answer tells, where it knows the noise, 1, with so many degrees."""
-    all_degrees, positions = np.unique(known, return_inverse=True)
-    base_seeds = max(seeds, BASE_SEEDS)
-    sizes = []
-    for degrees in all_degrees:
-        noise = Variance(1.0, degrees)
-        sizes.append(found_from(noise, seeds, base_seeds, settings))
-    return np.array(sizes)[positions]
-
-
-# --- rounds ----------------------------------------------------------------------------------
-
-
-class Rounds(NamedTuple):
-    """What --until did in many studies; `equal` trainings give every setting the same seeds."""
-
-    named_falsely: Count
-    alike_wrongly: Count
-    open: Count
-    trainings: float
-    equal: float
-
-
-def simulate_until(true_differences: list[float], close: float, draws: int) -> Rounds:
-    """Rounds of one more seed for what is open, as report/rounds.py has them; all in sd."""
-    random = np.random.default_rng(0)
-    settings = len(true_differences)
-    differences = np.array(true_differences)
-    accuracies = normal(random, (draws, 1 + settings, BASE_SEEDS + MOST_SEEDS))
-    accuracies[:, 1:] += differences[:, None]
-    seeds = equal_seeds(draws, settings, 1)
-    falsely = np.zeros(draws, bool)
-    wrongly = np.zeros(draws, bool)
-    for _ in range(MOST_SEEDS):
-        judged = judge(accuracies, seeds)
-        alike = judged.is_alike(close)
-        other_sign = np.sign(judged.difference) != np.sign(differences)  # of equal ones, any sign
-        falsely |= (judged.named & other_sign).any(1)
-        wrongly |= (alike & (np.abs(differences) > close)).any(1)
-        still_open = ~judged.named & ~alike
-        gets_a_seed = still_open & (seeds[:, 1:] < MOST_SEEDS)
-        seeds[:, 1:] += gets_a_seed
-        seeds[:, 0] += gets_a_seed.any(1)  # the base
-    equal = equal_trainings(accuracies, close, still_open.sum(1))
-    trainings = float(seeds.sum(1).mean())
-    return Rounds(count(falsely), count(wrongly), count(still_open), trainings, equal)
-
-
-def equal_trainings(accuracies: np.ndarray, close: float, still_open: np.ndarray) -> float:
-    """The trainings, in the mean, if all settings get the fewest seeds that leave no more open."""
-    draws = accuracies.shape[0]
-    settings = accuracies.shape[1] - 1
-    needed_seeds = np.full(draws, MOST_SEEDS)
-    for number in range(MOST_SEEDS, 0, -1):
-        judged = judge(accuracies, equal_seeds(draws, settings, number))
-        is_open = ~judged.named & ~judged.is_alike(close)
-        needed_seeds[is_open.sum(1) <= still_open] = number
-    of_base = np.maximum(needed_seeds, BASE_SEEDS)
-    trainings = needed_seeds * settings + of_base
-    return float(trainings.mean())
-
-
-def print_rounds(draws: int) -> None:
-    """What --until says falsely, and the trainings it takes."""
-    heads = ["named falsely", "alike wrongly", "open", "trainings", "equal"]
-    print_heads("precision, sd; settings", heads)
-    for close in (2.0, 2.7):
-        studies = {
-            "equal": [0.0] * SETTINGS,
-            "edge": [1.001 * close] * SETTINGS,
-            "mixed": [0.0, 0.0, 0.0, 0.0, 1.0, -1.0, -2.0, -3.5, -5.0, -10.0, -20.0],
-        }
-        for name, true in studies.items():
-            rounds = simulate_until(true, close, draws // 5)
-            cells: list[object] = [rounds.named_falsely, rounds.alike_wrongly, rounds.open]
-            cells.append(f"{rounds.trainings:.0f}")
-            cells.append(f"{rounds.equal:.0f}")
-            print_row(f"{close}; {name}", cells)
-
-
-# --- real trainings --------------------------------------------------------------------------
-
-
-def print_real(accuracies: dict[Key, list[float]], draws: int) -> None:
-    """How many answers name settings that were trained and do differ, or the base moved."""
-    print_heads("of answers", seed_words(LOOKS))
-    base = accuracies[key()]
-    looks = look(replicas(base), draws // 4)
-    for shift in (-6.0, -2.0):
-        size = abs(shift) / (100 * stdev(base))
-        print_row(f"the base moved by {shift:+.0f} points named", looks.named_if(size, LOOKS))
+def answers_there(draws: int) -> Iterator[np.ndarray]:
+    """The answers of another sweep."""
     random = np.random.default_rng(1)
-    for what, name in REAL.items():
-        if name not in accuracies:
-            continue
-        cells = []
-        for seeds in LOOKS:
-            named = named_of(accuracies, name, seeds, draws // 4, random)
-            cells.append(count(named))
-        difference = 100 * (fmean(accuracies[name]) - fmean(base))
-        print_row(f"{what} ({difference:+.1f} points) named", cells)
+    for _ in range(draws):
+        yield POINT * random.normal(size=(1 + SETTINGS, SEEDS))
 
 
-def named_of(
-    accuracies: dict[Key, list[float]],
-    name: Key,
-    seeds: int,
-    draws: int,
-    random: np.random.Generator,
-) -> np.ndarray:
-    """Whether a setting is named, in each of so many answers drawn from all real trainings."""
-    most = max(seeds, BASE_SEEDS)
-    columns = [random.choice(shares, (draws, most)) for shares in accuracies.values()]
-    counts = equal_seeds(draws, len(columns) - 1, seeds)
-    judged = judge(np.stack(columns, axis=1), counts)
-    return judged.named[:, list(accuracies).index(name) - 1]
+# --- what is found ---------------------------------------------------------------------------
+
+
+def print_power(draws: int) -> None:
+    """How often a difference of one setting is named: by seeds alone, and with new images."""
+    sizes = (2.0, 3.0, 4.0, 8.0)
+    heads = ["named falsely", *[f"{size:.0f} sd" for size in sizes]]
+    print_heads("seeds; test images", *heads)
+    for seeds in (1, 3, 4, 6):
+        for images, error in {0: 0.0, **ERROR_OF_IMAGES}.items():
+            cells = power_cells(seeds, images, error, sizes, draws // 4)
+            print_row(f"{seeds}; {images or 'these'}", *cells)
+
+
+def power_cells(
+    seeds: int, images: int, error: float, sizes: tuple[float, ...], draws: int
+) -> list[str]:
+    """A row of the table; one seed stands for the default call."""
+    random = np.random.default_rng(2)
+    falsely = []
+    found: dict[float, list[bool]] = {size: [] for size in sizes}
+    for accuracies in answers(normal, draws):
+        accuracies[1:] += POINT * error * random.normal(size=(SETTINGS, 1))
+        of_images = noises_of_images(images, error, random)
+        falsely.append(names_one(call_with_images(accuracies, seeds, of_images)))
+        for size in sizes:
+            moved = accuracies.copy()
+            moved[1] += POINT * size
+            found[size].append(call_with_images(moved, seeds, of_images)[1].named)
+    return [share(falsely), *[share(named) for named in found.values()]]
+
+
+def noises_of_images(
+    images: int, error: float, random: np.random.Generator
+) -> dict[int, Noise] | None:
+    """What so many images tell of the error that they make, by setting."""
+    if not images:
+        return None
+    known = random.chisquare(images - 1, SETTINGS) / (images - 1)
+    variances = (POINT * error) ** 2 * known
+    return {
+        number: Noise(float(variance), images - 1) for number, variance in enumerate(variances, 1)
+    }
+
+
+def call_with_images(
+    accuracies: np.ndarray, seeds: int, of_images: dict[int, Noise] | None
+) -> Rows:
+    """A look with so many seeds; with one, the default call."""
+    counts = equal_seeds(seeds)
+    rows = compare_with_base(first_seeds(accuracies, counts), 0, of_images=of_images)
+    if seeds > 1:
+        return rows
+    for number, row in rows.items():
+        counts[number] = next_seeds(row, until_known=False)
+    return compare_with_base(first_seeds(accuracies, counts), 0, of_images=of_images)
+
+
+def print_sizes(draws: int) -> None:
+    """How often a difference of the size that the report tells is named, in sd."""
+    print_heads("told to be found in 80 %", "size told, sd: mean", "found")
+    for seeds in (1, 3, 4, 6, 10):
+        told = []
+        found = []
+        for accuracies in answers(normal, draws // 4):
+            samples = first_seeds(accuracies, equal_seeds(seeds))
+            noise = pooled_noise(samples.values()).noise
+            size = found_from(noise, seeds, len(samples[0]), SETTINGS)
+            told.append(size / POINT)
+        for size, accuracies in zip(told, answers_there(draws // 4), strict=True):
+            accuracies[1] += POINT * size
+            found.append(call_with_images(accuracies, seeds, None)[1].named)
+        print_row(f"{seeds} seeds", f"{fmean(told):.1f}", share(found))
+
+
+# --- one training ----------------------------------------------------------------------------
+
+
+def print_curves(draws: int) -> None:
+    """What is said of curves that are flat but for noise, and of those that rise or fall."""
+    heads = ("flat: ends above its minimum", "flat: still falls", "rises by a half", "falls")
+    print_heads("epochs; noise", *heads)
+    random = np.random.default_rng(0)
+    for epochs in (5, 10, 20, 40, 80):
+        for noise in (0.03, 0.12):
+            times = np.linspace(0, 1, epochs)
+            rising = 1 + 0.5 * np.maximum(0, times - 0.3) / 0.7 + 2 * np.exp(-times / 0.1)
+            shapes = (np.ones(epochs), np.ones(epochs), rising, 1 + np.exp(-times / 0.5))
+            cells = []
+            for shape, rule in zip(shapes, (rises, falls, rises, falls), strict=True):
+                curves = shape * (1 + noise * random.normal(size=(draws, epochs)))
+                cells.append(share([rule(curve) for curve in curves]))
+            print_row(f"{epochs}; {100 * noise:.0f} %", *cells)
+
+
+def print_learned(draws: int) -> None:
+    """What is said of trainings that guess, or that are right more often."""
+    print_heads("test images; right", *[answer.value for answer in Learned])
+    random = np.random.default_rng(0)
+    for images in (12, 24, 100, 350, 2000):
+        for right in (0.5, 0.6, 0.8):
+            counts = random.binomial(images, right, draws)
+            said = [learned_from(count, images, 0.5) for count in counts.tolist()]
+            cells = [share([answer == other for answer in said]) for other in Learned]
+            print_row(f"{images}; {right:.0%}", *cells)
+
+
+# --- all of it -------------------------------------------------------------------------------
+
+
+def trained(options: argparse.Namespace) -> list[float]:
+    """The test accuracies of trained replicas of the base."""
+    out = options.out.resolve()
+    studies = {"Change_learning_rate": [0.01]}  # the base itself
+    train_replicas(options.data, options.image_size, out, options.base_seeds, 1, studies)
+    return [training.accuracy for training in read_replicas(out)[key()]]
 
 
 def main() -> None:
-    numbers = {"image_size": 32, "base_seeds": 40, "seeds": 8, "draws": 20000}
-    options_parser = parser(__doc__, "", **numbers)
+    numbers = {"image_size": 32, "base_seeds": 40, "draws": 20000}
+    options_parser = parser(__doc__ or "", "", **numbers)
     options_parser.add_argument("--out", type=Path, default=Path("replicas"))
-    options = parse(options_parser, draws=200)
-    if options.smoke:
-        options.data = ""  # the images made for it leave no noise to draw from
+    tables = ("default", "seeds", "until", "against", "power", "sizes", "curves", "learned")
+    options_parser.add_argument("--only", choices=tables, nargs="*", default=tables)
+    options = parse(options_parser, draws=40)
     print_machine()
-    noises: dict[str, Noise] = {"normal": normal, "Student's t, 3 degrees": heavy_tailed}
-    accuracies: dict[Key, list[float]] = {}
-    if options.data:
-        accuracies = trained(options)
-        base = accuracies[key()]
-        noises = {"replicas": replicas(base)}
+    draws = options.draws
+    noises = NOISES
+    until_noises: dict[str, Draw] = {"normal": normal}
+    if options.data and not options.smoke:  # the images made for it leave no noise to draw from
+        base = trained(options)
         print(f"the base: {100 * fmean(base):.1f} ± {100 * stdev(base):.2f} %, {len(base)} seeds")
-    else:
-        print_calibration(options.draws)
-        print_rounds(options.draws)
-    print_looks(noises, options.draws)
-    print_noisier(noises, options.draws)
-    if accuracies:
-        print_real(accuracies, options.draws)
-
-
-def trained(options: argparse.Namespace) -> dict[Key, list[float]]:
-    """The test accuracies of trained replicas, by setting, the base first."""
-    out = options.out.resolve()
-    train_replicas(options.data, options.image_size, out, options.base_seeds, options.seeds)
-    accuracies = {}
-    for setting, results in read_replicas(out).items():
-        accuracies[setting] = [result.accuracy for result in results]
-    return accuracies
+        noises = until_noises = {"replicas": replicas(base)}
+        options.only = [table for table in options.only if table in ("default", "seeds", "until")]
+    prints: dict[str, Callable[[], None]] = {
+        "default": lambda: print_default(noises, draws),
+        "seeds": lambda: print_seeds(noises, draws),
+        "until": lambda: print_until(until_noises, draws),
+        "against": lambda: print_against(draws),
+        "power": lambda: print_power(draws),
+        "sizes": lambda: print_sizes(draws),
+        "curves": lambda: print_curves(draws),
+        "learned": lambda: print_learned(draws),
+    }
+    for table in options.only:
+        prints[table]()
 
 
 if __name__ == "__main__":

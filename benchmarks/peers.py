@@ -1,16 +1,15 @@
 """An epoch of the same network on the same images: train.py, Lightning, Keras, the report's way.
 
-    python benchmarks/peers.py --data FOLDER [--image_size 32] [--rounds 3] [--install]
+    python benchmarks/peers.py --data FOLDER [--image_size 32] [--rounds 3]
 
 FOLDER has train/ and test/. Each way runs in a process of its own, as its tutorial does it, and
 the processes take turns, so that drift of the machine meets all alike. train.py runs as the
-program it is, timed by its own record. What is not installed is left out; --install puts Lightning
-and Keras into a temporary environment and removes it again.
+program it is, timed by its own record. What is not installed is left out: pip install
+pytorch-lightning tensorflow.
 """
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 from argparse import Namespace
@@ -18,7 +17,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
-from tempfile import TemporaryDirectory
 from typing import IO
 
 from measure import epoch_seconds, in_turn, parse, parser, print_machine, print_ratios
@@ -27,8 +25,6 @@ from dataset import load_data  # what needs torch is imported where a way runs: 
 
 CHANNELS = (8, 24, 48)
 EPOCHS = 3  # of each training of train.py
-LIGHTNING = ["pytorch-lightning", "lightning-utilities", "torchmetrics"]
-LIGHTNING_NEEDS = ["fsspec", "packaging", "pyyaml", "tqdm", "aiohttp"]
 READY = "ready"  # a child's first line, if it can run
 
 
@@ -136,27 +132,11 @@ def serve(way: str, data: str, image_size: int) -> None:
         print(time.perf_counter() - started, file=answers)
 
 
-def install(folder: Path) -> dict[str, tuple[str, dict[str, str]]]:
-    """Install the peers; the Python and environment that each runs with."""
-    pip, python = ["-m", "pip", "install", "--quiet"], str(folder / "keras" / "bin" / "python")
-    target = ["--target", str(folder / "lightning")]
-    for command in (
-        [sys.executable, *pip, *target, "--no-deps", *LIGHTNING],
-        [sys.executable, *pip, *target, *LIGHTNING_NEEDS],
-        [sys.executable, "-m", "venv", str(folder / "keras")],
-        [python, *pip, "tensorflow", "pillow"],
-    ):
-        subprocess.run(command, check=True)
-    lightning_path = {"PYTHONPATH": str(folder / "lightning")}
-    return {"Lightning": (sys.executable, lightning_path), "Keras/TensorFlow": (python, {})}
-
-
-def start(way: str, options: Namespace, python: str, variables: dict[str, str]) -> Popen[str]:
+def start(way: str, options: Namespace) -> Popen[str]:
     """Start the child of a way."""
-    command = [python, str(Path(__file__).resolve()), "--way", way, "--data", options.data]
-    command += ["--image_size", str(options.image_size)]
-    environment = {**os.environ, **variables}
-    return Popen(command, env=environment, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, text=True)
+    command = [sys.executable, str(Path(__file__).resolve()), "--way", way]
+    command += ["--data", options.data, "--image_size", str(options.image_size)]
+    return Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, text=True)
 
 
 def ask(child: Popen[str]) -> float:
@@ -176,32 +156,26 @@ def pipes_of(child: Popen[str]) -> tuple[IO[str], IO[str]]:
 
 def main() -> None:
     options_parser = parser(__doc__, image_size=32, rounds=3)
-    options_parser.add_argument("--install", action="store_true", help="install Lightning, Keras")
     options_parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     options = parse(options_parser, rounds=1)
     if options.way:
         serve(options.way, options.data, options.image_size)
         return
     print_machine()
-    with TemporaryDirectory() as folder:
-        programs = install(Path(folder)) if options.install else {}
-        children = {}
-        for way in WAYS:
-            python, variables = programs.get(way, (sys.executable, {}))
-            children[way] = start(way, options, python, variables)
-        ways: dict[str, Callable[[], float]] = {}
-        for way, child in children.items():
-            answer = pipes_of(child)[1].readline().strip()
-            if answer == READY:
-                ways[way] = partial(ask, child)
-            else:
-                print(f"{way} is left out: {answer or 'its program failed'}")
-        cores = os.cpu_count() or 1
-        ways["train.py"] = partial(epoch_seconds, options.data, options.image_size, EPOCHS, cores)
-        in_turn(ways, 1)  # warms up: caches, compilation
-        medians = in_turn(ways, options.rounds)
-        for child in children.values():
-            child.communicate()  # closes its input, which ends it
+    children = {way: start(way, options) for way in WAYS}
+    ways: dict[str, Callable[[], float]] = {}
+    for way, child in children.items():
+        answer = pipes_of(child)[1].readline().strip()
+        if answer == READY:
+            ways[way] = partial(ask, child)
+        else:
+            print(f"{way} is left out: {answer or 'its program failed'}")
+    cores = os.cpu_count() or 1
+    ways["train.py"] = partial(epoch_seconds, options.data, options.image_size, EPOCHS, cores)
+    in_turn(ways, 1)  # warms up: caches, compilation
+    medians = in_turn(ways, options.rounds)
+    for child in children.values():
+        child.communicate()  # closes its input, which ends it
     print_ratios("an epoch (training and validation), 8-24-48, all cores", medians)
 
 

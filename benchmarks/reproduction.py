@@ -20,15 +20,11 @@ from measure import parse, parser
 from replicas import Key, Training, Trainings, key, read_replicas, train_replicas
 
 from my_script import STUDIES
-from report.comparison import (
-    Comparison,
-    bound,
-    compare_with_base,
-    points,
-    pooled_noise,
-    t_quantile,
-)
-from report.rules import UNLEARNED, Chance, End, convergence, overfits, rise, swing_of
+from report.comparison import Comparison, bound, compare_with_base, points
+from report.curves import swing_of
+from report.distributions import t_quantile
+from report.noise import pooled_noise
+from report.rules import UNLEARNED, Chance, End, convergence, overfits, rise
 
 LOSSES = ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
 GRIDS: dict[str, dict[str, list]] = {  # as studies of two settings

@@ -9,6 +9,8 @@ if __name__ == "__main__":
     run_program(main)
 """
 
+from __future__ import annotations  # so that a Python that is too old comes to say so
+
 import ctypes
 import errno
 import gc
@@ -29,6 +31,7 @@ from console.progress import Progress
 
 Answer = TypeVar("Answer")
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
+OLDEST = (3, 10)  # of Python
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a parent's end sends
 OUT_OF_MEMORY = "close other programs, or take a smaller --batch_size, --image_size or network"
 ABOUT_MEMORY = (
@@ -55,14 +58,27 @@ class InputError(Exception):
 def before_imports() -> None:
     """Until run_program, Ctrl-C just ends the program, and no garbage is looked for (0.15 s).
 
-    Threads that packages start wait politely; a child ends with its parent from here on.
+    Threads that packages start wait politely; a child ends with its parent from here on. A system
+    on which nothing can run is told.
     """
+    refuse_system()
     wait_politely()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.excepthook = end_importing
     gc.disable()
     if os.environ.get(STDIN_IS_PARENT):
         end_with_parent()
+
+
+def refuse_system() -> None:
+    """End in one line on a Python that is too old, and on Windows."""
+    if sys.version_info < OLDEST:
+        version = ".".join(map(str, sys.version_info[:2]))
+        remedy = "install a newer one, and make the environment and install the packages with it"
+        sys.exit(complain(f"Python {version} is too old, 3.10 is needed; {remedy}"))
+    if sys.platform == "win32":
+        remedy = "run wsl --install in PowerShell, then wsl, and the same commands in its shell"
+        sys.exit(complain(f"Linux or macOS is needed, or on Windows its WSL; {remedy}"))
 
 
 def answer_at_once(begin: Callable[[], Answer]) -> Answer:
@@ -96,7 +112,7 @@ def status_of(main: Callable[[], int]) -> int:
         status = main()
         print(end="", flush=True)
     except BrokenPipeError:  # the reader, `head` for one, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        end_output()
         return 1
     except (InputError, OSError, MemoryError, RuntimeError, SyntaxError) as error:
         line = line_for(error)
@@ -120,9 +136,25 @@ def line_for(error: BaseException) -> str:
         return f"out of memory; {OUT_OF_MEMORY}"
     if not isinstance(error, OSError):
         return ""
-    where = f": {error.filename}" if error.filename else ""
     what = error.strerror or str(error)
-    return f"{what.lower()}{where}; {remedy_for(error.errno)}"
+    return f"{what.lower()}{place_of(error)}; {remedy_for(error.errno)}"
+
+
+def place_of(error: OSError) -> str:
+    """Where an error of the system occurred, after a colon; empty if nothing tells."""
+    if error.filename:
+        return f": {error.filename}"
+    try:
+        print(flush=True)  # the error of a print names no file
+    except OSError:
+        end_output()
+        return ": standard output"
+    return ""
+
+
+def end_output() -> None:
+    """Have nothing more written to standard output, which Python would try when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def remedy_for(number: int | None) -> str:
@@ -140,6 +172,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     if not isinstance(error, (RuntimeError, ImportError)):
         return False
     return any(words in str(error).lower() for words in ABOUT_MEMORY)
+
+
+def how_it_ended(status: int) -> str:
+    """Say how a program ended that this one started; below 0, `status` is minus a signal."""
+    if status == -signal.SIGKILL:
+        return f"killed, perhaps because it was out of memory; {OUT_OF_MEMORY}"
+    if status < 0:
+        return f"ended by signal {-status}"
+    return f"exit status {status}"
 
 
 def end_importing(

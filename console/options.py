@@ -147,6 +147,7 @@ OPTIONS: dict[str, Option] = {
     "fresh": flag("train again even where a run could be reused"),
     "data": Option(filled, None, OF_DATA),
     "skip_bad_images": flag("leave unreadable image files out instead of stopping"),
+    "group": flag("keep pictures whose names begin alike (patients, videos) in one split"),
     "image_size": Option(whole_number(16, 2048), None, OF_IMAGE_SIZE),
     "device": Option(filled, "auto", OF_DEVICE),
 }

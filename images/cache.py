@@ -1,6 +1,6 @@
 """Decoded images on disk: made once, complete or not there, mapped into memory by every run.
 
-    cached = open_or_decode(open_source("photos"), image_size=64, skip_bad_images=False)
+    cached = open_or_decode(open_source("photos"), 64, skip_bad_images=False, group=False)
     cached.images                        # uint8 (N, 64, 64, 3)
 
 They lie in $XDG_CACHE_HOME/cnn_experiments (~/.cache by default) and can be deleted at any time.
@@ -37,24 +37,24 @@ class Cached(NamedTuple):
     values: dict[str, Any]
 
 
-def folder_for(source: Source, image_size: int, skip_bad_images: bool) -> Path:
+def folder_for(source: Source, image_size: int, skip_bad_images: bool, group: bool) -> Path:
     """Where a source's images lie decoded: another place whenever they or the decoding change."""
-    decided_by = [source.name, source.stamp, image_size, skip_bad_images, PIL.__version__]
+    decided_by = [source.name, source.stamp, image_size, skip_bad_images, group, PIL.__version__]
     decided_by += map(file_digest, sorted(Path(__file__).parent.glob("*.py")))
     return cache_folder() / digest_of(decided_by)[:32]
 
 
-def open_or_decode(source: Source, image_size: int, skip_bad_images: bool) -> Cached:
+def open_or_decode(source: Source, image_size: int, skip_bad_images: bool, group: bool) -> Cached:
     """Open a source's images, decoding them only if no earlier run has.
 
     InputError if images are broken and `skip_bad_images` is false; OSError if the cache cannot
     be written.
     """
-    folder = folder_for(source, image_size, skip_bad_images)
+    folder = folder_for(source, image_size, skip_bad_images, group)
     try:
         cached = open_cache(folder, image_size)
         if cached is None:
-            build_cache(folder, source, image_size, skip_bad_images)
+            build_cache(folder, source, image_size, skip_bad_images, group)
             cached = read_cache(folder, image_size)
     except Damaged as error:  # just after it was written
         remedy = "check the disk, or name another folder: XDG_CACHE_HOME"
@@ -103,14 +103,17 @@ def open_images(path: Path, count: int, image_size: int) -> np.ndarray:
     return images
 
 
-def build_cache(folder: Path, source: Source, image_size: int, skip_bad_images: bool) -> None:
+def build_cache(
+    folder: Path, source: Source, image_size: int, skip_bad_images: bool, group: bool
+) -> None:
     """Decode and split a source's images, for this and every later run."""
     with building(folder) as unfinished:
         path = unfinished / "images"
         decoded = decode_into(path, source.items(), image_size)
         warnings = left_out(decoded.bad, skip_bad_images)
         images = open_images(path, len(decoded.items), image_size)
-        index = make_index(source, decoded, images, warnings)
+        index = make_index(source, decoded, images, group)
+        index["warnings"] = warnings + index["warnings"]
         index["pixels"] = file_digest(path)
         write_record(unfinished / "index.json", index)
 

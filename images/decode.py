@@ -29,9 +29,10 @@ from images.values import (
     FLOAT,
     UPPER,
     WHOLE,
-    Deep,
     Extent,
+    Picture,
     Scales,
+    narrow_warnings,
     scale_notes,
     scales_of,
     to_bytes,
@@ -42,14 +43,11 @@ BLOCK = 512  # images decoded before they are written: what bounds the memory
 ORIENTATION, BITS, COLOURS, SAMPLE_FORMAT = 0x0112, 258, 262, 339  # tags of TIFF and Exif
 UNSIGNED, SIGNED = (1,), (2,)  # values of SAMPLE_FORMAT
 WHITE_IS_ZERO = 0  # a value of COLOURS
+SEVERAL = ("TIFF", "GIF", "MPO", "PNG", "WEBP", "AVIF")  # kinds that hold stacks or films
 
 
-def decode_or_reason(picture: str | np.ndarray, image_size: int) -> np.ndarray | Deep | str:
-    """Decode a file, or resize uint8 (H, W, 3): uint8 (image_size, image_size, 3).
-
-    Pictures of more than 8 bits come as values that are still to be scaled. Where a file
-    cannot be decoded, what is wrong with it.
-    """
+def decode_or_reason(picture: str | np.ndarray, image_size: int) -> Picture | str:
+    """Decode a file, or resize uint8 (H, W, 3); where that fails, what is wrong with it."""
     try:
         with open_picture(picture) as image:
             return decode(image, image_size)
@@ -98,11 +96,12 @@ def open_file(path: str) -> Image.Image:
     return Image.open(path)
 
 
-def decode(image: Image.Image, image_size: int) -> np.ndarray | Deep:
-    """Bring an opened image to uint8 (image_size, image_size, 3); any Pillow error if broken.
+def decode(image: Image.Image, image_size: int) -> Picture:
+    """Bring an opened image to the size wanted; any Pillow error if broken.
 
     JPEGs are decoded at the smallest of their scales that is not below the size wanted.
-    Pictures are turned upright, transparency becomes white, of several frames the first counts.
+    Pictures are turned upright and squeezed to a square, transparency becomes white, of several
+    pictures in a file the first counts.
     """
     image.draft(None, (image_size, image_size))
     is_upper = keeps_upper_bits(image)  # before it is loaded
@@ -114,8 +113,17 @@ def decode(image: Image.Image, image_size: int) -> np.ndarray | Deep:
     if is_upper:
         highest = int(np.asarray(coloured).max())  # before it was resized
         extent = Extent(UPPER, 0, highest, is_whole=True)
-        return Deep(values.astype(np.float32), extent)
-    return values
+        return Picture(values.astype(np.float32), extent, pictures_in(image))
+    return Picture(values, in_file=pictures_in(image))
+
+
+def pictures_in(image: Image.Image) -> int:
+    """How many pictures a decoded image's file holds; 1 where that cannot be read."""
+    if image.format not in SEVERAL:
+        return 1
+    with contextlib.suppress(Exception):  # Pillow raises almost anything on broken files
+        return max(1, getattr(image, "n_frames", 1))
+    return 1
 
 
 def in_colour(image: Image.Image) -> Image.Image:
@@ -169,7 +177,7 @@ def keeps_upper_bits(image: Image.Image) -> bool:
     return any(";16" in str(tile[3]) for tile in image.tile)
 
 
-def decode_deep(image: Image.Image, image_size: int) -> Deep:
+def decode_deep(image: Image.Image, image_size: int) -> Picture:
     """Bring a grey image of more than 8 bits to the size wanted, its values as they are.
 
     ValueError if some are no numbers.
@@ -182,7 +190,8 @@ def decode_deep(image: Image.Image, image_size: int) -> Deep:
     extent = extent_of(values, white_is_zero=tag(image, COLOURS) == WHITE_IS_ZERO)
     floats = Image.fromarray(values.astype(np.float32))
     grey = resized(floats, image, image_size)[..., None]
-    return Deep(np.broadcast_to(grey, (image_size, image_size, 3)), extent)
+    values = np.broadcast_to(grey, (image_size, image_size, 3))
+    return Picture(values, extent, pictures_in(image))
 
 
 def extent_of(values: np.ndarray, white_is_zero: bool) -> Extent:
@@ -230,13 +239,14 @@ def left_out(bad: list[str], skip: bool) -> list[str]:
 class Decoded(NamedTuple):
     """What a file of images holds: its items, and those that are not in it, with the reason.
 
-    `scales` is that of values of more than 8 bits, `notes` says how they were scaled.
+    `scales` is that of values of more than 8 bits, `notes` and `warnings` are what is to be said.
     """
 
     items: list[Item]
     bad: list[str]
     scales: Scales
     notes: list[str]
+    warnings: list[str]
 
 
 def decode_into(path: Path, items: list[Item], image_size: int) -> Decoded:
@@ -248,34 +258,38 @@ def decode_into(path: Path, items: list[Item], image_size: int) -> Decoded:
     good: list[Item] = []
     bad: list[str] = []
     extents: dict[int, Extent] = {}
+    in_files: list[int] = []
     with path.open("wb") as file, tempfile.TemporaryFile(dir=path.parent) as unscaled:
-        for item, pixels in decoded(items, image_size):
-            if isinstance(pixels, str):
-                bad.append(f"{item.name} ({pixels})")
+        for item, picture in decoded(items, image_size):
+            if isinstance(picture, str):
+                bad.append(f"{item.name} ({picture})")
                 continue
-            if isinstance(pixels, Deep):
-                extents[len(good)] = pixels.extent
-                unscaled.write(pixels.values.tobytes())
-                pixels = np.zeros(pixels.values.shape, np.uint8)  # until the scale is known
+            pixels = picture.values
+            if picture.extent:
+                extents[len(good)] = picture.extent
+                unscaled.write(pixels.tobytes())
+                pixels = np.zeros(pixels.shape, np.uint8)  # until the scale is known
             file.write(pixels.data)
             good.append(item)
+            in_files.append(picture.in_file)
         by_name = {good[number].name: extent for number, extent in extents.items()}
         scales = scales_of(by_name)
-        scale_into(file, unscaled, extents, scales, image_size)
+        grey_levels = scale_into(file, unscaled, extents, scales, image_size)
         file.flush()
         os.fsync(file.fileno())
-    return Decoded(good, bad, scales, scale_notes(by_name, scales))
+    notes = scale_notes(by_name, scales) + several_note(in_files)
+    return Decoded(good, bad, scales, notes, narrow_warnings(grey_levels, by_name, scales))
 
 
-def decoded(items: list[Item], image_size: int) -> Iterator[tuple[Item, np.ndarray | Deep | str]]:
+def decoded(items: list[Item], image_size: int) -> Iterator[tuple[Item, Picture | str]]:
     """Decode items on all cores and give them in their order, with pixels or what is wrong."""
     progress = Progress()
     decode = partial(decode_or_reason, image_size=image_size)
     with ThreadPoolExecutor(usable_cores()) as pool, silence():
         for start in range(0, len(items), BLOCK):
             block = items[start : start + BLOCK]
-            pixels = pool.map(decode, [item.image for item in block])
-            yield from zip(block, pixels, strict=True)
+            pictures = pool.map(decode, [item.image for item in block])
+            yield from zip(block, pictures, strict=True)
             progress.show(f"decoding images: {start + len(block)} of {len(items)}")
     progress.clear()
 
@@ -286,12 +300,28 @@ def scale_into(
     extents: dict[int, Extent],
     scales: Scales,
     image_size: int,
-) -> None:
-    """Put pictures of more than 8 bits, by number, in their places among decoded images."""
+) -> dict[str, np.ndarray]:
+    """Put pictures of more than 8 bits, by number, in their places among decoded images.
+
+    Returns how often each of 256 grey levels occurs, by kind of values.
+    """
     shape = (image_size, image_size, 3)
     count = image_size * image_size * 3
+    grey_levels = {kind: np.zeros(256, np.int64) for kind in scales}
     unscaled.seek(0)
     for number, extent in extents.items():
         values = np.frombuffer(unscaled.read(4 * count), np.float32).reshape(shape)
+        pixels = to_bytes(values, extent, scales)
+        grey_levels[extent.kind] += np.bincount(pixels.ravel(), minlength=256)
         file.seek(number * count)
-        file.write(to_bytes(Deep(values, extent), scales).data)
+        file.write(pixels.data)
+    return grey_levels
+
+
+def several_note(in_files: list[int]) -> list[str]:
+    """Say that files hold several pictures, or nothing."""
+    several = [count for count in in_files if count > 1]
+    if not several:
+        return []
+    files = "1 file holds" if len(several) == 1 else f"{len(several)} files hold"
+    return [f"{files} {sum(several)} pictures; the first of each is read"]

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from console.errors import InputError, printable
-from images.layout import PARTS, find_layout
+from images.layout import Layout, find_layout
 from images.walk import PassedOver, picture_files
+from images.words import PARTS
 from records.files import digest_of
 
 if TYPE_CHECKING:
@@ -18,12 +19,16 @@ if TYPE_CHECKING:
 
 
 class Item(NamedTuple):
-    """One image before decoding: `part` is empty where the split is ours to make."""
+    """One image before decoding: `part` is empty where the split is ours to make.
+
+    `folder` is the one below its class that it lies in, if any.
+    """
 
     name: str
     part: str
     target: int
     image: "str | np.ndarray"  # a file, or uint8 (H, W, 3)
+    folder: str = ""
 
 
 class Source(NamedTuple):
@@ -40,19 +45,26 @@ class Source(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def folder_source(folder: Path) -> Source:
+def folder_source(folder: Path, group: bool = False) -> Source:
     """Scan a folder, laid out in one of the ways of images/layout.py.
 
-    InputError if it is laid out otherwise.
+    InputError if it is laid out otherwise. `group` as in find_layout.
     """
-    layout = find_layout(folder)
+    layout = find_layout(folder, group)
+    shared = {name: shared_folder(layout, name) for name in layout.classes}
     items = []
     inside = len(str(folder / "_")) - 1
     for part in ("", *PARTS):
+        if part not in layout.files:
+            continue
         for target, name in enumerate(layout.classes):
-            for path in layout.files.get(part, {}).get(name, []):
+            pictures = layout.files[part][name]
+            above = os.path.join(pictures.root, shared[name], "")
+            for path in pictures.paths:
                 item_name = printable(path[inside:].replace(os.sep, "/"))
-                items.append(Item(item_name, part, target, path))
+                below, _, is_deeper = path[len(above) :].partition(os.sep)
+                deeper = printable(below) if is_deeper else ""
+                items.append(Item(item_name, part, target, path, deeper))
     first, second = map(printable, layout.classes)
     return Source(
         name=str(folder.resolve()),
@@ -63,13 +75,22 @@ def folder_source(folder: Path) -> Source:
     )
 
 
+def shared_folder(layout: Layout, class_name: str) -> str:
+    """The folder below a class's own in which all its pictures lie, images for one; mostly none."""
+    folders: set[str] = set()
+    for classes in layout.files.values():
+        pictures = classes[class_name]
+        folders.update(folder[len(pictures.root) + 1 :] for folder in pictures.folders)
+    return os.path.commonpath(folders)
+
+
 def stamp_of(items: list[Item]) -> str:
     """Digest of files' names, classes, sizes and times of change; OSError if one is missing.
 
     tar and rsync set the time of the content (mtime); that of the entry (ctime) no tool sets.
     """
     stamps = []
-    for name, part, target, path in items:
+    for name, part, target, path, _ in items:
         if not isinstance(path, str):  # of pixels that are in memory nothing can change
             continue
         state = state_of(path)

@@ -1,36 +1,34 @@
 """What a folder of images means: which folders are splits, which are classes.
 
     layout = find_layout(Path("photos"))
-    layout.files["train"]["cat"]        # paths of pictures, in a fixed order
+    layout.files["train"]["cat"].paths  # of pictures, in a fixed order
 
-Public sets name their folders in many ways; whatever is taken for something by another name,
-or passed over, is in `layout.notes`.
+Public sets name their folders in many ways; what was taken for what, and what is passed over, is
+in `layout.notes`. What is no data set of two classes is refused in images/refusals.py.
 """
 
 import os
-import re
-import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
 from console.errors import InputError, printable
+from images import refusals
 from images.walk import PassedOver, holds_pictures, is_picture, is_tool_folder, picture_files
+from images.words import PARTS, composed, first_word, kinds_in, masks_among, part_of
 
-PARTS = ("train", "valid", "test")
-# Case, dashes, spaces, digits and "set" at the end aside: Training, test_set, val2017.
-PART_NAMES = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "dev": "valid",
-    "test": "test",
-    "testing": "test",
-}
-NAMED_FOLDERS = 5  # how many a message names
+BY_FOLDER, BY_WORD = "folders", "words that names begin with"  # what tells the classes
+NO_TEST = "no test folder"
 
-Files = dict[str, dict[str, list[str]]]  # paths of pictures, by split and class
+
+class Pictures(NamedTuple):
+    """Pictures of a class: its folder, their paths in it or below, and all folders they lie in."""
+
+    root: str
+    paths: list[str]
+    folders: set[str]
+
+
+Files = dict[str, dict[str, Pictures]]  # by split and class
 
 
 class Layout(NamedTuple):
@@ -66,15 +64,23 @@ class Split(NamedTuple):
     listing: Listing
 
 
-def find_layout(folder: Path) -> Layout:
-    """Find out what the folders of a data set are; InputError if that cannot be told."""
+def find_layout(folder: Path, group: bool = False) -> Layout:
+    """Find out what the folders of a data set are; InputError if that cannot be told.
+
+    With `group`, the user has said that folders below a class are patients, videos or sources.
+    """
     passed = PassedOver()
     listing = look_into(folder)
+    refuse_lone_split(folder, listing)
     names = split_folders(listing)
     if names and not are_classes(listing, names):  # a class may be called "train"
         layout = divided_layout(folder, listing, names, passed)
+    elif splits := splits_of_classes(listing):
+        layout = layout_of_divided_classes(listing, splits, passed)
     else:
         layout = undivided_layout(folder, listing, passed)
+    for classes in layout.files.values():
+        refusals.refuse_containers(classes, group)
     return layout._replace(notes=layout.notes + passed.notes())
 
 
@@ -83,33 +89,27 @@ def look_into(folder: Path) -> Listing:
     listing = list_folder(folder)
     if len(listing.folders) == 1 and not listing.words:
         inner = look_into(folder / listing.folders[0])
-        if inner.has_classes() or split_folders(inner):
+        if inner.has_classes() or split_folders(inner) or len(inner.folders) > 1:
             return inner
     return listing
 
 
 def list_folder(folder: Path) -> Listing:
-    """List a folder's folders and pictures; hidden ones and those of tools are not seen."""
+    """List a folder's folders and pictures; masks, hidden and tools' entries are not seen."""
     folders: list[str] = []
-    words: dict[str, list[str]] = {}
+    pictures: list[str] = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir():
             if not is_tool_folder(entry.name):
                 folders.append(entry.name)
         elif is_picture(entry.name) and not entry.name.startswith("."):
-            words.setdefault(first_word(entry.name), []).append(entry.path)
+            pictures.append(entry.name)
+    words: dict[str, list[str]] = {}
+    masks = masks_among(pictures)
+    for name in pictures:
+        if name not in masks:
+            words.setdefault(first_word(name), []).append(str(folder / name))
     return Listing(folder, folders, words)
-
-
-def first_word(name: str) -> str:
-    """What a file's name begins with, up to a digit, dot, dash, underscore or bracket."""
-    word = re.split(r"[\d._(-]", name)[0]
-    return composed(word.strip().lower())
-
-
-def composed(name: str) -> str:
-    """A name in Unicode's form NFC: some systems write the same letters as NFD."""
-    return unicodedata.normalize("NFC", name)
 
 
 # --- splits ----------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def composed(name: str) -> str:
 def split_folders(listing: Listing) -> dict[str, str]:
     """The name of each split's folder; empty if none is for training.
 
-    InputError if two folders could be the same split.
+    InputError if two folders could be the same split, or training is missing.
     """
     names: dict[str, str] = {}
     for name in listing.folders:
@@ -131,16 +131,23 @@ def split_folders(listing: Listing) -> dict[str, str]:
         names[part] = name
     if "train" in names:
         return names
-    if names and len(names) == len(listing.folders):
-        listed = " and ".join(names.values())
-        raise InputError(f"{listing.path} holds {listed}, but no train; put train there")
+    for name in names.values():
+        if len(names) == len(listing.folders) or holds_two(listing.path / name):
+            refusals.refuse_without_train(listing.path, list(names.values()))
     return {}
 
 
-def part_of(name: str) -> str:
-    """The split that a folder's name stands for; empty if for none."""
-    plain = re.sub(r"[-_ ]|\d+$", "", name.lower())
-    return PART_NAMES.get(plain.removesuffix("set"), "")
+def holds_two(folder: Path) -> bool:
+    """Whether a folder holds two others that may be classes, as that of a split does."""
+    names = refusals.folders_in(folder)
+    return len(names) == 2 and not refusals.are_numbered(names)
+
+
+def refuse_lone_split(folder: Path, listing: Listing) -> None:
+    """InputError if the classes lie in a folder for validation or test that stands alone."""
+    for name in listing.path.relative_to(folder).parts:
+        if part_of(name) in ("valid", "test"):
+            refusals.refuse_without_train(folder, [name])
 
 
 def are_classes(listing: Listing, names: dict[str, str]) -> bool:
@@ -161,25 +168,25 @@ def divided_layout(
     splits = splits_in(listing.path, names)
     train = splits["train"].listing
     classes = two_classes(train)
-    unlabelled_notes = []
-    for part in ("test", "valid"):
-        if part in splits and is_unlabelled(splits[part].listing, classes):
-            root = splits.pop(part).root
-            unlabelled_notes.append(unlabelled_note(folder, root, classes))
+    unlabelled_notes = drop_unlabelled(folder, splits, classes)
     refuse_other_splits(listing, names, classes)
     if "test" not in splits and "valid" in splits:
         splits["test"] = splits.pop("valid")
-    files = files_of_splits(splits, classes, passed)
-    count_beside_splits(folder, listing, names, passed)
-    for split in splits.values():
+    files = {}
+    roots = {}
+    kind = BY_FOLDER
+    for part, split in splits.items():
+        files[part] = files_of(split.listing, classes, train, passed)
+        roots[part] = path_below(folder, split.root)
         count_loose(split.listing, passed)
-    notes = taken_for(folder, listing, splits, has_test="test" in names)
-    notes += unlabelled_notes
-    for split in splits.values():
-        for note in word_note(split.listing, classes):
-            if note not in notes:
-                notes.append(note)
-    return Layout(classes, files, notes)
+        if not split.listing.folders:
+            kind = BY_WORD
+    count_beside_splits(folder, listing, names, passed)
+    reason = "its pictures have no classes" if "test" in names else NO_TEST
+    note = what_became(classes, kind, roots, reason)
+    if "test" not in files:
+        files = {"": files["train"]}
+    return Layout(classes, files, [note, *unlabelled_notes])
 
 
 def splits_in(folder: Path, names: dict[str, str]) -> dict[str, Split]:
@@ -192,27 +199,24 @@ def splits_in(folder: Path, names: dict[str, str]) -> dict[str, Split]:
     return splits
 
 
-def files_of_splits(splits: dict[str, Split], classes: list[str], passed: PassedOver) -> Files:
-    """Paths of all pictures; without a test those of train are for the program to divide."""
-    train = splits["train"].listing
-    files: Files = {}
-    for part in PARTS:
-        if part in splits:
-            files[part] = files_of(splits[part].listing, classes, train, passed)
-    if "test" not in files:
-        return {"": files["train"]}
-    return files
-
-
 def count_beside_splits(
     folder: Path, listing: Listing, names: dict[str, str], passed: PassedOver
 ) -> None:
     """Count what lies beside the folders of splits, and is not read."""
     beside = set(listing.folders) - set(names.values())
     for name in sorted(beside):
-        path = path_below(folder, listing.path / name)
-        passed.folders[path] += 1
+        passed.folder(path_below(folder, listing.path / name))
     count_loose(listing, passed)
+
+
+def drop_unlabelled(folder: Path, splits: dict[str, Split], classes: list[str]) -> list[str]:
+    """Leave out splits whose pictures have no classes; a line for each."""
+    notes = []
+    for part in ("test", "valid"):
+        if part in splits and is_unlabelled(splits[part].listing, classes):
+            root = splits.pop(part).root
+            notes.append(unlabelled_note(folder, root, classes))
+    return notes
 
 
 def is_unlabelled(listing: Listing, classes: list[str]) -> bool:
@@ -234,37 +238,12 @@ def unlabelled_note(folder: Path, root: Path, classes: list[str]) -> str:
 def refuse_other_splits(listing: Listing, names: dict[str, str], classes: list[str]) -> None:
     """InputError if a folder with another name than a split's holds the same classes."""
     for name in listing.folders:
-        if name in names.values():
+        if name in names.values() or "mask" in kinds_in(name):
             continue
         path = listing.path / name
         if look_into(path).class_names() == classes:
             why = f"holds the same classes as {names['train']}"
             raise InputError(f"{path} {why}; name it test or valid, or move it away")
-
-
-def taken_for(
-    folder: Path, listing: Listing, splits: dict[str, Split], has_test: bool
-) -> list[str]:
-    """One line that says what the folders are taken for; none where their names say it."""
-    reason = "no test folder"
-    if has_test:
-        reason = "its pictures have no classes"
-    paths = {part: path_below(folder, split.root) for part, split in splits.items()}
-    train = paths["train"]
-    if "test" not in splits:
-        return [f"split: 60 / 20 / 20 % of {train} ({reason})"]
-    if listing.path == folder and are_plainly_named(splits):
-        return []
-    valid = paths.get("valid", f"20 % of {train}")
-    test = paths["test"]
-    if part_of(splits["test"].root.name) != "test":
-        test = f"{test} ({reason})"
-    return [f"train: {train}, valid: {valid}, test: {test}"]
-
-
-def are_plainly_named(splits: dict[str, Split]) -> bool:
-    """Whether every split's folder has the split's own name."""
-    return all(split.root.name == part for part, split in splits.items())
 
 
 # --- classes ---------------------------------------------------------------------------------
@@ -273,83 +252,74 @@ def are_plainly_named(splits: dict[str, Split]) -> bool:
 def undivided_layout(folder: Path, listing: Listing, passed: PassedOver) -> Layout:
     """Layout of a folder of two classes that is not split yet."""
     classes = two_classes(listing)
-    refuse_split(listing)
-    notes = []
-    if listing.path != folder:
-        divided = path_below(folder, listing.path)
-        notes.append(f"split: 60 / 20 / 20 % of {divided} (no test folder)")
     files = files_of(listing, classes, listing, passed)
     count_loose(listing, passed)
-    return Layout(classes, {"": files}, notes + word_note(listing, classes))
+    kind = BY_FOLDER if listing.folders else BY_WORD
+    if listing.path != folder:
+        kind = f"{kind} in {path_below(folder, listing.path)}"
+    return Layout(classes, {"": files}, [what_became(classes, kind, {}, NO_TEST)])
+
+
+def splits_of_classes(listing: Listing) -> dict[str, dict[str, str]]:
+    """Names of the folders of splits in each of two class folders; empty if none hold any.
+
+    InputError if one class is divided and the other is not, or not alike.
+    """
+    if len(listing.folders) != 2:
+        return {}
+    inner = {}
+    splits = {}
+    for name in listing.folders:
+        folders = sorted(refusals.folders_in(listing.path / name))
+        inner[name] = folders
+        splits[composed(name)] = split_folders(Listing(listing.path / name, folders, {}))
+    first, second = splits.values()
+    if max(len(first), len(second)) < 2:
+        return {}
+    count = sum(map(len, inner.values()))
+    if first.keys() != second.keys() or count > len(first) + len(second):
+        refusals.refuse_unequal_splits(listing.path, inner)
+    return splits
+
+
+def layout_of_divided_classes(
+    listing: Listing, splits: dict[str, dict[str, str]], passed: PassedOver
+) -> Layout:
+    """Layout of two class folders, each of which holds folders of the same splits."""
+    classes = two_classes(listing)
+    files: Files = {}
+    roots = {}
+    for class_folder in listing.folders:
+        name = composed(class_folder)
+        for part, inner in splits[name].items():
+            root = listing.path / class_folder / inner
+            files.setdefault(part, {})[name] = pictures_in(root, passed)
+            roots[part] = f"*/{printable(inner)}"
+        count_loose(list_folder(listing.path / class_folder), passed)
+    if "test" not in files:
+        files["test"] = files.pop("valid")
+        roots["test"] = roots.pop("valid")
+    count_loose(listing, passed)
+    note = what_became(classes, f"{BY_FOLDER}, which hold the splits", roots, NO_TEST)
+    return Layout(classes, files, [note])
 
 
 def two_classes(listing: Listing) -> list[str]:
     """Names of the two classes in a folder, in order; InputError if there are not two."""
     names = listing.class_names()
     if not listing.has_classes():
-        raise InputError(f"{listing.path} holds {not_two_classes(listing, names)}")
+        refusals.refuse_number(listing.path, listing.folders, list(listing.words))
     if names[0] == names[1]:  # one in Unicode's form NFC, the other in NFD
         twice = f"two folders whose names look the same ({names[0]})"
         raise InputError(f"{listing.path} holds {twice}; give them different names")
-    return names
-
-
-def not_two_classes(listing: Listing, names: list[str]) -> str:
-    """Say what lies in a folder instead of two classes, and what to do."""
-    first_names = ", ".join(names[:NAMED_FOLDERS])
-    if len(names) > NAMED_FOLDERS:
-        first_names += ", …"
-    hidden = hidden_folders(listing.path)
-    if listing.folders:
-        count = f"{len(names)} class folders"
-        if len(names) == 1:
-            count = "1 class folder"
-        return f"{count} ({first_names}){hidden}; a binary classifier needs exactly 2"
-    if not listing.words:
-        return f"no class folders and no pictures{hidden}; name the folder of two class folders"
-    words = first_names or "digits"
-    begin = "let all names begin with two words, as cat.1.jpg and dog.1.jpg do"
-    remedy = f"put each class into a folder, {begin}, or name the folder above"
-    return f"pictures without class folders, whose names begin with {words}; {remedy}"
-
-
-def hidden_folders(path: Path) -> str:
-    """Name the hidden folders in a folder, which might be meant as classes."""
-    hidden = []
-    for child in sorted(path.iterdir()):
-        if is_tool_folder(child.name) and child.is_dir():
-            hidden.append(child.name)
-    if not hidden:
-        return ""
-    return f" beside what is passed over ({', '.join(hidden[:NAMED_FOLDERS])}: rename to use)"
-
-
-def refuse_split(listing: Listing) -> None:
-    """InputError if the two "classes" are two parts of a set: the same folders lie in both."""
-    if len(listing.folders) != 2:
-        return
-    first, second = listing.folders
-    in_both = folders_in(listing.path / first) & folders_in(listing.path / second)
-    if len(in_both) > 1:
-        parts = f"{first} and {second} hold the same folders"
-        listed = ", ".join(sorted(in_both)[:NAMED_FOLDERS])
-        remedy = "name them train and test if they are splits, or rename the folders in one"
-        raise InputError(f"{listing.path}: {parts} ({listed}), as splits do; {remedy}")
-
-
-def folders_in(path: Path) -> set[str]:
-    """Names of the folders in a folder, whose files may be many."""
-    names = set()
-    for entry in os.scandir(path):
-        if entry.is_dir() and not is_tool_folder(entry.name):
-            names.add(entry.name)
+    refusals.refuse_names(listing.path, *names)
     return names
 
 
 def files_of(
     listing: Listing, classes: list[str], train: Listing, passed: PassedOver
-) -> dict[str, list[str]]:
-    """Paths of a folder's pictures by class; InputError if its classes are not those of train."""
+) -> dict[str, Pictures]:
+    """A folder's pictures by class; InputError if its classes are not those of train."""
     names = listing.class_names()
     if names != classes:
         two_classes(listing)
@@ -357,34 +327,60 @@ def files_of(
         this_holds = f"{listing.path} holds {', '.join(names)}"
         differ = f"class folders differ: {train_holds}, {this_holds}"
         raise InputError(f"{differ}; give both the same names")
-    if not listing.folders:
-        return {name: listing.words[name] for name in classes}
-    folders = {composed(name): name for name in listing.folders}
     files = {}
+    if not listing.folders:
+        root = str(listing.path)
+        for name in classes:
+            files[name] = Pictures(root, listing.words[name], {root})
+        return files
+    folders = {composed(name): name for name in listing.folders}
     for name in classes:
-        root = listing.path / folders[name]
-        files[name] = list(picture_files(str(root), passed))
+        files[name] = pictures_in(listing.path / folders[name], passed)
     return files
 
 
-def word_note(listing: Listing, classes: list[str]) -> list[str]:
-    """Say that classes are told by the names of files."""
-    if listing.folders:
-        return []
-    words = " and ".join(map(printable, classes))
-    return [f"classes: pictures whose names begin with {words}"]
+def pictures_in(root: Path, passed: PassedOver) -> Pictures:
+    """The pictures of a class folder; InputError if there are none."""
+    paths = list(picture_files(str(root), passed))
+    if not paths:
+        refusals.refuse_empty(root)
+    folders = {path.rpartition(os.sep)[0] for path in paths}
+    return Pictures(str(root), paths, folders)
 
 
 def count_loose(listing: Listing, passed: PassedOver) -> None:
     """Count what lies beside the classes or splits in a folder, and is not read."""
-    for entry in os.scandir(listing.path):
+    read = set()
+    for paths in listing.words.values():
+        read.update(paths)
+    for entry in sorted(os.scandir(listing.path), key=lambda entry: entry.name):
         if entry.is_dir():
             if is_tool_folder(entry.name):
-                passed.folders[printable(entry.name)] += 1
+                passed.folder(entry.name)
         elif not is_picture(entry.name):
             passed.file(entry.name)
         elif listing.folders or entry.name.startswith("."):
             passed.file(entry.name, "loose")
+        elif entry.path not in read:
+            passed.file(entry.name, "mask")
+
+
+# --- what is said ----------------------------------------------------------------------------
+
+
+def what_became(classes: list[str], kind: str, roots: dict[str, str], reason: str) -> str:
+    """One line that says what became classes and splits; `reason` says why there is no test."""
+    names = ", ".join(map(printable, classes))
+    said = f"classes: {names} ({kind})"
+    if "test" not in roots:
+        whole = f" of {roots['train']}" if roots else ""
+        return f"{said}; split: 60 / 20 / 20 %{whole} ({reason})"
+    train = roots["train"]
+    valid = roots.get("valid", f"20 % of {train}")
+    test = roots["test"]
+    if part_of(Path(test).name) != "test":
+        test = f"{test} ({reason})"
+    return f"{said}; train: {train}, valid: {valid}, test: {test}"
 
 
 def path_below(folder: Path, path: Path) -> str:

@@ -27,7 +27,12 @@ def fill_data_defaults(options: Namespace) -> Namespace:
     """Fill in what the user left open; `options.images` is then what load_data takes."""
     options.data = options.data or default_source(Path("data"))
     options.image_size = options.image_size or IMAGE_SIZES.get(options.data, IMAGE_SIZE)
-    options.images = (options.data, options.image_size, options.skip_bad_images)
+    options.images = (
+        options.data,
+        options.image_size,
+        options.skip_bad_images,
+        options.group,
+    )
     return options
 
 
@@ -52,18 +57,23 @@ def default_source(folder: Path) -> str:
     return SHAPES
 
 
-def open_source(data: str) -> Source:
+def open_source(data: str, group: bool = False) -> Source:
     """Find out what images a source holds; public sets are downloaded first where needed.
 
-    InputError if the folder is missing or laid out otherwise, or nothing could be fetched;
-    OSError if a file of a public set is missing.
+    InputError if the folder is missing or laid out otherwise, or nothing could be fetched, or the
+    name may mean two things; OSError if a file of a public set is missing. `group` as in
+    find_layout.
     """
     if data in BUILT_IN:
+        if Path(data).is_dir():
+            both = f"{data} is a built-in set, and a folder of this name lies here"
+            remedy = f"name the folder --data ./{data}, or rename it to use the built-in set"
+            raise InputError(f"{both}; {remedy}")
         return BUILT_IN[data]()
     if not Path(data).is_dir():
         known = f"--data takes a folder of images or one of: {', '.join(BUILT_IN)}"
         raise InputError(f"{data} is not a folder; {known}")
-    return folder_source(Path(data))
+    return folder_source(Path(data), group)
 
 
 def shapes_source() -> Source:

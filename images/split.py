@@ -1,6 +1,6 @@
 """Train, valid and test: which image goes where, and the same picture in several files.
 
-    parts = split(given_parts, targets, digests, source)
+    parts = split(given_parts, targets, digests, keys)
     warnings = copy_notes(names, digests, parts, classes)
 
 Copies are pictures whose decoded pixels are equal, however the files were encoded.
@@ -11,47 +11,50 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from console.errors import InputError
-from images.folders import Source
-from images.layout import PARTS
-from images.walk import ENDINGS
+from images.groups import joined, split_groups
 
 HELD_OUT = 0.2  # share of a class that becomes valid, and test where there is none
 SPLIT_SEED = 0  # one split for every run, so that runs are compared on the same images
 NAMED_COPIES = 3  # pictures, and files of each, that a message names
 
 
-def split(parts: np.ndarray, targets: np.ndarray, digests: list[str], source: Source) -> np.ndarray:
+def split(
+    given: np.ndarray, targets: np.ndarray, digests: list[str], keys: list[str]
+) -> np.ndarray:
     """Assign every image to train, valid or test, each class by itself (stratified).
 
     Images that come with a part keep it; without valid, 20 % of train is held out; without
-    any parts, 60 / 20 / 20 %. Copies, of equal digests, stay together. InputError if a class
-    has too few images for that.
+    any parts, 60 / 20 / 20 %. Copies, of equal digests, stay together, and so do images of equal
+    keys, unless these are empty. Where there are too few for that, a part is left without any.
     """
-    assigned = parts.astype(object)
+    parts = given.astype(object)
+    shares = shares_of(given)
+    if not shares:
+        return parts
+    divided = "" if "test" in shares else "train"
+    numbers = np.flatnonzero(given == divided)
+    if any(keys):
+        groups = joined(digests, keys)
+        groups_divided = [groups[number] for number in numbers]
+        parts[numbers] = split_groups(groups_divided, targets[numbers], shares)
+        return parts
     random = np.random.default_rng(SPLIT_SEED)
     part_of_copies: dict[str, str] = {}
-    for target, name in enumerate(source.classes):
-        members = np.flatnonzero(targets == target)
-        divided = members[parts[members] == ""]
-        held_out_parts = ["test", "valid"]
-        if len(divided) == 0 and not (assigned[members] == "valid").any():
-            divided = members[assigned[members] == "train"]
-            held_out_parts = ["valid"]
-        order = random.permutation(divided)
+    held_out = sorted(shares.keys() - {"train"})  # test before valid
+    for target in range(2):
+        order = random.permutation(numbers[targets[numbers] == target])
         digests_in_order = [digests[number] for number in order]
-        assigned[order] = hold_out(held_out_parts, digests_in_order, part_of_copies)
-        refuse_few(assigned[members], f"class {name} of {source.name}")
-    return assigned
+        parts[order] = hold_out(held_out, digests_in_order, part_of_copies)
+    return parts
 
 
-def refuse_few(parts: np.ndarray, class_name: str) -> None:
-    """InputError if one of train, valid and test has no image of a class."""
-    for part in PARTS:
-        if not (parts == part).any():
-            few = f"has no readable image for {part}, and {len(parts)} in all"
-            remedy = f"add some, other than copies ({' '.join(ENDINGS)} …)"
-            raise InputError(f"{class_name} {few}; {remedy}")
+def shares_of(given: np.ndarray) -> dict[str, float]:
+    """The shares of the parts into which images are to be divided; none if that is done."""
+    if (given == "").any():
+        return {"train": 1 - 2 * HELD_OUT, "valid": HELD_OUT, "test": HELD_OUT}
+    if not (given == "valid").any():
+        return {"train": 1 - HELD_OUT, "valid": HELD_OUT}
+    return {}
 
 
 def hold_out(parts: list[str], digests: list[str], part_of_copies: dict[str, str]) -> list[str]:

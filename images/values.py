@@ -1,7 +1,7 @@
 """Pictures of more than 8 bits a channel: one scale for all the pictures of a set.
 
-    scales = scales_of({name: deep.extent for name, deep in pictures.items()})
-    pixels = to_bytes(deep, scales)          # uint8
+    scales = scales_of({name: picture.extent for name, picture in pictures.items()})
+    pixels = to_bytes(picture.values, picture.extent, scales)          # uint8
 
 A file says how many bits it has room for, not how many were used: a camera's 12 bits come in
 16. So the scale follows from the largest value over the whole set.
@@ -15,6 +15,8 @@ from console.errors import InputError
 
 WHOLE, FLOAT, UPPER = "whole numbers", "floats", "upper 8 of 16 bits a colour"
 NAMED = 3  # pictures that a message names
+NEARLY_ALL = 0.99  # share of the pixels
+NARROW = 32  # grey levels in which nearly all pixels should not lie
 Scales = dict[str, list[float]]  # by kind of values: what becomes black, what white
 
 
@@ -31,11 +33,15 @@ class Extent(NamedTuple):
     white_is_zero: bool = False
 
 
-class Deep(NamedTuple):
-    """A picture at the size wanted, its values still to be scaled: float32 (size, size, 3)."""
+class Picture(NamedTuple):
+    """A picture at the size wanted: uint8 (size, size, 3), and how many its file holds.
+
+    With an `extent` it has more than 8 bits: float32 values that are still to be scaled.
+    """
 
     values: np.ndarray
-    extent: Extent
+    extent: Extent | None = None
+    in_file: int = 1
 
 
 def scales_of(extents: dict[str, Extent], known: Scales | None = None) -> Scales:
@@ -99,11 +105,11 @@ def bits_of(value: float) -> int:
     return int(value).bit_length()
 
 
-def to_bytes(deep: Deep, scales: Scales) -> np.ndarray:
-    """Scale a picture's values: uint8 (size, size, 3)."""
-    black, white = scales[deep.extent.kind]
-    share = (deep.values - black) / (white - black)
-    if deep.extent.white_is_zero:
+def to_bytes(values: np.ndarray, extent: Extent, scales: Scales) -> np.ndarray:
+    """Scale the values of a picture of more than 8 bits: uint8 (size, size, 3)."""
+    black, white = scales[extent.kind]
+    share = (values - black) / (white - black)
+    if extent.white_is_zero:
         share = 1 - share
     grey = np.rint(share.clip(0, 1) * 255)
     return grey.astype(np.uint8)
@@ -125,6 +131,28 @@ def scale_notes(extents: dict[str, Extent], scales: Scales) -> list[str]:
             first_names = ", ".join(cut_off[:NAMED])
             notes.append(f"values beyond {black:g} to {white:g} ({len(cut_off)}): {first_names}")
     return notes
+
+
+def narrow_warnings(
+    grey_levels: dict[str, np.ndarray], extents: dict[str, Extent], scales: Scales
+) -> list[str]:
+    """Warn of scales of which hardly a part is used; `grey_levels` counts those of pixels, by kind.
+
+    A few odd values, or values that all lie around one of 32768, leave almost no contrast.
+    """
+    warnings = []
+    for kind, counts in grey_levels.items():
+        cumulated = np.cumsum(counts) / counts.sum()
+        lowest, highest = np.searchsorted(cumulated, [1 - NEARLY_ALL, NEARLY_ALL])
+        if highest - lowest < NARROW:
+            of_kind = extents_of(kind, extents)
+            largest = max(of_kind, key=lambda name: of_kind[name].high)
+            levels = f"{highest - lowest + 1} of 256 grey levels"
+            scale = f"{kind} are read as {range_in_words(scales[kind])}"
+            why = f"nearly all of them lie in {levels}; the largest is in {largest}"
+            remedy = "leave that picture out, or save all with 8 bits at the contrast you want"
+            warnings.append(f"{scale}, and {why}: {remedy}")
+    return warnings
 
 
 def scale_warning(scales: Scales, trained: Scales) -> list[str]:

@@ -11,6 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from console.errors import printable
+from images.words import kind_of, masks_among
+
 # The most usual endings: they need no list of Pillow's, which takes 0.06 s to be made.
 ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 # Documents, vector graphics, films, and what Pillow knows the name of but cannot read.
@@ -29,22 +32,33 @@ NAMED_KINDS = 10  # how many kinds of files, and of folders, a line names
 
 
 class PassedOver:
-    """Counts what is not read: files by their ending, folders by their name."""
+    """Counts what is not read: files by their ending, folders by their name.
+
+    `first_names` are of files whose ending does not say enough.
+    """
 
     def __init__(self) -> None:
         self.files: Counter[str] = Counter()
         self.folders: Counter[str] = Counter()
+        self.first_names: dict[str, str] = {}
 
     def file(self, name: str, why: str = "") -> None:
         """Count a file that is no picture, or a picture with the reason why it is not read."""
-        ending = ending_of(name) or "without ending"
-        self.files[f"{why} {ending}".strip()] += 1
+        ending = printable(ending_of(name))
+        description = f"{why} {ending or 'without ending'}".strip()
+        self.files[description] += 1
+        if description != ending:
+            self.first_names.setdefault(description, f" ({printable(name)})")
+
+    def folder(self, name: str) -> None:
+        """Count a folder."""
+        self.folders[printable(name)] += 1
 
     def notes(self) -> list[str]:
         """One line that tells what was passed over, or none."""
         texts = []
         for description, count in self.files.most_common(NAMED_KINDS):
-            texts.append(f"{count} {description}")
+            texts.append(f"{count} {description}{self.first_names.get(description, '')}")
         for name, count in self.folders.most_common(NAMED_KINDS):
             times = f" ({count} times)" if count > 1 else ""
             texts.append(f"folder {name}{times}")
@@ -68,27 +82,38 @@ def picture_files(root: str, passed: PassedOver) -> Iterator[str]:
             subfolders.clear()
             continue
         seen.add(real_path)
+        has_pictures = holds_pictures_by_name(subfolders, names)
         entered = []
         for name in sorted(subfolders):
-            if is_tool_folder(name):
-                passed.folders[name] += 1
+            if is_tool_folder(name) or (has_pictures and kind_of(name) == "mask"):
+                passed.folder(name)
             else:
                 entered.append(name)
         subfolders[:] = entered  # which os.walk enters next
+        masks = masks_among(names)
         for name in sorted(names):
-            if is_read(name, passed):
+            if is_read(name, passed, masks):
                 yield os.path.join(folder, name)
 
 
-def is_read(name: str, passed: PassedOver) -> bool:
+def holds_pictures_by_name(subfolders: list[str], names: list[str]) -> bool:
+    """Whether pictures lie in a folder, or in one below that is called images."""
+    if any(kind_of(name) == "picture" for name in subfolders):
+        return True
+    return any(map(is_picture, names))
+
+
+def is_read(name: str, passed: PassedOver, masks: set[str]) -> bool:
     """Whether a file is a picture to be read; counts it if not."""
     if not is_picture(name):
         passed.file(name)
-        return False
-    if name.startswith("."):
+    elif name.startswith("."):
         passed.file(name, "hidden")
-        return False
-    return True
+    elif name in masks:
+        passed.file(name, "mask")
+    else:
+        return True
+    return False
 
 
 def is_picture(name: str) -> bool:

@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from console.errors import InputError
 
@@ -23,6 +23,7 @@ UNFINISHED = ".unfinished"  # ending of temporary files
 STALE_SECONDS = 600  # no write takes this long: an older file was left by a kill
 BLOCK_BYTES = 1 << 20  # read at once
 DIGEST = "record_sha256"  # of a record's other values, in the record itself
+FORMULA = ("=", "+", "-", "@", "'")  # begins what a spreadsheet would compute, or our escape
 
 
 class Damaged(InputError):
@@ -64,6 +65,19 @@ def refuse_to_replace(path: Path) -> None:
     if path.exists() and not path.is_file():
         special = "a device, a pipe or a socket"
         raise InputError(f"{path} is {special}, which is never replaced; name another place")
+
+
+def open_unfollowed(path: Path, mode: str) -> IO[Any]:
+    """Open a file to write to it; InputError if anything but a file is there, a link for one.
+
+    What a link leads to is not ours: it may be a user's notes.
+    """
+    refuse_to_replace(path)
+
+    def open_itself(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW, 0o666)
+
+    return open(path, mode, opener=open_itself)
 
 
 def remove_abandoned(folders: Iterable[Path]) -> None:
@@ -136,8 +150,28 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence]) -> s
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow(map(as_text, row))
     return write_text(path, text.getvalue())
+
+
+def as_text(value: object) -> object:
+    """A value that no spreadsheet computes: where it is a text that looks so, after an apostrophe.
+
+    A class may be called =HYPERLINK(...), by whoever made the images.
+    """
+    if isinstance(value, str) and value.startswith(FORMULA) and not is_number(value):
+        return f"'{value}"
+    return value
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_csv(name: str, table: bytes, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -158,7 +192,12 @@ def parse_csv(name: str, table: bytes, columns: Sequence[str]) -> list[dict[str,
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             raise Damaged(f"{name}, row {number}: {len(row)} values in {len(header)} columns")
-    return [dict(zip(header, row, strict=True)) for row in rows]
+    return [dict(zip(header, map(from_text, row), strict=True)) for row in rows]
+
+
+def from_text(cell: str) -> str:
+    """The text that as_text made a cell of."""
+    return cell.removeprefix("'")
 
 
 def read_file(path: Path) -> bytes:

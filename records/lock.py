@@ -16,9 +16,10 @@ import platform
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from console.errors import InputError
+from records.files import open_unfollowed
 
 TRAINING_LOCK = ".training.lock"  # ends the name of a file that is there while a training runs
 BUSY = (errno.EACCES, errno.EAGAIN)
@@ -50,10 +51,10 @@ def remove_abandoned_locks(folders: Iterable[Path]) -> None:
                 pass  # a lock is removed when it is given back
 
 
-def open_locked(path: Path, shared: bool, place: Path) -> TextIO:
+def open_locked(path: Path, shared: bool, place: Path) -> IO[str]:
     """Open a file and lock it; InputError if another process has done so."""
     while True:
-        file = path.open("a+")
+        file = open_unfollowed(path, "a+")
         try:
             lock(file, shared)
         except OSError as error:
@@ -66,13 +67,13 @@ def open_locked(path: Path, shared: bool, place: Path) -> TextIO:
         file.close()  # its last holder has just removed it
 
 
-def lock(file: TextIO, shared: bool) -> None:
+def lock(file: IO[str], shared: bool) -> None:
     """Lock an open file at once; OSError if that cannot be."""
     mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     fcntl.lockf(file, mode | fcntl.LOCK_NB)
 
 
-def busy_message(file: TextIO, place: Path) -> str:
+def busy_message(file: IO[str], place: Path) -> str:
     """Say who works in a place."""
     file.seek(0)
     holder = file.read() or "another process"

@@ -15,8 +15,14 @@ from records.runs import RUN_FILES, checkpoint_path
 
 
 def cache_folder() -> Path:
-    """The folder of what can be made again at any time: decoded images, what trials told."""
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    """The folder of decoded images and kept trials; InputError if nothing tells where it lies."""
+    caches = os.environ.get("XDG_CACHE_HOME", "")
+    if not caches:
+        try:
+            caches = str(Path.home() / ".cache")
+        except RuntimeError:  # a container's user, who is in no list
+            why = "you have no home folder here to keep decoded images in"
+            raise InputError(f"{why}; set XDG_CACHE_HOME to a folder for them") from None
     return Path(caches, "cnn_experiments")
 
 

@@ -12,16 +12,9 @@ from typing import Any
 
 from console.errors import InputError
 from records.files import write_text
-from report.answer import (
-    Rows,
-    first_of_each,
-    last_accuracy,
-    means_of,
-    samples_of,
-    test_accuracy,
-)
-from report.comparison import compare_sweeps
-from report.differences import answer_entries, draw_answer
+from report.answer import Rows, first_of_each, samples_of, test_accuracy
+from report.comparison import compare_sweeps, cut
+from report.differences import Held, answer_entries, draw_answer
 from report.results import Setting, results_of, settings_of, write_table
 from report.summary import Summary, columns_of, digits
 from report.words import difference_of, templates
@@ -69,38 +62,23 @@ def write_files(
     folder: Path, common: list[Setting], theirs: Settings, rows: Rows, values: dict[str, Any]
 ) -> None:
     """Write the table, the picture and the page; `values` are what else the page says."""
-    others = means_of(samples_of([theirs[setting.key] for setting in common], test_accuracy), None)
-    summaries = summaries_of(common, rows)
+    summaries = [summary_of(setting, rows) for setting in common]
     lines = []
     for summary in summaries:
-        of_other = {"other_test_accuracy": digits(others[summary.setting.key].mean)}
+        of_other = {"other_test_accuracy": digits(theirs[summary.setting.key].accuracy)}
         lines.append(columns_of(summary, classes=[]) | of_other)
     write_table(folder / "against.csv", lines)
-    entries = answer_entries(common, rows, base=None)
+    entries = answer_entries(common, Held(rows, base=None, twins={}))
     draw_answer(folder / "against.png", entries, TITLE, for_print=True)
     template = templates().get_template("against.html")
-    page = template.render(values, folder=folder, summaries=summaries, others=others)
+    page = template.render(values, folder=folder, summaries=summaries, others=theirs)
     write_text(folder / "against.html", page)
 
 
-def summaries_of(settings: list[Setting], rows: Rows) -> list[Summary]:
-    """The lines of the report's table, without what only the images could tell."""
-    means = means_of(samples_of(settings, test_accuracy), None)
-    last_means = means_of(samples_of(settings, last_accuracy), None)
-    summaries = []
-    for setting in settings:
-        summary = Summary(
-            setting=setting,
-            mean=means[setting.key],
-            last_mean=last_means[setting.key],
-            comparison=rows[setting.key],
-            recalls=[],
-            auc=None,
-            one_class=0,
-            ends={},
-        )
-        summaries.append(summary)
-    return summaries
+def summary_of(setting: Setting, rows: Rows) -> Summary:
+    """A line of the report's table, without what only the images could tell."""
+    row = rows[setting.key]
+    return Summary(setting, row, recalls=[], auc=None, one_class=0, ends={})
 
 
 # --- the two sweeps --------------------------------------------------------------------------
@@ -140,7 +118,7 @@ def compare(settings: list[Setting], theirs: Settings) -> Rows:
     here = samples_of(settings, test_accuracy)
     there = samples_of([theirs[key] for key in here], test_accuracy)
     try:
-        return compare_sweeps(here, there)
+        return cut(compare_sweeps(here, there))
     except ValueError as error:
         raise InputError(f"nothing can be compared: {error}; train more seeds") from None
 

@@ -5,22 +5,26 @@
 What is said of it stands in findings.py.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping
 from statistics import fmean
 from typing import NamedTuple
 
+import numpy as np
+
+from dataset import Data
 from report import rules
 from report.comparison import (
     BETTER,
     SMALL,
     Comparison,
-    Mean,
     Pool,
     compare_with_base,
-    mean_with_interval,
+    cut,
     pooled_noise,
 )
-from report.results import Result, Setting
+from report.noise import Noise, noise_of_images
+from report.results import Result, Setting, correct_images
 
 Rows = dict[tuple, Comparison]  # by Setting.key
 
@@ -31,9 +35,10 @@ class Answer(NamedTuple):
     `settings` has those that several studies share once, the base first if it is finished.
     `rows` compares the kept weights in test accuracy, `last_rows` those of the last epoch,
     `valid_rows` the kept ones on the validation images; all by Setting.key, empty where nothing
-    can be compared: `problem` says why, if it is the noise. `means` has every setting's test
-    accuracy. Of settings that learned with no seed, `unlearned` has the keys. `close` is the
-    difference up to which settings are alike. `use` is the setting to use.
+    can be compared: `problem` says why, if it is the noise. `unlearned` has the keys of settings
+    that learned with no seed, `twins` the key of the shorter training whose weights a setting
+    kept, too. `close` is the difference up to which settings are alike. `use` is the setting to
+    use.
     """
 
     settings: list[Setting]
@@ -44,38 +49,81 @@ class Answer(NamedTuple):
     rows: Rows
     last_rows: Rows
     valid_rows: Rows
-    means: dict[tuple, Mean]
-    last_means: dict[tuple, Mean]
     unlearned: list[tuple]
+    twins: dict[tuple, tuple]
     problem: str
     use: Setting | None
 
+    def whole(self, setting: Setting) -> Setting:
+        """A setting with all its seeds: the base has more of them than the studies it is in."""
+        if self.base and setting.key == self.base.key:
+            return setting._replace(results=self.base.results)
+        return setting
 
-def make_answer(settings: list[Setting], chance: rules.Chance, close: float = SMALL) -> Answer:
-    """Hold every setting against the base, which is the first if it is finished."""
+
+def make_answer(
+    settings: list[Setting],
+    chance: rules.Chance,
+    close: float = SMALL,
+    planned: int = 0,
+    of_images: Mapping[tuple, Noise] | None = None,
+) -> Answer:
+    """Hold every setting against the base, which is the first if it is finished.
+
+    `planned` is the number of settings that there will be besides the base; `of_images` what the
+    choice of test images adds to each difference.
+    """
     unique = first_of_each(settings)
     base = unique[0] if unique and unique[0].is_base else None
-    unlearned = [setting.key for setting in unique if rules.learned(setting, chance) == 0]
     kept = samples_of(unique, test_accuracy)
     last = samples_of(unique, last_accuracy)
     valid_rows = rows_of(samples_of(unique, valid_accuracy), base, close)
     pool, problem = known_noise(kept)
-    last_pool, _ = known_noise(last)
     return Answer(
         settings=unique,
         base=base,
         chance=chance,
         close=close,
         pool=pool,
-        rows=rows_of(kept, base, close),
+        rows=rows_of(kept, base, close, planned, of_images),
         last_rows=rows_of(last, base, close),
         valid_rows=valid_rows,
-        means=means_of(kept, pool),
-        last_means=means_of(last, last_pool),
-        unlearned=unlearned,
+        unlearned=[setting.key for setting in unique if rules.learned(setting, chance) == 0],
+        twins=twins_of(unique),
         problem=problem,
         use=setting_to_use(unique, base, valid_rows, chance),
     )
+
+
+def close_of(until: float | None) -> float:
+    """The difference, a share, up to which settings are alike, by the precision asked for."""
+    return SMALL if until is None else until / 100
+
+
+def chance_of(data: Data) -> rules.Chance:
+    """What guessing the larger class reaches on the validation and the test images."""
+    valid = np.bincount(data.targets[data.splits["valid"]], minlength=2)
+    test = np.bincount(data.targets[data.splits["test"]], minlength=2)
+    return rules.Chance(
+        valid_share=float(valid.max() / valid.sum()),
+        valid_images=int(valid.sum()),
+        test_share=float(test.max() / test.sum()),
+        test_images=int(test.sum()),
+    )
+
+
+def images_noise_of(settings: list[Setting]) -> dict[tuple, Noise]:
+    """What the choice of test images adds to each setting's difference from the base, by key."""
+    unique = first_of_each(settings)
+    if not unique or not unique[0].is_base:
+        return {}
+    base = correct_of(unique[0])
+    return {setting.key: noise_of_images(correct_of(setting), base) for setting in unique[1:]}
+
+
+def correct_of(setting: Setting) -> np.ndarray:
+    """Which test images each seed gets right, bool (seeds, images)."""
+    return np.stack([correct_images(result.folder, result.digest) for result in setting.results])
 
 
 def first_of_each(settings: list[Setting]) -> list[Setting]:
@@ -94,14 +142,6 @@ def samples_of(
     for setting in settings:
         values[setting.key] = [measure(result) for result in setting.results]
     return values
-
-
-def means_of(samples: dict[tuple, list[float]], pool: Pool | None) -> dict[tuple, Mean]:
-    """The mean of every sample, with its interval where the noise is known."""
-    means = {}
-    for key, sample in samples.items():
-        means[key] = mean_with_interval(sample, pool)
-    return means
 
 
 def test_accuracy(result: Result) -> float:
@@ -127,17 +167,20 @@ def known_noise(samples: dict[tuple, list[float]]) -> tuple[Pool | None, str]:
         return None, str(error)
 
 
-def rows_of(samples: dict[tuple, list[float]], base: Setting | None, close: float) -> Rows:
+def rows_of(
+    samples: dict[tuple, list[float]],
+    base: Setting | None,
+    close: float,
+    planned: int = 0,
+    of_images: Mapping[tuple, Noise] | None = None,
+) -> Rows:
     """Every setting against the base; empty where nothing can be compared.
 
     The intervals are cut at differences that are possible.
     """
     if base is None or len(samples) < 2 or known_noise(samples)[0] is None:
         return {}
-    rows = compare_with_base(samples, base.key, close)
-    for key, row in rows.items():
-        rows[key] = row._replace(low=max(-1.0, row.low), high=min(1.0, row.high))
-    return rows
+    return cut(compare_with_base(samples, base.key, close, of_images, planned))
 
 
 def setting_to_use(
@@ -158,6 +201,44 @@ def setting_to_use(
 def valid_mean(setting: Setting) -> float:
     """Mean validation accuracy over the seeds."""
     return fmean(valid_accuracy(result) for result in setting.results)
+
+
+# --- trainings that kept the same weights ----------------------------------------------------
+
+
+def twins_of(settings: list[Setting]) -> dict[tuple, tuple]:
+    """The key of the shorter training, by that of a longer one that kept its weights every time.
+
+    To go on changed nothing then: the two are one training, tested twice.
+    """
+    lengths: dict[tuple, list[Setting]] = {}
+    for setting in settings:
+        lengths.setdefault(without_epochs(setting), []).append(setting)
+    twins: dict[tuple, tuple] = {}
+    for of_all_lengths in lengths.values():
+        ordered = sorted(of_all_lengths, key=lambda setting: dict(setting.key)["epochs"])
+        for shorter, longer in itertools.pairwise(ordered):
+            if all(same_weights(shorter, longer)) and set(longer.seeds) <= set(shorter.seeds):
+                twins[longer.key] = twins.get(shorter.key, shorter.key)
+    return twins
+
+
+def without_epochs(setting: Setting) -> tuple:
+    """What names a setting whatever its number of epochs."""
+    return tuple(pair for pair in setting.key if pair[0] != "epochs")
+
+
+def same_weights(shorter: Setting, longer: Setting) -> list[bool]:
+    """Of each seed that both have, whether they kept the weights of one epoch of one training."""
+    longer_by_seed = {result.seed: result for result in longer.results}
+    same = []
+    for result in shorter.results:
+        other = longer_by_seed.get(result.seed)
+        if other:
+            kept = result.train["kept_epoch"]
+            is_same_epoch = kept == other.train["kept_epoch"]
+            same.append(is_same_epoch and result.history[:kept] == other.history[:kept])
+    return same
 
 
 # --- settings by verdict -----------------------------------------------------------------------

@@ -6,8 +6,9 @@ One line for each setting, from the top down, under the name of its study.
 """
 
 from functools import partial
+from itertools import groupby
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 from typing import NamedTuple
 
 import matplotlib
@@ -70,32 +71,52 @@ def furthest(settings: list[Setting], rows: Rows) -> list[Setting]:
     return [setting for setting in settings if setting.key in chosen]
 
 
-def study_entries(settings: list[Setting], answer: Answer) -> list[Entry]:
+class Held(NamedTuple):
+    """What settings are held against: comparisons, the base, and which are one training."""
+
+    rows: Rows
+    base: Setting | None
+    twins: dict[tuple, tuple]
+
+
+def held_in(answer: Answer) -> Held:
+    """What the settings of an answer are held against."""
+    return Held(answer.rows, answer.base, answer.twins)
+
+
+def study_entries(settings: list[Setting], held: Held) -> list[Entry]:
     """What the picture of a study shows of settings; nothing where none is compared."""
-    if not with_row(settings, answer.rows):
+    if not with_row(settings, held.rows):
         return []
-    return [entry_of(setting, setting.label, answer.rows, answer.base) for setting in settings]
+    names = [setting.label for setting in settings]
+    return entries_below(settings, names, held)
 
 
-def answer_entries(settings: list[Setting], rows: Rows, base: Setting | None) -> list[Entry]:
+def answer_entries(settings: list[Setting], held: Held) -> list[Entry]:
     """What the picture of all settings shows: each under the heading of its study."""
     entries = []
-    heading = ""
-    for setting in furthest(settings, rows):
-        names = names_in_picture(setting)
-        if names.heading != heading:
-            heading = names.heading
+    shown = furthest(settings, held.rows)
+    for heading, group in groupby(shown, lambda setting: names_in_picture(setting).heading):
+        below = list(group)
+        if heading:
             entries.append(Entry(heading))
-        entries.append(entry_of(setting, names.label, rows, base))
+        names = [names_in_picture(setting).label for setting in below]
+        entries += entries_below(below, names, held)
     return entries
 
 
-def entry_of(setting: Setting, label: str, rows: Rows, base: Setting | None) -> Entry:
-    """The line of one setting; that of the base carries its accuracy."""
-    row = rows.get(setting.key)
-    if base and setting.key == base.key:
-        return Entry(label, row, fmean(base.accuracies))
-    return Entry(label, row)
+def entries_below(settings: list[Setting], names: list[str], held: Held) -> list[Entry]:
+    """A line for each setting; settings that kept the same weights are one training, one line."""
+    entries: dict[tuple, Entry] = {}
+    for setting, name in zip(settings, names, strict=True):
+        key = held.twins.get(setting.key, setting.key)
+        if key in entries:
+            entries[key] = entries[key]._replace(label=f"{entries[key].label} = {name}")
+        elif held.base and setting.key == held.base.key:
+            entries[key] = Entry(name, base_accuracy=held.base.accuracy)
+        else:
+            entries[key] = Entry(name, held.rows.get(setting.key))
+    return list(entries.values())
 
 
 def names_in_picture(setting: Setting) -> Names:

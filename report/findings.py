@@ -15,14 +15,16 @@ from report.answer import (
     Rows,
     first_of_each,
     rows_of,
+    same_weights,
     samples_of,
     valid_mean,
     with_row,
     with_verdict,
 )
 from report.comparison import ALIKE, BETTER, MOST_SEEDS, OPEN, POWER, WORSE, found_from
-from report.results import Result, Setting, studies_of, words_of
+from report.results import Setting, studies_of, study_name, words_of
 
+FEW_IMAGES = 100  # test images, each of which is a point or more
 VERDICTS = {"worse": WORSE, "better": BETTER, "alike": ALIKE, "open": OPEN}  # by kind of finding
 
 
@@ -31,6 +33,19 @@ class Finding(NamedTuple):
 
     kind: str
     values: dict[str, Any]
+
+
+class Gap(NamedTuple):
+    """By how much settings of a study, which are one training, differ from the base.
+
+    `end` says how they ended, if not as they should; `steps` is their number of steps, of the
+    base's, if these are fewer.
+    """
+
+    labels: list[str]
+    size: float
+    end: str
+    steps: float
 
 
 class InSeeds(NamedTuple):
@@ -52,43 +67,168 @@ class Swing(NamedTuple):
 # --- what is found in all --------------------------------------------------------------------
 
 
-def answer_findings(answer: Answer) -> list[Finding]:
-    """The answer: first in one sentence, then what it rests on."""
+def answer_findings(answer: Answer, source: str = "") -> list[Finding]:
+    """All that is found in the answer; `source` names the images."""
+    return [
+        *headline(answer, source),
+        *warnings_of(answer),
+        *study_lines(answer),
+        *details_of(answer),
+    ]
+
+
+def headline(answer: Answer, source: str = "") -> list[Finding]:
+    """The answer in a few sentences: what matters, what does not, what to use."""
     base = answer.base
     if base is None or len(answer.settings) < 2:
         return [Finding("too_few", {})]
-    settings = [(words_of(name), value) for name, value in base.key]
-    findings = [
-        headline(answer, base),
-        Finding("base", {"settings": settings, "mean": answer.means[base.key]}),
-    ]
-    if answer.problem:
-        findings.append(Finding("no_noise", {"problem": answer.problem}))
-    for study in studies_of(answer.settings):
-        findings += differences_in(study, answer.rows)
-    findings += close_ones(answer.settings, answer)
-    findings += single_ones(answer)
-    findings += size_finding(answer, base)
-    findings.append(use_finding(answer, base))
-    findings += unlearned_ones(answer)
-    findings += longest_one(answer)
+    findings = what_matters(answer, base)
+    if not answer.rows:
+        findings = [Finding("nothing_yet", {"compared": len(answer.settings) - 1})]
+    of_images = {"images": answer.chance.test_images, "source": source}
+    for number, finding in enumerate(findings):
+        finding.values["where"] = of_images if number == 0 else None
+    use = answer.use
+    values = {
+        "use": use,
+        "keep_base": use is base,
+        "better": with_verdict(answer.settings, answer.rows, BETTER),
+        "base_failed": not rules.is_choosable(base, answer.chance),
+        "tests_at_chance": use is not None and use.key in answer.unlearned,
+    }
+    return [*findings, Finding("choice", values)]
+
+
+def what_matters(answer: Answer, base: Setting) -> list[Finding]:
+    """The studies that differ from the base, those that differ most first, and those that do not.
+
+    At most two of them have a sentence of their own.
+    """
+    differing: list[Finding] = []
+    names: dict[str, list[str]] = {ALIKE: [], OPEN: []}
+    for study in varied_studies(answer):
+        name = study_name(study[0].study)
+        gaps = gaps_of(study, answer, base)
+        if gaps:
+            largest = max(abs(gap.size) for gap in gaps)
+            values = {"what": name, "base": label_of_base(study[0], base), "gaps": gaps}
+            differing.append(Finding("matters", {**values, "largest": largest}))
+        else:
+            is_open = with_verdict(study, answer.rows, OPEN)
+            names[OPEN if is_open else ALIKE].append(name)
+    differing.sort(key=lambda finding: -finding.values["largest"])
+    findings = differing[:2]
+    if differing[2:]:
+        others = [finding.values["what"] for finding in differing[2:]]
+        findings.append(Finding("others_matter", {"names": others}))
+    if names[OPEN]:
+        findings.append(Finding("undecided", {"names": names[OPEN], "size": size_of(answer)}))
+    if names[ALIKE]:
+        findings.append(Finding("no_difference", {"names": names[ALIKE], "close": answer.close}))
     return findings
 
 
-def headline(answer: Answer, base: Setting) -> Finding:
-    """What differs, what does not, what to use, in one sentence."""
-    use = answer.use
-    values: dict[str, Any] = {
-        "compared": len(answer.settings) - 1,
-        "known": bool(answer.rows),
-        "use": use.name if use else "",
-        "keep_base": use is base,
-        "base_failed": not rules.is_choosable(base, answer.chance),
-        "use_tests_at_chance": use is not None and use.key in answer.unlearned,
-    }
-    for kind, verdict in VERDICTS.items():
-        values[kind] = with_verdict(answer.settings, answer.rows, verdict)
-    return Finding("headline", values)
+def varied_studies(answer: Answer) -> list[list[Setting]]:
+    """The settings of each study, without the base and what an earlier study has, too."""
+    return studies_of([setting for setting in answer.settings if not setting.is_base])
+
+
+def label_of_base(setting: Setting, base: Setting) -> str:
+    """What the base is called in a study that this setting is of."""
+    if setting.is_of_grid:
+        return "the base"
+    [name] = setting.varied
+    return str(dict(base.key)[name])
+
+
+def gaps_of(study: list[Setting], answer: Answer, base: Setting) -> list[Gap]:
+    """What is better or worse than the base, each training once."""
+    gaps: dict[tuple, Gap] = {}
+    for setting in with_row(study, answer.rows):
+        key = answer.twins.get(setting.key, setting.key)
+        if key in gaps:
+            gaps[key].labels.append(setting.label)
+        elif answer.rows[setting.key].named and key != base.key:
+            gaps[key] = gap_of(setting, answer, base)
+    return list(gaps.values())
+
+
+def gap_of(setting: Setting, answer: Answer, base: Setting) -> Gap:
+    """By how much a setting differs from the base, and what may be why."""
+    ends = rules.ends_of(setting, answer.chance)
+    end = next(iter(ends)).value if len(ends) == 1 else ""
+    if end == rules.End.CONVERGED.value:
+        end = ""
+    steps = min(1.0, rules.updates(setting) / rules.updates(base))
+    return Gap([setting.label], answer.rows[setting.key].difference, end, steps)
+
+
+def study_lines(answer: Answer) -> list[Finding]:
+    """One line for each study: whether it matters, and where the true differences lie."""
+    lines = []
+    for study in varied_studies(answer):
+        compared = with_row(study, answer.rows)
+        if not compared:
+            continue
+        named = [setting for setting in compared if answer.rows[setting.key].named]
+        unknown = with_verdict(study, answer.rows, OPEN)
+        shown = [answer.rows[setting.key] for setting in named or unknown or compared]
+        values = {
+            "study": study[0].study,
+            "what": study_name(study[0].study),
+            "is_open": bool(unknown),
+            "labels": labels_of(named),
+            "low": min(row.low for row in shown),
+            "high": max(row.high for row in shown),
+            "close": answer.close,
+        }
+        lines.append(Finding("line", values))
+    return lines
+
+
+def warnings_of(answer: Answer) -> list[Finding]:
+    """What a reader must know before the picture: why nothing is compared, what did not learn."""
+    findings = []
+    if answer.problem and answer.base and len(answer.settings) > 1:
+        findings.append(Finding("no_noise", {"problem": answer.problem}))
+    if answer.chance.test_images <= FEW_IMAGES:
+        findings.append(Finding("few_images", {"images": answer.chance.test_images}))
+    unlearned = [setting.name for setting in answer.settings if setting.key in answer.unlearned]
+    if unlearned:
+        findings.append(Finding("unlearned", {"names": unlearned}))
+    partly: list[InSeeds] = []
+    at_chance: list[InSeeds] = []
+    for setting in answer.settings:
+        seeds = len(setting.results)
+        count = rules.learned(setting, answer.chance)
+        if 0 < count < seeds:
+            partly.append(InSeeds(setting.name, count, seeds))
+        ended = sum(rules.ends_at_chance(result, answer.chance) for result in setting.results)
+        if count and 2 * ended > seeds:
+            at_chance.append(InSeeds(setting.name, ended, seeds))
+    if partly:
+        findings.append(Finding("partly", {"settings": partly}))
+    if at_chance:
+        findings.append(Finding("ends_at_chance", {"settings": at_chance}))
+    return findings
+
+
+def details_of(answer: Answer) -> list[Finding]:
+    """What the answer rests on."""
+    base = answer.base
+    if base is None or len(answer.settings) < 2:
+        return []
+    settings = [(words_of(name), value) for name, value in base.key]
+    findings = [
+        Finding("base", {"settings": settings, "accuracies": base.accuracies}),
+        *single_ones(answer),
+        *size_finding(answer, base),
+        use_finding(answer, base),
+        *longest_one(answer),
+    ]
+    if answer.unlearned:
+        findings.append(Finding("learned_rule", guessing(answer.settings, answer)))
+    return findings
 
 
 def differences_in(settings: list[Setting], rows: Rows) -> list[Finding]:
@@ -128,18 +268,28 @@ def single_ones(answer: Answer) -> list[Finding]:
     return [Finding("single", {"settings": named, "all": len(single) == len(answer.rows)})]
 
 
+def size_of(answer: Answer) -> float | None:
+    """How large a true difference is found by the fewest seeds of a setting; None if none is."""
+    if answer.pool is None or answer.base is None:
+        return None
+    seeds = [row.seeds for row in answer.rows.values()]
+    size = found_from(answer.pool.noise, min(seeds), len(answer.base.results), len(seeds))
+    return size if size < 1 else None
+
+
 def size_finding(answer: Answer, base: Setting) -> list[Finding]:
     """How large a difference these seeds find, where something is open."""
-    if not with_verdict(answer.settings, answer.rows, OPEN) or answer.pool is None:
+    if not with_verdict(answer.settings, answer.rows, OPEN):
         return []
-    seeds = [row.seeds for row in answer.rows.values()]
-    base_seeds = len(base.results)
-    size = found_from(answer.pool.noise, min(seeds), base_seeds, len(seeds))
-    values: dict[str, Any] = {"seeds": min(seeds), "base_seeds": base_seeds}
-    if size >= 1:
-        return [Finding("size_none", values)]
-    values |= {"size": size, "share": POWER, "close": answer.close}
-    values["can_go_on"] = min(seeds) < MOST_SEEDS
+    seeds = min(row.seeds for row in answer.rows.values())
+    values: dict[str, Any] = {
+        "seeds": seeds,
+        "base_seeds": len(base.results),
+        "size": size_of(answer),
+        "share": POWER,
+        "close": answer.close,
+        "can_go_on": seeds < MOST_SEEDS,
+    }
     return [Finding("size", values)]
 
 
@@ -149,7 +299,7 @@ def use_finding(answer: Answer, base: Setting) -> Finding:
     if use is None:
         return Finding("use_none", {})
     values: dict[str, Any] = {"name": use.name, "valid": valid_mean(use)}
-    values["mean"] = answer.means[use.key]
+    values["accuracies"] = use.accuracies
     if use is base:
         values["tested_better"] = with_verdict(answer.settings, answer.rows, BETTER)
         values["compared"] = bool(answer.valid_rows)
@@ -160,30 +310,6 @@ def use_finding(answer: Answer, base: Setting) -> Finding:
         values["of"] = len(answer.settings)
         return Finding("use_better", values)
     return Finding("use_without_base", values)
-
-
-def unlearned_ones(answer: Answer) -> list[Finding]:
-    """Settings that learned with no seed, with some only, or lost what they had learned."""
-    findings = []
-    unlearned = [setting for setting in answer.settings if setting.key in answer.unlearned]
-    if unlearned:
-        names = [setting.name for setting in unlearned]
-        findings.append(Finding("unlearned", {"names": names, **guessing(unlearned, answer)}))
-    partly: list[InSeeds] = []
-    at_chance: list[InSeeds] = []
-    for setting in answer.settings:
-        seeds = len(setting.results)
-        count = rules.learned(setting, answer.chance)
-        if 0 < count < seeds:
-            partly.append(InSeeds(setting.name, count, seeds))
-        ended = sum(rules.ends_at_chance(result, answer.chance) for result in setting.results)
-        if count and 2 * ended > seeds:
-            at_chance.append(InSeeds(setting.name, ended, seeds))
-    if partly:
-        findings.append(Finding("partly", {"settings": partly}))
-    if at_chance:
-        findings.append(Finding("ends_at_chance", {"settings": at_chance}))
-    return findings
 
 
 def guessing(settings: list[Setting], answer: Answer) -> dict[str, float]:
@@ -242,7 +368,7 @@ def about_epochs(settings: list[Setting], answer: Answer) -> list[Finding]:
             verdicts.append((labels, verdict))
     if verdicts:
         findings.append(Finding("last_epochs", {"verdicts": verdicts}))
-    limits = {"rise": rules.OVERFIT_RISE, "gap": rules.OVERFIT_GAP}
+    limits = {"gap": rules.OVERFIT_GAP}
     findings.append(Finding("overfits_rule", limits))
     return findings
 
@@ -266,23 +392,11 @@ def overfitting_of(setting: Setting) -> Finding:
 
 def same_kept_weights(shorter: Setting, longer: Setting) -> list[Finding]:
     """In how many of the common seeds two numbers of epochs kept the weights of the same epoch."""
-    longer_by_seed = {result.seed: result for result in longer.results}
-    same = []
-    for result in shorter.results:
-        if result.seed in longer_by_seed:
-            same.append(has_same_kept_weights(result, longer_by_seed[result.seed]))
+    same = same_weights(shorter, longer)
     if not any(same):
         return []
     values = {"shorter": shorter.label, "longer": longer.label}
     return [Finding("same_weights", {**values, "count": sum(same), "seeds": len(same)})]
-
-
-def has_same_kept_weights(result: Result, other: Result) -> bool:
-    """Whether two trainings were the same one up to the epoch whose weights both keep."""
-    epoch = result.train["kept_epoch"]
-    if epoch != other.train["kept_epoch"]:
-        return False
-    return result.history[:epoch] == other.history[:epoch]
 
 
 def about_batches(settings: list[Setting], answer: Answer) -> list[Finding]:
@@ -345,6 +459,6 @@ def about_rates(settings: list[Setting], answer: Answer) -> list[Finding]:
         ends = [(end.value, count) for end, count in counts.items()]
         values = {"label": setting.label, "ends": ends, "seeds": len(setting.results)}
         findings.append(Finding("ends", values))
-    limits = {"unstable": rules.UNSTABLE, "falling": rules.STILL_FALLING}
+    limits = {"unstable": rules.UNSTABLE, "near": rules.NEAR, "gap": rules.OVERFIT_GAP}
     findings.append(Finding("ends_rule", limits | guessing(settings, answer)))
     return findings

@@ -114,7 +114,7 @@ def held_against_base(
     rows = compared(cells, reference, answer)
     items = []
     for value, cell in best.items():
-        test = answer.means[cell.key].mean
+        test = answer.whole(cell).accuracy
         items.append(Best(value, others_of(cell), valid_mean(cell), test, rows.get(cell.key)))
     return items
 

@@ -75,7 +75,7 @@ def cell_of(setting: Setting, answer: Answer) -> Cell:
     return Cell(
         row=values[0],
         column=", ".join(values[1:]),
-        accuracy=answer.means[setting.key].mean,
+        accuracy=answer.whole(setting).accuracy,
         verdict=verdict,
         is_base=answer.base is not None and setting.key == answer.base.key,
         learned=setting.key not in answer.unlearned,

@@ -19,14 +19,22 @@ from dataset import Data
 from images.sources import SHAPES
 from records.files import write_text
 from records.sources import PROJECT
-from report.answer import Answer, make_answer
-from report.comparison import FAR, NOISIER, SMALL
-from report.differences import MOST, answer_entries, draw_answer, furthest, study_entries
+from report.answer import Answer, chance_of, close_of, images_noise_of, make_answer
+from report.differences import MOST, answer_entries, draw_answer, furthest, held_in, study_entries
 from report.examples import examples_of, mistakes_of
 from report.figures import CONFUSION_MATRIX, PICTURES, draw_confusion_matrix, draw_curves
-from report.findings import Finding, answer_findings, study_findings
+from report.findings import (
+    Finding,
+    answer_findings,
+    details_of,
+    headline,
+    study_findings,
+    study_lines,
+    warnings_of,
+)
 from report.grids import grid_findings
 from report.heatmap import draw_heat_map, map_of
+from report.noise import FAR, NOISIER
 from report.results import (
     Result,
     Setting,
@@ -37,7 +45,6 @@ from report.results import (
     write_accuracies,
     write_results_csv,
 )
-from report.rules import Chance
 from report.study import LEGEND, PANELS, draw_study, panels_of
 from report.summary import Summary, summarize, write_summary
 from report.words import say, templates
@@ -74,18 +81,20 @@ def write_report(
     trainings: Iterable[Training],
     to_do: int,
     failed: list[str],
-    close: float = SMALL,
+    until: float | None = None,
 ) -> list[str]:
     """Read what is finished; write tables, pictures and report.html; the answer's sentences.
 
     `to_do` trainings are still to be done, `failed` names what failed; settings known to be as
-    `close` to the base, a share, are alike. Figures for print are drawn once nothing is to be
-    done.
+    close to the base as `until` says, in points, are alike. Figures for print are drawn once
+    nothing is to be done.
     """
     folder = out / "result"
     results = results_of(out, runs, trainings)
     settings = settings_of(results)
-    answer = make_answer(settings, chance_of(data), close)
+    planned = len({key_of(run.settings) for run in runs}) - 1
+    of_images = images_noise_of(settings)
+    answer = make_answer(settings, chance_of(data), close_of(until), planned, of_images)
     summaries = summarize(answer, data.classes)
     write_results_csv(folder / "results.csv", results)
     for setting in settings:
@@ -98,24 +107,13 @@ def write_report(
         values = page_values(folder, settings, answer, summaries, data)
     values["status"] = SweepStatus(done, count_trainings(runs), to_do, failed)
     write_text(folder / "report.html", templates().get_template("page.html").render(values))
-    return [*say(answer_findings(answer)), f"report: {folder / 'report.html'}"]
+    findings = answer_findings(answer, Path(data.source).name)
+    return [*say(findings), f"report: {folder / 'report.html'}"]
 
 
 def count_trainings(runs: list[Run]) -> int:
     """How many trainings runs come to: those of the same settings and seed are one."""
     return len({(key_of(run.settings), run.settings["seed"]) for run in runs})
-
-
-def chance_of(data: Data) -> Chance:
-    """What guessing the larger class reaches on the validation and the test images."""
-    valid = np.bincount(data.targets[data.splits["valid"]], minlength=2)
-    test = np.bincount(data.targets[data.splits["test"]], minlength=2)
-    return Chance(
-        valid_share=float(valid.max() / valid.sum()),
-        valid_images=int(valid.sum()),
-        test_share=float(test.max() / test.sum()),
-        test_images=int(test.sum()),
-    )
 
 
 # --- pictures --------------------------------------------------------------------------------
@@ -130,12 +128,12 @@ def draw_pictures(
     for of_study in studies_of(settings):
         study = folder / of_study[0].study
         drawn = furthest(of_study, answer.rows)
-        draw_study(study, drawn, study_entries(drawn, answer), for_print)
+        draw_study(study, drawn, study_entries(drawn, held_in(answer)), for_print)
         if of_study[0].is_of_grid:
             draw_heat_map(study / "heatmap.png", map_of(of_study, answer))
     if answer.rows:
         varied = [setting for setting in settings if not setting.is_base]
-        entries = answer_entries(varied, answer.rows, answer.base)
+        entries = answer_entries(varied, held_in(answer))
         draw_answer(folder / "answer.png", entries, ANSWER_TITLE, for_print)
 
 
@@ -158,18 +156,20 @@ def page_values(
 ) -> dict[str, Any]:
     """Everything that the page shows, by the names that page.html has for it."""
     varied = [setting for setting in settings if not setting.is_base]
-    lead, *told = say(answer_findings(answer))
     results = [result for setting in settings for result in setting.results]
     mistaken = answer.use or answer.settings[0]
+    source = Path(data.source).name
     return {
         "folder": folder,
         "data": data,
-        "source": Path(data.source).name,
+        "source": source,
         "answer": answer,
         "summaries": summaries,
         "results": results,
-        "lead": lead,
-        "told": told,
+        "lead": say(headline(answer, source)),
+        "warnings": [*say(warnings_of(answer)), *data.warnings],
+        "lines": study_lines(answer),
+        "details": say(details_of(answer)),
         "left_out": left_out_of(varied),
         "one_class": [summary for summary in summaries if summary.one_class],
         "noise": [setting for setting in settings if setting.is_base],
@@ -182,6 +182,7 @@ def page_values(
         "command": shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
         "commit": commit_of(PROJECT),
         "python": sys.version.split()[0],
+        "computing": computing_seconds(results),
         "is_comparable": data.source in COMPARABLE,
         "is_drawn": data.source == SHAPES,
         "calibrated": CALIBRATED,
@@ -211,12 +212,19 @@ def findings_of(settings: list[Setting], answer: Answer) -> list[Finding]:
     """What a study found; the setting that is the base is judged by all seeds of the base."""
     if settings[0].is_of_grid:
         return grid_findings(settings, answer)
-    whole = []
-    for setting in settings:
-        if answer.base is not None and setting.key == answer.base.key:
-            setting = setting._replace(results=answer.base.results)
-        whole.append(setting)
-    return study_findings(whole, answer)
+    return study_findings([answer.whole(setting) for setting in settings], answer)
+
+
+def computing_seconds(results: list[Result]) -> float:
+    """How long all trainings and tests took; the time of one holds that of what it went on from."""
+    trainings: dict[tuple, float] = {}
+    tests: dict[tuple, float] = {}
+    for result in results:
+        settings = {**result.run.settings, "epochs": 0}
+        chain = (key_of(settings), result.seed)
+        trainings[chain] = max(trainings.get(chain, 0.0), result.train["seconds"])
+        tests[key_of(result.run.settings), result.seed] = result.test["seconds"]
+    return sum(trainings.values()) + sum(tests.values())
 
 
 def counts_of(data: Data) -> dict[str, list[int]]:

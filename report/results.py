@@ -3,6 +3,7 @@
 settings = settings_of(results_of(out, runs, trainings))
 """
 
+import functools
 import math
 from collections.abc import Iterable
 from itertools import groupby
@@ -13,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from records.files import write_csv, write_text
+from records.finished import read_predictions
 from records.runs import ACCURACIES, Epoch
-from report.comparison import wilson
+from report.distributions import wilson
 from studies.plan import Training, training_key
 from studies.settings import BASE_STUDY, PREFIX, Run, folder_of, key_of
 from training.settings import SETTINGS, as_key
@@ -41,6 +43,11 @@ class Result(NamedTuple):
     @property
     def seed(self) -> int:
         return self.run.settings["seed"]
+
+    @property
+    def digest(self) -> str:
+        """That of its predictions."""
+        return self.test["predictions_sha256"]
 
     @property
     def valid_losses(self) -> np.ndarray:
@@ -100,6 +107,15 @@ class Setting(NamedTuple):
     @property
     def accuracies(self) -> list[float]:
         return [result.accuracy for result in self.results]
+
+    @property
+    def accuracy(self) -> float:
+        """Mean test accuracy of the kept weights."""
+        return fmean(self.accuracies)
+
+    @property
+    def last_accuracies(self) -> list[float]:
+        return [result.last_accuracy for result in self.results]
 
     @property
     def kept_epochs(self) -> list[int]:
@@ -165,6 +181,13 @@ def result_of(out: Path, run: Run, training: Training) -> Result:
     )
 
 
+@functools.cache  # by the predictions' digest: a report is written again and again
+def correct_images(folder: Path, _digest: str) -> np.ndarray:
+    """Which test images a run gets right, bool (images,)."""
+    rows = read_predictions(folder)
+    return np.array([row["predicted_class"] == row["true_class"] for row in rows])
+
+
 def valid_accuracy_at(epoch: int, history: list[Epoch]) -> float | None:
     """Validation accuracy after an epoch, from 1; None for 0, the initial weights."""
     if epoch == 0:
@@ -214,11 +237,10 @@ def write_accuracies(setting: Setting) -> None:
     folder = folder_of_setting(setting)
     if folder == setting.results[0].folder:
         return
-    last = [result.last_accuracy for result in setting.results]
     lines = [
         f"Test accuracy: {mean_and_deviation(setting.accuracies)}",
-        f"Last epoch: {mean_and_deviation(last)}",
-        f"mean ± standard deviation of {len(last)} seeds:",
+        f"Last epoch: {mean_and_deviation(setting.last_accuracies)}",
+        f"mean ± standard deviation of {len(setting.results)} seeds:",
     ]
     for result in setting.results:
         shares = f"{100 * result.accuracy:.4f}%, last epoch {100 * result.last_accuracy:.4f}%"

@@ -1,76 +1,69 @@
-"""`--until`: sweeps with one more seed for what is open, round by round.
+"""Rounds: which settings get more trainings before the answer is given.
 
-    status = run_rounds(call, runs, first_round={base_key: 6})
+    more = more_seeds(sweep, until=None)     # {} when nothing is left to ask
 
-What is known of a setting, better, worse or alike, is left alone. Nothing is written down: the
-same results give the same rounds again.
+What seems to differ on fewer trainings than a verdict needs gets as many as it needs. With --until
+what is open gets more, too. Nothing is written down: the same results ask for the same again.
 """
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
 
 from console.errors import InputError
-from report.answer import Answer, make_answer
-from report.comparison import MOST_SEEDS, OPEN, Noise, Pool, share_of_look, t_quantile
-from report.page import chance_of
+from report.answer import Answer, chance_of, close_of, images_noise_of, make_answer
+from report.comparison import (
+    LEAST_SEEDS,
+    MOST_SEEDS,
+    next_seeds,
+    next_seeds_of_base,
+    share_of_look,
+)
+from report.distributions import t_quantile
+from report.noise import Noise, Pool
 from report.results import results_of, settings_of
-from studies.settings import BASE_STUDY, Run, key_of
+from studies.settings import BASE_STUDY, Seeds, key_of
 from studies.sweep import Sweep
 from studies.words import counted
 
-Seeds = dict[tuple, int]  # by Setting.key; a setting that is not there has one
 
+def more_seeds(sweep: Sweep, until: float | None) -> Seeds:
+    """How many trainings settings are to have next; {} at the end, or while one is missing.
 
-class Call(NamedTuple):
-    """What a call is to do in each round: plan some runs, and carry out a plan.
-
-    `points` are the precision that is asked for; `goes_on`: it trains, so there are more rounds.
+    `until` is the precision that is asked for, in points.
     """
-
-    points: float
-    prepare: Callable[[list[Run]], Sweep]
-    carry_out: Callable[[Sweep], int]
-    goes_on: bool
-
-
-def run_rounds(call: Call, runs: list[Run], first_round: Seeds) -> int:
-    """Sweeps, each with one more seed for what the one before left open; the exit status.
-
-    `runs` are all that the rounds may come to. InputError if so few test images cannot give the
-    precision that is asked for.
-    """
-    seeds = first_round
-    while True:
-        sweep = call.prepare(runs_of(runs, seeds))
-        check_precision(call.points, len(sweep.data.splits["test"]))
-        if is_finished(sweep) and more_seeds(sweep, seeds, call.points):
-            seeds = more_seeds(sweep, seeds, call.points)  # of a call before
-            continue
-        status = call.carry_out(sweep)
-        more = more_seeds(sweep, seeds, call.points)
-        if status or not call.goes_on or not more:
-            return status
-        print(describe_next(answer_of(sweep, call.points), call.points, runs), flush=True)
-        seeds = more
-
-
-def is_finished(sweep: Sweep) -> bool:
-    """Whether nothing of a round is left to do."""
-    return all(training.is_finished for training in sweep.plan.requested)
-
-
-def more_seeds(sweep: Sweep, seeds: Seeds, points: float) -> Seeds:
-    """The seeds of the next round; {} at the end, or while a training is missing."""
-    if not is_finished(sweep):
+    if not all(training.is_finished for training in sweep.plan.requested):
         return {}
-    return next_seeds(answer_of(sweep, points), seeds)
+    answer = answer_of(sweep, until)
+    more: Seeds = {}
+    for key, row in answer.rows.items():
+        count = next_seeds(row, until_known=until is not None)
+        if count > row.seeds:
+            more[key] = count
+    if more and answer.base:
+        base_seeds = len(answer.base.results)
+        more[answer.base.key] = next_seeds_of_base(base_seeds, max(more.values()))
+    return more
 
 
-def answer_of(sweep: Sweep, points: float) -> Answer:
+def answer_of(sweep: Sweep, until: float | None) -> Answer:
     """The answer that a round gives."""
     results = results_of(sweep.out, sweep.requested_runs, sweep.plan.requested)
-    return make_answer(settings_of(results), chance_of(sweep.data), points / 100)
+    settings = settings_of(results)
+    of_images = images_noise_of(settings)
+    return make_answer(settings, chance_of(sweep.data), close_of(until), of_images=of_images)
+
+
+def most_to_confirm(sweep: Sweep) -> int:
+    """How many trainings more there may be, of settings that seem to differ."""
+    seeds: Seeds = {}
+    base = None
+    for run in sweep.requested_runs:
+        key = key_of(run.settings)
+        if run.study == BASE_STUDY:
+            base = key
+        seeds.setdefault(key, 0)
+    for training in sweep.plan.requested:
+        seeds[key_of(training.settings)] += 1
+    return sum(max(0, LEAST_SEEDS - count) for key, count in seeds.items() if key != base)
 
 
 def check_precision(points: float, images: int) -> None:
@@ -80,39 +73,22 @@ def check_precision(points: float, images: int) -> None:
         raise InputError(f"--until {points:g}: {step}; ask for as much, or take more test images")
 
 
-def describe_next(answer: Answer, points: float, runs: list[Run]) -> str:
+def describe_next(sweep: Sweep, more: Seeds, until: float | None) -> str:
     """Say what the next round is for, and if the precision is out of reach."""
-    still_open = sum(row.verdict == OPEN for row in answer.rows.values())
-    settings = counted(still_open, "setting")
-    line = f"next round: still open: {settings}; a seed more for each and the base"
-    base_seeds = sum(run.study == BASE_STUDY for run in runs)
-    if answer.pool:
+    answer = answer_of(sweep, until)
+    settings = [key for key in more if answer.base is None or key != answer.base.key]
+    if until is None:
+        again = "seem to differ: to confirm it, each is trained again"
+        if len(settings) == 1:
+            again = "seems to differ: to confirm it, it is trained again"
+        return f"{counted(len(settings), 'setting')} {again}"
+    line = f"next round: still open: {counted(len(settings), 'setting')}; more seeds for each"
+    if answer.pool and answer.base:
+        base_seeds = next_seeds_of_base(len(answer.base.results), MOST_SEEDS)
         best = 100 * reach(answer.pool, base_seeds, len(answer.rows))
-        if best > points:
+        if best > until:
             line += f"; at this noise {MOST_SEEDS} seeds tell differences only to {best:.1f} points"
     return line
-
-
-def runs_of(runs: list[Run], seeds: Seeds) -> list[Run]:
-    """Those of all runs whose seed is among the first ones that their setting gets."""
-    first_seed = min(run.settings["seed"] for run in runs)
-    chosen = []
-    for run in runs:
-        if run.settings["seed"] - first_seed < seeds.get(key_of(run.settings), 1):
-            chosen.append(run)
-    return chosen
-
-
-def next_seeds(answer: Answer, seeds: Seeds) -> Seeds:
-    """One seed more for what is open, and for the base, which serves all; {} at the end."""
-    more: Seeds = {}
-    for key, row in answer.rows.items():
-        if row.verdict == OPEN and row.seeds < MOST_SEEDS:
-            more[key] = seeds.get(key, 1) + 1
-    if not more or answer.base is None:
-        return {}
-    more[answer.base.key] = seeds[answer.base.key] + 1
-    return {**seeds, **more}
 
 
 def reach(pool: Pool, base_seeds: int, comparisons: int) -> float:

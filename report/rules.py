@@ -1,33 +1,45 @@
-"""The rules by which one training is read: what its curves say, how it ended.
+"""The rules by which one training is read: whether it learned, how it ended.
 
     convergence(result, chance), overfits(result)
 
 Each judges a single seed. What is said of a setting is in how many of its seeds it is so.
+docs/comparison.md says how often each is wrong.
 """
 
+import functools
 import math
+from collections.abc import Iterable
 from enum import Enum
-from statistics import NormalDist
 from typing import NamedTuple
 
-import numpy as np
-
+from report.curves import falls, noise_of_curve, rise_of, rises, swing_of
+from report.distributions import at_least
 from report.results import Result, Setting
 
-OVERFIT_RISE = 0.10  # the validation loss rises by more than this share after its minimum ...
-OVERFIT_GAP = 0.05  # ... while training accuracy is more than this above validation accuracy
-UNSTABLE = 0.2  # of its range that the validation loss goes up and down between two epochs
-STILL_FALLING = 0.1  # fall of the validation loss over the last fifth, of its range, that counts
+GUESSES = 0.025  # how often guessing is taken for learning, or learning for guessing, in one test
+NEAR = 0.10  # above the share of guessing: what stays below it did not learn
+OVERFIT_GAP = 0.05  # of a loss that rose: training accuracy so far above validation accuracy
+UNSTABLE = 0.25  # of its mean that the validation loss scatters from epoch to epoch
+
+
+class Learned(Enum):
+    """What so many right images say, in the report's words."""
+
+    YES = "learned"
+    NO = "did not learn"
+    UNKNOWN = "too few images to tell"
 
 
 class End(Enum):
     """How a training ended, in the report's words."""
 
     DIVERGED = "diverged"
-    NOT_LEARNED = "did not learn"
+    NOT_LEARNED = Learned.NO.value
+    UNKNOWN = Learned.UNKNOWN.value
     SHORT = "too short to tell"
     UNSTABLE = "unstable"
     IMPROVING = "still improving"
+    OVERFITTED = "overfitted"
     CONVERGED = "converged"
 
 
@@ -43,29 +55,119 @@ class Chance(NamedTuple):
     test_images: int
 
     def valid_bound(self, epochs: int) -> float:
-        """The validation accuracy that guessing exceeds, at the best of its epochs, in 2.5 %."""
+        """The highest validation accuracy that guessing may reach at the best of its epochs."""
         return guess_bound(self.valid_share, self.valid_images, epochs)
 
     def test_bound(self) -> float:
-        """The test accuracy that guessing exceeds in 2.5 %."""
+        """The highest test accuracy that guessing may reach."""
         return guess_bound(self.test_share, self.test_images, 1)
 
 
+# --- learning or guessing --------------------------------------------------------------------
+
+
+def is_beyond_guessing(correct: int, images: int, share: float, looks: int = 1) -> bool:
+    """Whether guessing, right with the chance `share`, has so many right at its best look.
+
+    By the binomial law, in a share GUESSES of trainings that do guess.
+    """
+    return at_least(correct, images, share) * looks < GUESSES
+
+
+def is_near_guessing(correct: int, images: int, share: float) -> bool:
+    """Whether a training that is right NEAR more often than guessing has more right than that.
+
+    By the binomial law, in all but a share GUESSES of such trainings.
+    """
+    better = min(1.0, share + NEAR)
+    return 1 - at_least(correct + 1, images, better) < GUESSES
+
+
+def learned_from(correct: int, images: int, share: float, looks: int = 1) -> Learned:
+    """What so many right images say of a training; few images may not tell."""
+    if is_beyond_guessing(correct, images, share, looks):
+        return Learned.YES
+    if is_near_guessing(correct, images, share):
+        return Learned.NO
+    return Learned.UNKNOWN
+
+
+def most(answers: Iterable[Learned]) -> Learned:
+    """What is so of more than half of the trainings; else it cannot be told."""
+    answers = list(answers)
+    for answer in (Learned.YES, Learned.NO):
+        if 2 * answers.count(answer) > len(answers):
+            return answer
+    return Learned.UNKNOWN
+
+
+@functools.cache
 def guess_bound(share: float, images: int, looks: int) -> float:
-    """The accuracy that the best of so many looks at guessing exceeds in 2.5 %: normal law."""
-    deviations = NormalDist().inv_cdf(1 - 0.025 / looks)
-    return min(1.0, share + deviations * math.sqrt(share * (1 - share) / images))
+    """The highest accuracy that is not beyond guessing, by bisection."""
+    within, beyond = 0, images + 1
+    while beyond - within > 1:
+        middle = (within + beyond) // 2
+        if is_beyond_guessing(middle, images, share, looks):
+            beyond = middle
+        else:
+            within = middle
+    return within / images
+
+
+def learned_in_validation(result: Result, chance: Chance) -> Learned:
+    """Whether a training learned, by the validation images: at its best epoch, or the kept one."""
+    if result.train["diverged"] or result.valid_accuracy is None:
+        return Learned.NO
+    images, share = chance.valid_images, chance.valid_share
+    epochs = len(result.history)
+    best = round(float(result.valid_accuracies.max()) * images)
+    if is_beyond_guessing(best, images, share, epochs):
+        return Learned.YES
+    kept = round(result.valid_accuracy * images)
+    if is_near_guessing(kept, images, share):
+        return Learned.NO
+    return Learned.UNKNOWN
+
+
+def learned_in_test(result: Result, chance: Chance) -> Learned:
+    """Whether a training learned, by the test images: with the kept weights, or the last ones."""
+    best = max(result.accuracy, result.last_accuracy)
+    correct = round(best * chance.test_images)
+    return learned_from(correct, chance.test_images, chance.test_share, looks=2)
+
+
+def has_learned(result: Result, chance: Chance) -> Learned:
+    """Whether a training learned: images of one kind say so, and those of the other do not deny."""
+    answers = (learned_in_validation(result, chance), learned_in_test(result, chance))
+    for answer in (Learned.NO, Learned.YES):
+        if answer in answers:
+            return answer
+    return Learned.UNKNOWN
+
+
+def learned(setting: Setting, chance: Chance) -> int:
+    """In how many of its seeds a setting learned."""
+    return sum(has_learned(result, chance) == Learned.YES for result in setting.results)
+
+
+def most_learned(setting: Setting, chance: Chance) -> Learned:
+    """Whether most seeds of a setting learned."""
+    return most(has_learned(result, chance) for result in setting.results)
+
+
+def is_choosable(setting: Setting, chance: Chance) -> bool:
+    """Whether a setting may be the one to use, by the validation images alone."""
+    answers = [learned_in_validation(result, chance) for result in setting.results]
+    return most(answers) != Learned.NO
+
+
+def ends_at_chance(result: Result, chance: Chance) -> bool:
+    """Whether the last epoch's weights test as guessing does."""
+    correct = round(result.last_accuracy * chance.test_images)
+    return learned_from(correct, chance.test_images, chance.test_share) == Learned.NO
 
 
 # --- curves ----------------------------------------------------------------------------------
-
-
-def swing_of(losses: np.ndarray) -> float:
-    """Mean absolute change of a curve from epoch to epoch; 0 for a single epoch."""
-    finite = losses[np.isfinite(losses)]
-    if len(finite) < 2:
-        return 0.0
-    return float(np.abs(np.diff(finite)).mean())
 
 
 def valid_swing(result: Result) -> float:
@@ -73,24 +175,9 @@ def valid_swing(result: Result) -> float:
     return swing_of(result.valid_losses)
 
 
-def up_and_down(losses: np.ndarray) -> float:
-    """Mean movement between epochs beyond the net change, as a share of the curve's range."""
-    net = abs(losses[-1] - losses[0]) / (len(losses) - 1)
-    extent = np.ptp(losses)
-    if extent == 0:
-        return 0.0
-    return float((swing_of(losses) - net) / extent)
-
-
 def rise(result: Result) -> float:
-    """Share by which the validation loss at the end exceeds its minimum; infinite above zero."""
-    losses = result.valid_losses
-    last, lowest = losses[-1], losses.min()
-    if last == lowest:
-        return 0.0
-    if lowest == 0:
-        return math.inf
-    return float(last / lowest - 1)
+    """Share by which the validation loss ends above its minimum, both over a fifth of epochs."""
+    return rise_of(result.valid_losses)
 
 
 def gap(result: Result) -> float:
@@ -100,13 +187,13 @@ def gap(result: Result) -> float:
 
 
 def overfits(result: Result) -> bool:
-    """Whether the loss rose after its minimum and the accuracies came apart.
+    """Whether the loss rose after its minimum beyond noise, and the accuracies came apart.
 
     A diverged training says nothing about it.
     """
     if result.train["diverged"]:
         return False
-    return rise(result) > OVERFIT_RISE and gap(result) > OVERFIT_GAP
+    return rises(result.valid_losses) and gap(result) > OVERFIT_GAP
 
 
 def updates(setting: Setting) -> int:
@@ -121,39 +208,31 @@ def updates(setting: Setting) -> int:
 
 def convergence(result: Result, chance: Chance) -> End:
     """How a training ended."""
-    losses, accuracies = result.valid_losses, result.valid_accuracies
-    fifth = len(losses) // 5
     if result.train["diverged"]:
         return End.DIVERGED
-    if is_at_chance(result, chance):
-        return End.NOT_LEARNED
-    if fifth == 0:
+    answer = has_learned(result, chance)
+    if answer != Learned.YES:
+        return End(answer.value)
+    if len(result.history) < 5:
         return End.SHORT
-    if accuracies[-fifth:].mean() <= chance.valid_bound(1) or up_and_down(losses) > UNSTABLE:
+    if is_unstable(result, chance):
         return End.UNSTABLE
-    fall = losses[-2 * fifth : -fifth].mean() - losses[-fifth:].mean()
-    if fall > STILL_FALLING * np.ptp(losses):
+    if overfits(result):
+        return End.OVERFITTED
+    if falls(result.valid_losses):
         return End.IMPROVING
     return End.CONVERGED
 
 
-def is_at_chance(result: Result, chance: Chance) -> bool:
-    """Whether guessing reaches as much: in validation at every epoch, or in both tests."""
-    if not is_above_chance_in_validation(result, chance):
+def is_unstable(result: Result, chance: Chance) -> bool:
+    """Whether a training lost what it had learned, or its loss goes up and down widely."""
+    fifth = len(result.history) // 5
+    last = float(result.valid_accuracies[-fifth:].mean())
+    correct = round(last * chance.valid_images)
+    if is_near_guessing(correct, chance.valid_images, chance.valid_share):
         return True
-    best_test = max(result.accuracy, result.last_accuracy)
-    return best_test <= chance.test_bound()
-
-
-def is_above_chance_in_validation(result: Result, chance: Chance) -> bool:
-    """Whether an epoch's validation accuracy exceeds what guessing may reach."""
-    accuracies = result.valid_accuracies
-    return accuracies.max() > chance.valid_bound(len(accuracies))
-
-
-def ends_at_chance(result: Result, chance: Chance) -> bool:
-    """Whether the last epoch's weights do not test above what guessing reaches."""
-    return result.last_accuracy <= chance.test_bound()
+    losses = result.valid_losses
+    return noise_of_curve(losses) > UNSTABLE * float(losses.mean())
 
 
 def ends_of(setting: Setting, chance: Chance) -> dict[End, int]:
@@ -163,16 +242,3 @@ def ends_of(setting: Setting, chance: Chance) -> dict[End, int]:
         end = convergence(result, chance)
         counts[end] = counts.get(end, 0) + 1
     return counts
-
-
-def is_choosable(setting: Setting, chance: Chance) -> bool:
-    """Whether a seed of a setting learned, by the validation images alone."""
-    for result in setting.results:
-        if not result.train["diverged"] and is_above_chance_in_validation(result, chance):
-            return True
-    return False
-
-
-def learned(setting: Setting, chance: Chance) -> int:
-    """In how many of its seeds a setting learned."""
-    return sum(convergence(result, chance) not in UNLEARNED for result in setting.results)

@@ -13,10 +13,10 @@ import numpy as np
 from records.files import write_text
 from records.finished import read_predictions
 from report.answer import Answer
-from report.comparison import Comparison, Mean
+from report.comparison import Comparison, deviation_of
 from report.results import Setting, write_table
 from report.rules import ends_of
-from report.words import ended, templates
+from report.words import ended, templates, verdict_word
 from training.settings import SETTINGS
 
 
@@ -39,8 +39,6 @@ class Summary(NamedTuple):
     """
 
     setting: Setting
-    mean: Mean
-    last_mean: Mean
     comparison: Comparison | None
     recalls: list[float | None]
     auc: float | None
@@ -104,8 +102,6 @@ def summarize_setting(setting: Setting, answer: Answer, classes: list[str]) -> S
     ends = ends_of(setting, answer.chance)
     return Summary(
         setting=setting,
-        mean=answer.means[setting.key],
-        last_mean=answer.last_means[setting.key],
         comparison=answer.rows.get(setting.key),
         recalls=[mean_or_none([one.recalls[target] for one in recognised]) for target in (0, 1)],
         auc=mean_or_none([one.auc for one in recognised]),
@@ -141,16 +137,16 @@ def columns_of(summary: Summary, classes: list[str]) -> dict[str, object]:
     values: dict[str, object] = {"setting": summary.setting.name}
     for name in SETTINGS:
         values[name] = key[name]
-    values["seeds"] = summary.mean.seeds
-    values["test_accuracy"] = digits(summary.mean.mean)
-    values["standard_deviation"] = digits(summary.mean.deviation)
+    values["seeds"] = len(summary.setting.results)
+    values["test_accuracy"] = digits(summary.setting.accuracy)
+    values["standard_deviation"] = digits(deviation_of(summary.setting.accuracies))
     values |= dict.fromkeys(("difference", "low", "high", "verdict"), "")
     if summary.comparison:
         values["difference"] = digits(summary.comparison.difference)
         values["low"] = digits(summary.comparison.low)
         values["high"] = digits(summary.comparison.high)
-        values["verdict"] = summary.comparison.verdict
-    values["last_test_accuracy"] = digits(summary.last_mean.mean)
+        values["verdict"] = verdict_word(summary.comparison)
+    values["last_test_accuracy"] = digits(fmean(summary.setting.last_accuracies))
     for name, recall in zip(classes, summary.recalls, strict=True):
         values[f"recall_{name}"] = digits(recall)
     values["auc"] = digits(summary.auc)

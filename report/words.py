@@ -9,10 +9,12 @@ error, never another sentence.
 import functools
 import math
 from pathlib import Path
+from statistics import fmean, stdev
 
 import jinja2
 
-from report.comparison import Comparison, Mean, bound, digits_of_bound, points
+from console.progress import duration
+from report.comparison import BETTER, WORSE, Comparison, bound, digits_of_bound, points
 from report.examples import file_uri, image_uri
 from report.findings import Finding
 from report.results import Setting, folder_of_setting, study_name, words_of
@@ -21,6 +23,7 @@ from studies.words import counted
 DASH = "–"  # where there is no value
 MOST_NAMES = 8  # in a sentence: more settings are counted
 NUMBERS = ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+PARTS = {1 / 2: "half", 1 / 3: "a third of", 1 / 4: "a quarter of", 1 / 10: "a tenth of"}
 TEX = {letter: f"\\{letter}" for letter in "&%$#_{}"}
 TEX |= {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
 TEX |= {"−": "$-$", "–": "--", "×": "$\\times$", "±": "$\\pm$"}
@@ -35,7 +38,8 @@ def say(findings: list[Finding]) -> list[str]:
 def sentence(finding: Finding) -> str:
     """Say one finding in the words of its kind."""
     macro = getattr(templates().get_template("words.txt").module, finding.kind)
-    return " ".join(macro(finding.values).split())
+    text = " ".join(macro(finding.values).split())
+    return text[:1].upper() + text[1:]
 
 
 @functools.cache
@@ -50,6 +54,7 @@ def templates() -> jinja2.Environment:
     )
     for write in WRITERS:
         environment.filters[write.__name__] = write
+    environment.filters |= {"mean": fmean, "deviation": stdev, "sentence": sentence}
     environment.globals["MOST_NAMES"] = MOST_NAMES
     return environment
 
@@ -77,6 +82,19 @@ def size(share: float | None, digits: int = 1) -> str:
 def bound_size(end: float) -> str:
     """The end of an interval of sizes, in points; none that leaves out zero ends at it."""
     return size(end, digits_of_bound(end))
+
+
+def rounded(share: float) -> str:
+    """The size of a difference in whole points, of a small one with a digit: 0.244 -> 24."""
+    return size(share, digits=0 if share >= 0.0095 else 1)
+
+
+def part_of(share: float) -> str:
+    """About which part of a whole something is: 0.26 -> a quarter of; 0.6 -> 60% of."""
+    for part, text in PARTS.items():
+        if abs(share / part - 1) < 0.1:
+            return text
+    return f"{percent(share, digits=0)} of"
 
 
 def whole(share: float) -> str:
@@ -137,12 +155,12 @@ def from_to(counts: list[int], name: str) -> str:
 # --- what is known of a setting --------------------------------------------------------------
 
 
-def with_deviation(mean: Mean, sign: str = "") -> str:
-    """A mean over seeds in percent, of several with their deviation: 75.6 ± 1.8."""
-    text = f"{size(mean.mean)}{sign}"
-    if mean.deviation is None:
+def with_deviation(shares: list[float], sign: str = "") -> str:
+    """The mean over seeds in percent, of several with their deviation: 75.6 ± 1.8."""
+    text = f"{size(fmean(shares))}{sign}"
+    if len(shares) == 1:
         return text
-    return f"{text} ± {size(mean.deviation)}"
+    return f"{text} ± {size(stdev(shares))}"
 
 
 def difference_of(row: Comparison | None) -> str:
@@ -154,7 +172,11 @@ def difference_of(row: Comparison | None) -> str:
 
 def verdict_word(row: Comparison | None) -> str:
     """What a comparison says: worse."""
-    return row.verdict if row else DASH
+    if row is None:
+        return DASH
+    if row.seems:
+        return f"seems {BETTER if row.difference > 0 else WORSE}, being confirmed"
+    return row.verdict
 
 
 def area(auc: float | None) -> str:
@@ -198,6 +220,8 @@ WRITERS = (
     bound,
     size,
     bound_size,
+    rounded,
+    part_of,
     whole,
     number,
     counted,
@@ -207,6 +231,7 @@ WRITERS = (
     seeds_of,
     span,
     from_to,
+    duration,
     with_deviation,
     difference_of,
     verdict_word,

@@ -7,32 +7,26 @@
 Every child has one thread, writes to its run's log, and ends when this program does.
 """
 
-import contextlib
-import json
 import os
 import re
 import subprocess
-import sys
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from console.cores import usable_cores
-from console.errors import STDIN_IS_PARENT, InputError
+from console.errors import STDIN_IS_PARENT, how_it_ended
 from console.progress import Progress, duration
+from records.files import open_unfollowed
 from records.finished import DONE, Status, in_words
 from records.runs import LOG
-from records.sources import PROJECT
 from studies.plan import Conditions, Training, epochs_of, seconds_per_epoch
-from studies.settings import Run
-from training.tried import error_in
 
 # Two trainings of several threads each would wait for one another.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-NEVER_FAIL = ("epochs", "seed", "learning_rate", "batch_size")  # but for the smallest batch
 POLL_SECONDS = 0.05
 
 
@@ -85,7 +79,7 @@ class Child:
         """Say how it failed."""
         program = self.step.program
         if self.process.returncode:
-            return f"{program}.py, exit status {self.process.returncode}"
+            return f"{program}.py, {how_it_ended(self.process.returncode)}"
         why = in_words(self.status, f"{program}ed")
         return f"{program}.py did something else than was asked for ({why})"
 
@@ -163,7 +157,7 @@ class Children:
         mode = "wb"
         if step.program == "test":  # after what the training said
             mode = "ab"
-        with log.open(mode) as output:
+        with open_unfollowed(log, mode) as output:
             process = subprocess.Popen(
                 step.command,
                 stdin=subprocess.PIPE,  # closes with this program, however that ends
@@ -198,57 +192,6 @@ class TimeLeft:
         if not seconds or not left:
             return ""
         return f", about {duration(seconds * left)} left"
-
-
-# --- what is started -------------------------------------------------------------------------
-
-
-def try_out(device: str, image_size: int, runs: list[Run]) -> str:
-    """Have train.py try, in a program of its own, what is to be trained; the device's name.
-
-    InputError with its error line if something will not do, or with Python's last one.
-    """
-    command = [sys.executable, str(PROJECT / "train.py"), "--device", device]
-    command += ["--image_size", str(image_size), "--try_out"]
-    to_try = settings_to_try(runs)
-    command += map(json.dumps, to_try.values())
-    environment = os.environ | {STDIN_IS_PARENT: "1"}
-    with open_pipe() as pipe:
-        ended = subprocess.run(command, stdin=pipe, env=environment, capture_output=True, text=True)
-    if ended.returncode:
-        lines = ended.stderr.splitlines() or [f"train.py ended: {ended.returncode}"]
-        raise InputError(error_in(lines))
-    return ended.stdout.splitlines()[-1]  # before it, the trials
-
-
-@contextlib.contextmanager
-def open_pipe() -> Iterator[int]:
-    """The reading end of a pipe that is open as long as this program lives."""
-    reading, writing = os.pipe()
-    try:
-        yield reading
-    finally:
-        os.close(reading)
-        os.close(writing)
-
-
-def settings_to_try(runs: list[Run]) -> dict[str, dict]:
-    """The settings that may fail each in its own way, by what_may_fail().
-
-    Of those alike the ones of the smallest batch.
-    """
-    to_try: dict[str, dict] = {}
-    for run in sorted(runs, key=lambda run: run.settings["batch_size"]):
-        to_try.setdefault(what_may_fail(run.settings), run.settings)
-    return to_try
-
-
-def what_may_fail(settings: dict) -> str:
-    """Those of a training's settings that a trial may fail by, as a text."""
-    may_fail = dict(settings)
-    for name in NEVER_FAIL:
-        del may_fail[name]
-    return json.dumps(may_fail)
 
 
 def default_jobs(device: str) -> int:

@@ -24,6 +24,7 @@ PREFIX = "Change_"  # of a study of one setting, before the setting's name
 
 # By name a list of values, or a grid: lists by setting; see check_studies.
 Studies = Mapping[str, Any]
+Seeds = dict[tuple, int]  # how many trainings settings are to have, by key_of
 
 
 class Run(NamedTuple):
@@ -177,17 +178,26 @@ def check_written_once(script: Path) -> None:
 # --- the runs --------------------------------------------------------------------------------
 
 
-def runs_of(studies: Studies, base: dict, base_seeds: range, seeds: range) -> list[Run]:
-    """Every run that the studies ask for, those of the base setting first."""
+def runs_of(
+    studies: Studies, base: dict, base_seeds: range, seeds: range, more: Seeds | None = None
+) -> list[Run]:
+    """Every run that the studies ask for, those of the base setting first.
+
+    Settings of which there are to be `more` have as many of the base's seeds.
+    """
     runs = []
     for seed in base_seeds:
         only_seed = {"seed": seed}
         runs.append(Run(BASE_STUDY, only_seed, base | only_seed, f"{BASE_STUDY}/{seed}"))
     for study, values in studies.items():
         for varied in combinations(values_in(study, values)):
-            for seed in seeds:
+            key = key_of(base | varied)
+            seeds_of_setting = seeds
+            if more and key != key_of(base):  # which has seeds of its own
+                seeds_of_setting = base_seeds[: max(len(seeds), more.get(key, 0))]
+            for seed in seeds_of_setting:
                 name = f"{study}/{folder_of(varied)}"
-                if len(seeds) > 1:
+                if len(seeds_of_setting) > 1:
                     name = f"{name}/seed_{seed}"
                 runs.append(Run(study, varied, base | varied | {"seed": seed}, name))
     return runs

@@ -1,7 +1,7 @@
 """One call of my_script.py once it is planned: show it, do what is left, report as runs finish.
 
-    show_plan(sweep)
-    status = do(sweep, chains)
+    show_plan(sweep, sys.stdout, more=0)
+    ended = do(sweep, chains)
 
 It trains and tests here, prints lines for a scheduler, only collects, or tidies the store.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from console.progress import Progress, duration
 from records.files import remove_abandoned
@@ -66,13 +66,26 @@ class Sweep:
 # --- what is left ----------------------------------------------------------------------------
 
 
-def show_plan(sweep: Sweep, screen: TextIO) -> None:
-    """Say what images there are, what is to be done, and what the store holds besides."""
+class Ended(NamedTuple):
+    """How a call ended: its exit status, and the answer's sentences, if there is an answer."""
+
+    status: int
+    answer: list[str]
+
+
+def show_plan(sweep: Sweep, screen: TextIO, more: int) -> None:
+    """Say what images there are, what is to be done, and what the store holds besides.
+
+    There may be `more` trainings, of settings that seem to differ.
+    """
     from dataset import describe  # here: numpy takes time, and --help needs none
 
     described = words.describe_plan(sweep.plan, sweep.runs, sweep.jobs)
     time_left = TimeLeft(sweep.plan.requested, sweep.jobs)
     lines = [describe(sweep.data), f"results: {sweep.out / 'result'}", f"{described}{time_left()}"]
+    if more:
+        of_settings = "of settings that seem to differ, to confirm it"
+        lines.append(f"and up to {words.counted(more, 'training')} more {of_settings}")
     lines += store.describe_kept(sweep.out, sweep.plan.kept)
     print("\n".join(lines), file=screen, flush=True)
 
@@ -84,8 +97,8 @@ def print_lines(chains: list[list[Step]]) -> None:
         print(" && ".join(words))
 
 
-def tidy(sweep: Sweep) -> int:
-    """Remove from the store what is not asked for and no program works on; the exit status."""
+def tidy(sweep: Sweep) -> Ended:
+    """Remove from the store what is not asked for and no program works on."""
     with locked(sweep.lock):
         for name in sweep.plan.kept:
             if store.remove(sweep.out, name):
@@ -94,13 +107,13 @@ def tidy(sweep: Sweep) -> int:
                 print(f"left {name}: a program is at work on it")
     if not sweep.plan.kept:
         print("nothing to remove: every training in the store is asked for")
-    return 0
+    return Ended(0, [])
 
 
 # --- doing it --------------------------------------------------------------------------------
 
 
-def do(sweep: Sweep, chains: list[list[Step]]) -> int:
+def do(sweep: Sweep, chains: list[list[Step]]) -> Ended:
     """Do what is left, alone in the results folder; say if the images changed meanwhile."""
     from dataset import hand_over, has_changed
 
@@ -110,12 +123,12 @@ def do(sweep: Sweep, chains: list[list[Step]]) -> int:
         remove_leftovers(sweep)
         handed_images = hand_over(sweep.data, *sweep.images[1:])
         children = Children(chains, sweep.conditions, sweep.jobs, handed_images)
-        status = run_all(sweep, children)
+        ended = run_all(sweep, children)
     if chains and has_changed(sweep.data, *sweep.images):
         kept = "the results are of those that were there when it started"
-        print(f"the images changed while this ran: {kept}; run it again for the new ones")
-        return 1
-    return status
+        changed = f"the images changed while this ran: {kept}; run it again for the new ones"
+        return Ended(1, [*ended.answer, changed])
+    return ended
 
 
 def longest_first(chains: list[list[Step]]) -> list[list[Step]]:
@@ -139,8 +152,8 @@ def remove_leftovers(sweep: Sweep) -> None:
     remove_abandoned_locks(sorted(folders))
 
 
-def run_all(sweep: Sweep, children: Children) -> int:
-    """Run the children, write the report as they finish, say how it went; the exit status."""
+def run_all(sweep: Sweep, children: Children) -> Ended:
+    """Run the children, and write the report as they finish."""
     started = time.monotonic()
     requested = sweep.plan.requested
     failures: dict[str, str] = {}
@@ -164,10 +177,9 @@ def run_all(sweep: Sweep, children: Children) -> int:
         progress.say(f"{so_far(requested)}; {where}")
         raise
     lost = plan.lost_runs(requested, sweep.conditions)
-    for line in [*write_report(sweep, 0, list(failures)), *failures.values(), *lost]:
-        print(line)
-    print(f"done in {duration(time.monotonic() - started)}")
-    return 1 if failures or lost else 0
+    lines = [*write_report(sweep, 0, list(failures)), *failures.values(), *lost]
+    lines.append(f"done in {duration(time.monotonic() - started)}")
+    return Ended(1 if failures or lost else 0, lines)
 
 
 def write_report(sweep: Sweep, to_do: int, failed: list[str]) -> list[str]:
@@ -178,8 +190,8 @@ def write_report(sweep: Sweep, to_do: int, failed: list[str]) -> list[str]:
     return said
 
 
-def collect(sweep: Sweep) -> int:
-    """Report on what is finished, and name what is missing; the exit status."""
+def collect(sweep: Sweep) -> Ended:
+    """Report on what is finished, and name what is missing."""
     trainings = sweep.plan.trainings
     page = sweep.out / "result" / "report.html"
     if words.count_finished(trainings) or not page.exists():
@@ -192,8 +204,7 @@ def collect(sweep: Sweep) -> int:
     missing = [training for training in sweep.plan.requested if not training.is_finished]
     for training in missing:
         lines.append(f"MISSING {training.names}: {words.describe_training(training)}")
-    print("\n".join(lines))
-    return 1 if missing else 0
+    return Ended(1 if missing else 0, lines)
 
 
 def count_open(trainings: list[Training]) -> int:

@@ -228,11 +228,7 @@ def fork_children() -> None:
     """In a forked sweep: have studies/children.py fork what it would start."""
     from studies import children
 
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        ended = run_fork(Path(command[1]), *command[2:])
-        return subprocess.CompletedProcess(command, ended.status, ended.out, ended.err)
-
-    forking = SimpleNamespace(Popen=ForkedChild, run=run, PIPE=None, STDOUT=None)
+    forking = SimpleNamespace(Popen=ForkedChild, PIPE=None, STDOUT=None)
     vars(children)["subprocess"] = forking
 
 

@@ -10,7 +10,7 @@ from conftest import PROJECT, train_arguments
 
 from console import cores
 from console.errors import before_imports
-from images import cache
+from images import decode
 from records.files import read_record
 
 
@@ -55,12 +55,12 @@ def test_a_training_by_itself_has_the_one_thread_of_a_sweep(photos, tmp_path, ca
 def test_images_are_decoded_on_the_cores_that_a_job_was_given(photos, tmp_path, monkeypatch):
     started = []
 
-    class Pool(cache.ThreadPoolExecutor):
+    class Pool(decode.ThreadPoolExecutor):
         def __init__(self, threads: int) -> None:
             started.append(threads)
             super().__init__(threads)
 
-    monkeypatch.setattr(cache, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(decode, "ThreadPoolExecutor", Pool)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     from dataset import load_data

@@ -26,7 +26,7 @@ from console.errors import InputError
 from dataset import load_data
 from images.cache import read_cache
 from records import finished
-from records.files import Damaged, file_digest, write_record, write_text
+from records.files import Damaged, file_digest, parse_csv, write_csv, write_record, write_text
 from records.finished import DONE
 from training.files import CHECKPOINT, WEIGHT, load
 
@@ -285,3 +285,46 @@ def test_a_record_of_a_test_proves_the_weights_that_were_loaded(trained, call, m
     before = file_digest(trained / "w.pth")
     assert call("test", arguments_for_test(trained), "--no_pictures").status == 0
     assert finished.read_test(trained / "r", None).record["identity"]["weight.pth"] == before
+
+
+# --- names that are code ---------------------------------------------------------------------
+
+
+TEXTS = ["=1+1", "+cmd", "-x", "@a", "'=a", "'", "a=b", "-0.5", "+1", "-inf", "nan", "", 'a,"b"\n']
+COMPUTED = ["=1+1", "+cmd", "-x", "@a"]  # by a spreadsheet
+
+
+def test_a_table_gives_back_what_was_written(tmp_path):
+    write_csv(tmp_path / "t.csv", ["text"], [[text] for text in TEXTS])
+    rows = parse_csv("t.csv", (tmp_path / "t.csv").read_bytes(), ["text"])
+    assert [row["text"] for row in rows] == TEXTS
+
+
+@pytest.mark.parametrize("text", COMPUTED)
+def test_no_text_of_a_table_is_a_formula(text, tmp_path):
+    write_csv(tmp_path / "t.csv", ["text"], [[text]])
+    assert (tmp_path / "t.csv").read_text() == f"text\n'{text}\n"
+
+
+@pytest.mark.parametrize("number", [-0.5, "-0.5", -3, "-inf"])
+def test_numbers_of_a_table_stay_numbers(number, tmp_path):
+    write_csv(tmp_path / "t.csv", ["number"], [[number]])
+    assert (tmp_path / "t.csv").read_text() == f"number\n{number}\n"
+
+
+def test_a_class_that_is_called_like_a_formula_is_none_in_the_predictions(photos, tmp_path, call):
+    for part in ("train", "test"):
+        (photos / part / "cat").rename(photos / part / "=1+1")
+    assert call("train", train_arguments(photos, tmp_path), "--no_pictures").status == 0
+    assert call("test", arguments_for_test(tmp_path), "--no_pictures").status == 0
+    assert ",'=1+1," in (tmp_path / "r/predictions.csv").read_text()
+    rows = finished.read_predictions(tmp_path / "r")
+    assert {row["true_class"] for row in rows} == {"=1+1", "dog"}
+
+
+def test_a_weight_files_names_are_shown_and_not_obeyed(trained, call):
+    spoil(trained / "w.pth", {"classes": ["cat\nwarning: \x1b[41m", "dog\nwarning: \x1b[41m"]})
+    ended = call("test", arguments_for_test(trained), "--predict", trained / "photos/test/cat")
+    assert "\\nwarning: \\x1b[41m" in ended.out
+    assert "\x1b" not in ended.out + ended.err
+    assert "\nwarning" not in ended.out + ended.err

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import DIVERGED, SIX, made, make
+from made_up import CURVE, DIVERGED, SIX, curve, made, make
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -16,7 +16,7 @@ from records.finished import PREDICTION_COLUMNS, PREDICTIONS
 from records.runs import HISTORY, HISTORY_COLUMNS
 from report import figures
 from report.answer import Answer
-from report.differences import Entry, answer_entries, draw_answer, study_entries
+from report.differences import Entry, answer_entries, draw_answer, held_in, study_entries
 from report.figures import draw_confusion_matrix, draw_curves
 from report.heatmap import draw_heat_map, map_of
 from report.results import Setting
@@ -69,7 +69,7 @@ def draw_all(tmp_path: Path, for_print: bool = False, **options) -> None:
     """Draw the answer and every study, for the screen and perhaps for print."""
     studies, answer = make(**options)
     for settings in studies.values():
-        entries = study_entries(settings, answer)
+        entries = study_entries(settings, held_in(answer))
         draw_study(tmp_path, settings, entries, for_print)
         if settings[0].is_of_grid:
             draw_heat_map(tmp_path / "heatmap.png", map_of(settings, answer))
@@ -81,7 +81,7 @@ def draw_all(tmp_path: Path, for_print: bool = False, **options) -> None:
 def entries_of(studies: dict[str, list[Setting]], answer: Answer) -> list[Entry]:
     """What the answer's picture shows."""
     varied = [setting for of_study in studies.values() for setting in of_study if setting.varied]
-    return answer_entries(varied, answer.rows, answer.base)
+    return answer_entries(varied, held_in(answer))
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,31 @@ def test_where_differences_are_too_many_for_a_panel_the_answers_picture_alone_ha
 ):
     studies, answer = make(studies={"Change_batch_size": list(range(16, 32))})
     settings = studies["Change_batch_size"]
-    draw_study(tmp_path, settings, study_entries(settings, answer))
+    draw_study(tmp_path, settings, study_entries(settings, held_in(answer)))
     assert len(drawn) == 2
+
+
+SAME = {"losses": curve(0.7, 0.5, then=0.6, epochs=40)}  # as 80 epochs, up to the kept epoch
+
+
+def test_trainings_that_kept_the_same_weights_are_one_line():
+    changes = {40: SAME, 80: {"losses": curve(0.7, 0.5, then=0.6, epochs=80)}}
+    studies, answer = make(changes, studies={"Change_epochs": [20, 40, 80]})
+    labels = [entry.label for entry in study_entries(studies["Change_epochs"], held_in(answer))]
+    assert labels == ["20", "40 = 80"]
+
+
+def test_a_training_that_kept_the_weights_of_the_base_is_the_base():
+    losses = curve(*CURVE, then=0.6, epochs=40)
+    studies, answer = make({40: {"losses": losses}}, studies={"Change_epochs": [20, 40]})
+    (entry,) = study_entries(studies["Change_epochs"], held_in(answer))
+    assert (entry.label, entry.base_accuracy) == ("20 = 40", answer.base.accuracy)
+
+
+def test_trainings_that_kept_the_same_weights_with_some_seeds_only_are_two_lines():
+    changes = {40: SAME, (80, 0): {"losses": curve(0.7, 0.5, then=0.6, epochs=80)}}
+    _, answer = make(changes, seeds=2, studies={"Change_epochs": [20, 40, 80]})
+    assert answer.twins == {}
 
 
 def markers(figure: Figure) -> list[str]:
@@ -194,7 +217,7 @@ def test_an_interval_beyond_the_axis_has_an_arrow(drawn, tmp_path):
 def test_a_curve_above_the_axis_has_an_arrow(drawn, tmp_path):
     studies, answer = make({0.1: {"losses": [0.7] * 19 + [50.0]}})
     settings = studies["Change_learning_rate"]
-    draw_study(tmp_path, settings, study_entries(settings, answer))
+    draw_study(tmp_path, settings, study_entries(settings, held_in(answer)))
     loss = drawn[1]
     assert loss.axes[0].get_ylim()[1] < 50
     assert "^" in markers(loss)

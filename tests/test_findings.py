@@ -11,7 +11,13 @@ from made_up import CHANCE, CURVE, DIVERGED, SIX, curve, make
 from report import rules, words
 from report.answer import Answer, make_answer
 from report.comparison import ALIKE, OPEN, found_from
-from report.findings import Finding, answer_findings, study_findings
+from report.findings import (
+    Finding,
+    answer_findings,
+    headline,
+    study_findings,
+    warnings_of,
+)
 from report.results import Setting
 from report.words import say, sentence
 
@@ -20,7 +26,8 @@ EPOCHS, BATCHES, RATES = "Change_epochs", "Change_batch_size", "Change_learning_
 WORSE = {0.1: {"shift": -0.3}}  # changes for make(): a learning rate is worse than the base
 STEEP = {"losses": curve(0.7, 0.5, then=0.6, epochs=80), "train": 0.9}
 BELOW = {"losses": curve(0.7, 0.5, then=0.6, epochs=80), "train": 0.7}
-KINDS = re.findall(r"macro (\w+)\(v\)", Path(words.__file__).with_suffix(".txt").read_text())
+TEMPLATE = Path(words.__file__).with_suffix(".txt").read_text()
+KINDS = re.findall(r"macro (?!opening)(\w+)\(v\)", TEMPLATE)
 
 
 def all_found(changes={}, study="", **options) -> list[Finding]:  # noqa: B006
@@ -54,23 +61,79 @@ def answer_of(changes={}, **options):  # noqa: B006
 # --- the answer ------------------------------------------------------------------------------
 
 
+def test_what_matters_most_stands_first():
+    first, second, *_ = all_found({0.1: {"shift": -0.3}, 16: {"shift": 0.4}}, seeds=6)
+    assert (first.kind, first.values["what"]) == ("matters", "batch size")
+    assert (second.kind, second.values["what"]) == ("matters", "learning rate")
+
+
+def test_what_makes_no_difference_is_named():
+    assert only("no_difference", WORSE, seeds=6)["names"] == ["epochs", "batch size"]
+
+
+def test_what_is_too_close_to_tell_is_named_with_what_may_have_gone_unseen():
+    values = only("undecided", WORSE)
+    assert values["names"] == ["epochs", "batch size"]
+    assert 0.04 < values["size"] < 0.08
+
+
+def test_the_first_sentences_are_the_whole_answer_in_short():
+    told = say(headline(answer_of(WORSE), source="photos"))
+    assert told[0].startswith("On 400 test images of photos, learning rate matters: 0.1 (")
+    assert told[0].endswith(") loses 31 points of accuracy to 0.01.")
+    assert told[1].startswith("It is too close to tell whether epochs and batch size matter: a ")
+    assert told[2:] == ["Keep the base, which gets 75.1% ± 0.8 of them right."]
+
+
+def test_a_gap_says_how_the_training_ended_and_how_few_steps_it_made():
+    (gap,) = only("matters", {64: {"shift": -0.2, "valid": 0.54}})["gaps"]
+    assert (gap.labels, gap.end, gap.steps) == (["64"], "did not learn", 0.5)
+
+
+def test_a_gap_of_as_many_steps_that_converged_needs_no_reason():
+    told = say(all_found({0.1: {"shift": -0.15}}))
+    assert "learning rate matters: 0.1 loses 16 points" in told[0]
+
+
+def test_trainings_that_kept_the_same_weights_count_once():
+    rising = {"losses": curve(0.7, 0.5, then=0.6, epochs=40), "shift": -0.2}
+    longer = {"losses": curve(0.7, 0.5, then=0.6, epochs=80), "shift": -0.2}
+    values = only("matters", {40: rising, 80: longer}, studies={EPOCHS: [20, 40, 80]})
+    assert [gap.labels for gap in values["gaps"]] == [["40", "80"]]
+    told = say(all_found({40: rising, 80: longer}, studies={EPOCHS: [20, 40, 80]}))
+    assert "epochs matter: 40 and 80 (the same weights" in told[0]
+
+
+def test_of_more_than_two_studies_that_matter_the_others_are_named_together():
+    changes = {0.1: {"shift": -0.3}, 16: {"shift": -0.2}, 80: STEEP | {"shift": -0.15}}
+    assert only("others_matter", changes)["names"] == ["epochs"]
+
+
 @pytest.mark.parametrize(
-    ("verdict", "count"), [("worse", 1), ("better", 1), ("alike", 3), ("open", 0)]
+    ("study", "labels", "is_open"),
+    [(RATES, ["0.1"], True), (BATCHES, [], True), (EPOCHS, [], True)],
 )
-def test_the_first_finding_counts_every_verdict(verdict, count):
-    first = all_found({0.1: {"shift": -0.3}, 16: {"shift": 0.2}}, seeds=6)[0]
-    assert first.kind == "headline"
-    assert len(first.values[verdict]) == count
+def test_every_study_has_a_line(study, labels, is_open):
+    lines = {values["study"]: values for values in found("line", WORSE)}
+    assert lines[study]["labels"] == labels
+    assert lines[study]["is_open"] == is_open
+    assert lines[study]["low"] < lines[study]["high"]
 
 
-def test_the_first_sentence_is_the_whole_answer_in_short():
-    first = sentence(all_found(WORSE)[0])
-    counts = "Of five settings one is worse than the base: learning rate 0.1. None is better. "
-    assert first == counts + "Four are too close to tell. Keep the base."
+def test_the_line_of_a_study_that_matters_has_the_range_of_what_differs():
+    line = {values["study"]: values for values in found("line", WORSE)}[RATES]
+    assert line["low"] < -0.3 < line["high"] < -0.2
+
+
+def test_that_there_are_few_test_images_is_a_warning():
+    few = CHANCE._replace(test_images=100)
+    answer = make_answer(made_settings(), few)
+    assert say(warnings_of(answer))[0] == "There are only 100 test images: each is 1.0 points."
+    assert not warnings_of(answer._replace(chance=CHANCE))
 
 
 def test_a_difference_is_that_of_a_setting():
-    values = only("worse", WORSE)
+    values = only("worse", WORSE, RATES)
     assert names_in(values["settings"]) == ["learning rate 0.1"]
     assert values["most"] == pytest.approx(0.3, abs=0.02)
 
@@ -100,13 +163,11 @@ def test_where_nothing_is_open_no_size_is_said():
 
 
 def test_seeds_that_scatter_over_everything_find_no_difference():
-    assert only("size_none", base=[0.0, 1.0] * 3)["seeds"] == 1
+    assert only("size", base=[0.0, 1.0] * 3)["size"] is None
 
 
 def test_the_base_is_shown_by_its_mean():
-    values = only("base", seeds=3)
-    assert values["mean"].mean == pytest.approx(np.mean(SIX))
-    assert values["mean"].seeds == 6
+    assert only("base", seeds=3)["accuracies"] == SIX
 
 
 @pytest.mark.parametrize(("base", "why"), [(SIX[:1], "two seeds"), ([0.5] * 6, "do not differ")])
@@ -181,15 +242,15 @@ def test_a_setting_that_tests_at_chance_is_chosen_by_the_validation_images_alone
 
 def test_that_what_is_to_be_used_tests_at_chance_is_said_first():
     changes = {"base": {"shift": -0.25}}
-    values = only("headline", changes)
+    values = only("choice", changes)
     assert values["keep_base"]
-    assert values["use_tests_at_chance"]
-    told = say(all_found(changes))
-    assert "On the test images it is no better than guessing" in told[0]
+    assert values["tests_at_chance"]
+    told = " ".join(say(headline(answer_of(changes))))
+    assert "On the test images it is no better than guessing" in told
 
 
 def test_that_what_is_to_be_used_tests_at_chance_is_not_said_otherwise():
-    assert not only("headline")["use_tests_at_chance"]
+    assert not only("choice")["tests_at_chance"]
 
 
 def test_where_the_base_diverged_the_best_of_those_that_learned_is_to_be_used():
@@ -421,7 +482,7 @@ def test_every_finding_is_said_in_whole_sentences(case):
 
 
 def test_every_kind_that_has_a_sentence_is_found():
-    kinds = {"too_few", "use_none"}
+    kinds = {"too_few", "use_none", "few_images", "others_matter"}
     for case in CASES:
         kinds |= {finding.kind for finding in everything(case)}
     assert kinds == {kind for kind in KINDS if not kind.startswith("grid_")}
@@ -440,10 +501,10 @@ def test_no_sentence_needs_a_statistician(word):
         ({"changes": WORSE, "seeds": 6}, r"points \(2\d\.\d to 3\d\.\d\)\."),
         (
             {"base": SIX[:1]},
-            "Nothing can be said yet about five settings. Keep the base.",
+            "On 400 test images, nothing can be said yet about 5 settings.",
         ),
         ({"base": SIX[:1]}, "It is not known whether a setting is better than it"),
-        ({}, r"Keep the base\.$"),
+        ({}, r"Keep the base, which gets 75\.1% ± 0\.8 of them right\.$"),
         (
             {"changes": scattered(16, 0.76, 1)},
             "No setting is better than it on the validation",
@@ -549,9 +610,10 @@ def test_more_seeds_are_offered_where_rounds_give_them():
 
 def test_more_settings_than_a_sentence_holds_are_counted():
     sizes = list(range(16, 26))
-    findings = all_found({size: {"shift": -0.3} for size in sizes}, studies={BATCHES: sizes})
-    told = say(findings)
-    assert "worse than the base: 10 of batch size." in told[0]
+    studies, answer = make({size: {"shift": -0.3} for size in sizes}, studies={BATCHES: sizes})
+    told = say(headline(answer))
+    assert "batch size matters: 10 values lose 31 points of accuracy to 32." in told[0]
+    told = say(study_findings(studies[BATCHES], answer))
     assert any(re.match(r"Batch size: 10 are worse than the base, by \d", text) for text in told)
 
 

@@ -31,6 +31,7 @@ from console.errors import InputError
 from dataset import Data, hand_over, load_data
 from images import cache, decode, shapes, sources
 from images.decode import decode_or_reason
+from images.values import Picture
 
 
 def load(folder: Path, size: int = 16, **options: Any) -> Data:
@@ -202,7 +203,7 @@ def test_a_turned_jpeg_read_at_a_reduced_scale_is_close_to_the_upright_picture(
     path = tmp_path / "turned.jpg"
     smooth.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
     upright = np.asarray(smooth.resize((64, 64), Image.Resampling.BILINEAR)).astype(int)
-    differences = decode_or_reason(str(path), 64) - upright
+    differences = decode_or_reason(str(path), 64).values - upright
     assert np.abs(differences).mean() < 3
 
 
@@ -252,7 +253,7 @@ def test_another_pillow_that_decodes_otherwise_gives_another_digest(photos, monk
     before = load(photos).digest
     plain = decode.decode
     monkeypatch.setattr("PIL.__version__", "decodes otherwise")
-    monkeypatch.setattr(decode, "decode", lambda *arguments: 255 - plain(*arguments))
+    monkeypatch.setattr(decode, "decode", lambda *given: Picture(255 - plain(*given).values))
     assert load(photos).digest != before
 
 
@@ -353,8 +354,8 @@ def test_a_class_of_too_few_readable_images_is_named(tmp_path, cats, few, count)
     for name in ("cat", "dog"):
         (tmp_path / name / "bad.jpg").write_bytes(b"")
         (tmp_path / name / "notes.txt").write_text("no image")
-    told = f"class {few} .* no readable image for train, and {count} in all; add "
-    with pytest.raises(InputError, match=rf"{told}.*\.jpg \.jpeg "):
+    told = f"class {few} .* has no picture for train: {count} readable in all; "
+    with pytest.raises(InputError, match=rf"{told}passed over: 2 \.txt; add some"):
         load(tmp_path, skip_bad_images=True)
 
 
@@ -419,6 +420,18 @@ def test_without_data_the_folder_data_is_used_if_it_holds_pictures(tmp_path):
 def test_without_data_the_folder_data_is_used_if_it_holds_folders(tmp_path):
     (tmp_path / "cat").mkdir()
     assert sources.default_source(tmp_path) == str(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["shapes", "pets", "cifar10"])
+def test_a_folder_named_like_a_built_in_set_is_refused_as_ambiguous(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / name / "circle", 5)
+    fill(tmp_path / name / "square", 5, first=100)
+    with pytest.raises(
+        InputError, match=f"{name} is a built-in set, and a folder .* --data ./{name}"
+    ):
+        load_data(name, 16)
+    assert load_data(f"./{name}", 16).classes == ["circle", "square"]
 
 
 @pytest.fixture
@@ -579,7 +592,7 @@ def test_what_a_program_is_handed_spares_it_the_scan(handed, photos):
     assert np.array_equal(data.images, handed.images)
 
 
-@pytest.mark.parametrize("options", [{"size": 20}, {"skip_bad_images": True}])
+@pytest.mark.parametrize("options", [{"size": 20}, {"skip_bad_images": True}, {"group": True}])
 def test_what_a_program_is_handed_is_for_these_options_alone(options, handed, photos):
     with pytest.raises(InputError, match="scanned"):
         load(photos, **options)

@@ -75,12 +75,8 @@ def test_splits_are_known_by_their_usual_names(names, tmp_path):
 @pytest.mark.parametrize("names", NAMES, ids=" ".join)
 def test_what_is_taken_for_a_split_is_said(names, tmp_path):
     data = load_splits(tmp_path, names)
-    assert data.notes == [f"train: {names.train}, valid: {names.valid}, test: {names.test}"]
-
-
-def test_folders_with_the_plain_names_need_no_word(tmp_path):
-    data = load(make(tmp_path, train__no=5, train__yes=5, test__no=2, test__yes=2))
-    assert data.notes == []
+    splits = f"train: {names.train}, valid: {names.valid}, test: {names.test}"
+    assert data.notes == [f"classes: no, yes (folders); {splits}"]
 
 
 @pytest.fixture
@@ -97,8 +93,8 @@ def test_without_test_the_folder_valid_is_the_test_set(without_test):
 
 
 def test_that_valid_is_the_test_set_is_noted(without_test):
-    note = "train: train, valid: 20 % of train, test: val (no test folder)"
-    assert without_test.notes == [note]
+    splits = "train: train, valid: 20 % of train, test: val (no test folder)"
+    assert without_test.notes == [f"classes: no, yes (folders); {splits}"]
 
 
 def test_that_valid_is_the_test_set_is_said(without_test):
@@ -119,7 +115,8 @@ def test_train_alone_is_divided(train_alone):
 
 
 def test_that_train_is_divided_is_said(train_alone):
-    assert train_alone.notes == ["split: 60 / 20 / 20 % of train (no test folder)"]
+    split = "split: 60 / 20 / 20 % (no test folder)"
+    assert train_alone.notes == [f"classes: no, yes (folders in train); {split}"]
 
 
 def test_each_split_may_have_a_wrapper_folder_of_its_own(tmp_path):
@@ -183,13 +180,13 @@ def test_that_flat_files_of_one_split_have_their_class_in_their_name_is_said(tmp
     fill(tmp_path / "train/no", 5)
     fill(tmp_path / "train/yes", 5, 10)
     make_flat(tmp_path / "test", ("no", "yes"))
-    assert load(tmp_path).notes == ["classes: pictures whose names begin with no and yes"]
+    assert load(tmp_path).notes[0].startswith("classes: no, yes (words that names begin with); ")
 
 
 @WORDS
 def test_that_flat_files_have_their_class_in_their_name_is_said(words, tmp_path):
     make_flat(tmp_path, words)
-    assert load(tmp_path).notes == ["classes: pictures whose names begin with no and yes"]
+    assert load(tmp_path).notes[0].startswith("classes: no, yes (words that names begin with); ")
 
 
 @pytest.fixture(params=["test1", "test/unknown"])
@@ -206,7 +203,7 @@ def test_test_pictures_without_classes_are_not_used(unsorted):
 
 def test_that_train_is_divided_for_want_of_classes_is_said(unsorted):
     note = "split: 60 / 20 / 20 % of train (its pictures have no classes)"
-    assert unsorted.notes[0] == note
+    assert unsorted.notes[0].endswith(f"; {note}")
 
 
 def test_test_pictures_without_classes_are_told_with_what_to_do(unsorted):
@@ -263,7 +260,7 @@ def test_classes_may_hold_one_folder_of_the_same_name(tmp_path):
         (["val/a", "val/b", "test/a", "test/b"], "holds test and val, but no train"),
         (
             ["fold1/a", "fold1/b", "fold2/a", "fold2/b"],
-            r"hold the same folders \(a, b\), as splits",
+            "fold1 and fold2, whose names differ only in number or case, as parts",
         ),
         (
             ["train/a", "train/b", "exam/a", "exam/b"],
@@ -308,33 +305,41 @@ def test_what_is_no_picture_of_a_class_is_not_read(littered):
 
 
 def test_what_is_not_read_is_counted_by_ending(littered):
-    [note] = load(littered).notes
+    _, note = load(littered).notes
     assert note.startswith("passed over: 2 .heic, 1 ")
     for told in ("1 .txt", "1 .me", "1 hidden .jpg"):
         assert told in note
 
 
 def test_folders_that_are_not_read_are_named(littered):
-    [note] = load(littered).notes
+    _, note = load(littered).notes
     assert "folder .thumbnails" in note
     assert "folder __MACOSX" in note
+
+
+def test_names_of_what_is_passed_over_are_shown_and_not_obeyed(littered):
+    (littered / "no" / "a.\x1b[41m").write_bytes(b"")
+    (littered / "no" / ".\x1b[2J").mkdir()
+    [note] = load(littered).notes
+    assert "1 .\\x1b[41m" in note
+    assert "folder .\\x1b[2J" in note
 
 
 def test_what_is_not_read_is_counted_anew_at_every_call(littered):
     load(littered)
     (littered / "no" / "later.heic").write_bytes(b"")
-    assert load(littered).notes[0].startswith("passed over: 3 .heic")
+    assert load(littered).notes[1].startswith("passed over: 3 .heic")
 
 
 def test_folders_beside_the_splits_are_named(tmp_path):
     make(tmp_path, train__no=5, train__yes=5, test__no=2, test__yes=2, extra=2)
-    assert load(tmp_path).notes == ["passed over: folder extra"]
+    assert load(tmp_path).notes[1:] == ["passed over: folder extra"]
 
 
 def test_loose_pictures_beside_class_folders_are_counted(tmp_path):
     make(tmp_path, no=5, yes=5)
     fill(tmp_path, 2, first=7000)
-    assert load(tmp_path).notes == ["passed over: 2 loose .png"]
+    assert load(tmp_path).notes[1:] == ["passed over: 2 loose .png (7000.png)"]
 
 
 @pytest.mark.parametrize("ending", [".avif", ".jpe", ".JP2", ".tga", ".pnm", ".qoi", ".webp"])
@@ -349,3 +354,183 @@ def test_every_ending_that_pillow_opens_is_read(tmp_path, ending):
 @pytest.mark.parametrize("name", ["a.pdf", "a.eps", "a.ps", "a.wmf", "a.mpg", "a.h5", "a.txt", "a"])
 def test_what_shows_no_single_picture_is_none(name):
     assert not is_picture(name)
+
+
+# --- folders that are no classes -------------------------------------------------------------
+
+NO_CLASSES = [
+    (["train_images", "test_images"], "test_images and train_images, which are splits by their na"),
+    (["X_train", "X_test"], "X_test and X_train, which are splits"),
+    (["seg_train/a", "seg_train/b", "seg_test/a", "seg_test/b"], "seg_train, which are splits"),
+    (["trainImages", "evalImages"], "which are splits"),
+    (["train", "eval"], "eval and train, which are splits"),
+    (["set_images_part_1", "set_images_part_2"], "whose names differ only in number or case"),
+    (["part_a", "Part_B"], "whose names differ only in number or case"),
+    (["Cat", "cat"], "whose names differ only in number or case"),
+    (["images", "masks"], "and masks are masks or labels by their name; move masks away"),
+    (["images/a", "images/b", "annotations/a"], "annotations are masks or labels"),
+    (["train", "train_masks"], "train_masks are masks or labels by their name"),
+    (["train/images", "train/labels", "test/images", "test/labels"], "labels are masks or labels"),
+    (
+        ["big/front", "big/back", "set/set/front", "set/set/back"],
+        "both hold back, front, as",
+    ),
+    (
+        ["big/a", "big/b", "set/train/a", "set/train/b", "set/test/a"],
+        r"big holds a, b, set holds test, train; give",
+    ),
+    (
+        ["cat/train", "cat/test", "dog/train", "dog/valid"],
+        "cat holds test, train, dog holds tr",
+    ),
+    (["cat/train", "cat/test", "dog"], "cat holds test, train, dog holds no folders; give"),
+    (["test/a", "test/b"], "holds test, but no train; put train beside it"),
+    (["outer/test/a", "outer/test/b"], "holds test, but no train"),
+    (["test/a", "test/b", "extra"], "holds test, but no train"),
+    (["outer/a", "outer/b", "outer/c"], r"outer holds 3 class folders \(a, b, c\)"),
+]
+
+
+def make_all(root: Path, names: list[str], count: int = 3) -> Path:
+    """Pictures in folders of any names, all different."""
+    for number, name in enumerate(names):
+        fill(root / name, count, first=1000 * number)
+    return root
+
+
+@pytest.mark.parametrize(("names", "message"), NO_CLASSES, ids=lambda value: str(value)[:40])
+def test_folders_that_are_no_classes_are_refused(names, message, tmp_path):
+    with pytest.raises(InputError, match=message) as refusal:
+        load(make_all(tmp_path, names))
+    assert "\n" not in str(refusal.value)
+
+
+CLASSES = [
+    ["0", "1"],
+    ["class_1", "class_2"],
+    ["with_mask", "without_mask"],
+    ["mask", "nomask"],
+    ["HER2+", "HER2-"],
+    ["test_positive", "test_negative"],
+    ["valid", "invalid"],
+    ["test", "control"],
+    ["no/images", "yes/images"],
+]
+
+
+@pytest.mark.parametrize("names", CLASSES, ids=" ".join)
+def test_folders_that_are_classes_are_read(names, tmp_path):
+    classes = sorted(name.split("/")[0] for name in names)
+    assert load(make_all(tmp_path, names, count=5)).classes == classes
+
+
+def test_two_folders_of_files_that_begin_with_the_same_two_words_are_refused(tmp_path):
+    make_flat(tmp_path / "one", ("cat.", "dog."))
+    make_flat(tmp_path / "other", ("cat.", "dog."))
+    with pytest.raises(InputError, match="names of pictures begin with cat, dog in both; name one"):
+        load(tmp_path)
+
+
+TABLES = [
+    ("labels.csv", "id,label\n0,1\n1,1\n2,0\n"),
+    ("labels.csv", "3.png,1\n1002.png,0\n"),
+    ("a.json", '[{"file": "left/3.png", "right": 0}]'),
+]
+
+
+@pytest.mark.parametrize(("name", "table"), TABLES)
+def test_a_table_that_names_the_pictures_of_two_folders_is_noticed(name, table, tmp_path):
+    make_all(tmp_path, ["bright", "left"], count=5)
+    (tmp_path / name).write_text(table)
+    with pytest.raises(InputError, match=f"and {name} names their pictures, but not these"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("table", ["3.png,No\n1002.png,Yes\n", "name,size\nx,3\n"])
+def test_a_table_that_names_the_classes_too_or_no_pictures_changes_nothing(table, tmp_path):
+    make_all(tmp_path, ["no", "yes"], count=5)
+    (tmp_path / "labels.csv").write_text(table)
+    assert load(tmp_path).classes == ["no", "yes"]
+
+
+def test_classes_that_hold_the_splits_are_read(tmp_path):
+    make_all(tmp_path, ["no/Training", "no/test", "yes/train", "yes/test"], count=5)
+    assert counts(load(tmp_path)) == {"train": both(4), "valid": both(1), "test": both(5)}
+
+
+def test_that_classes_hold_the_splits_is_said(tmp_path):
+    data = load(make_all(tmp_path, ["no/train", "no/val", "yes/train", "yes/val"], count=5))
+    classes = "classes: no, yes (folders, which hold the splits)"
+    splits = "train: */train, valid: 20 % of */train, test: */val (no test folder)"
+    assert data.notes == [f"{classes}; {splits}"]
+
+
+def put(folder: Path, *names: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(b"no picture")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["1.dcm", "2.dcm"], "class folder .*no holds no pictures; passed over: 2 .dcm; save them"),
+        (["IM0", "IM1"], r"passed over: 2 without ending \(IM0\); save them"),
+        (["1.npy"], "passed over: 1 .npy; save"),
+        (["a.zip"], "passed over: 1 .zip; unpack them first"),
+        ([], "class folder .*no holds no pictures; save"),
+    ],
+)
+def test_a_class_folder_without_pictures_is_named_with_what_lies_there(names, message, tmp_path):
+    put(tmp_path / "no", *names)
+    fill(tmp_path / "yes", 5)
+    with pytest.raises(InputError, match=message):
+        load(tmp_path)
+
+
+def test_a_folder_of_archives_is_named_as_such(tmp_path):
+    put(tmp_path, "cat.zip", "dog.zip")
+    with pytest.raises(InputError, match=r"no pictures; passed over: 2 \.zip; unpack them first"):
+        load(tmp_path)
+
+
+def test_words_that_names_begin_with_are_listed_with_those_that_are_none(tmp_path):
+    for word in ("", "a", "adc"):
+        make_flat(tmp_path, (word, word), count=1)
+    with pytest.raises(InputError, match="whose names begin with a, adc, digits; put"):
+        load(tmp_path)
+
+
+# --- masks beside pictures -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mask", ["{}_mask.png", "{}_mask_1.png", "{}-seg.png", "{} Label.bmp"])
+def test_masks_beside_the_pictures_of_a_class_are_passed_over_by_name(mask, tmp_path):
+    make_all(tmp_path, ["no", "yes"], count=5)
+    for path in sorted(tmp_path.glob("*/*.png")):
+        path.with_name(mask.format(path.stem)).write_bytes(path.read_bytes())
+    data = load(tmp_path)
+    assert len(data.names) == 10
+    assert re.match(r"passed over: 10 mask \.[bp][mn][pg] \(0[_ -]\w+\.", data.notes[1])
+
+
+def test_masks_beside_flat_files_are_passed_over(tmp_path):
+    make_flat(tmp_path, ("no.", "yes."))
+    (tmp_path / "no.0_mask.png").write_bytes(b"")
+    data = load(tmp_path)
+    assert len(data.names) == 10
+    assert data.notes[1] == "passed over: 1 mask .png (no.0_mask.png)"
+
+
+def test_a_picture_that_is_called_a_mask_and_has_none_beside_it_is_read(tmp_path):
+    make_all(tmp_path, ["no", "yes"], count=5)
+    (tmp_path / "no" / "0.png").rename(tmp_path / "no" / "new_mask.png")
+    assert "no/new_mask.png" in load(tmp_path).names
+
+
+@pytest.mark.parametrize("beside", ["no", "no/images"])
+def test_a_folder_of_masks_below_a_class_is_passed_over(beside, tmp_path):
+    make_all(tmp_path, [beside, "no/masks", "yes"], count=5)
+    data = load(tmp_path)
+    assert len(data.names) == 10
+    assert data.notes[1] == "passed over: folder masks"

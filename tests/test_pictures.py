@@ -1,6 +1,8 @@
 """Odd pictures: more than 8 bits, cut short, copied, pipes, names that a terminal obeys."""
 
 import os
+import re
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +31,7 @@ def grey_noise(seed: int, mean: int) -> np.ndarray:  # values of an 8-bit pictur
     return np.clip(random.normal(mean, 25, (SIZE, SIZE)), 0, 255).round()
 
 
-def save_all(root: Path, convert: Convert, ending: str, count: int = 5, **options: object) -> Path:
+def save_all(root: Path, convert: Convert, ending: str, count: int = 10, **options: object) -> Path:
     """Two classes of grey pictures, their 8-bit values put through `convert`."""
     for name, mean in GREYS.items():
         (root / name).mkdir(parents=True)
@@ -107,7 +109,7 @@ def test_deep_pictures_are_as_bright_as_their_8_bit_twins(deep, tmp_path):
 def test_the_scale_of_deep_pictures_is_told_with_their_number(deep, tmp_path):
     data = load(save_all(tmp_path, deep.convert, deep.ending))
     told = [note for note in data.notes if deep.told in note]
-    assert "more than 8 bits (10," in told[0]
+    assert "more than 8 bits (20," in told[0]
 
 
 @pytest.mark.parametrize("deep", DEEP)
@@ -134,7 +136,7 @@ def save_deep(path: Path, value: int) -> None:
 
 def test_one_scale_holds_for_the_whole_set(tmp_path):
     save_all(tmp_path, as_type("u2", 16), ".png")
-    save_deep(tmp_path / "dark" / "9.png", 40000)
+    save_deep(tmp_path / "dark" / "odd.png", 40000)
     assert means(load(tmp_path))["bright"] == pytest.approx(180 * 16 / 257, abs=2)
 
 
@@ -147,15 +149,15 @@ def pixels_of(data: Data) -> dict[str, bytes]:
 def test_deep_pictures_leave_8_bit_pictures_as_they_are(tmp_path):
     save_all(tmp_path, as_type("u1"), ".png")
     before = pixels_of(load(tmp_path))
-    save_deep(tmp_path / "dark" / "9.png", 4000)
+    save_deep(tmp_path / "dark" / "odd.png", 4000)
     after = pixels_of(load(tmp_path))
     assert before.items() < after.items()
 
 
 FLOATS = {
-    r"floats from -1 to 3 in 1 pictures \(dark/9\.tif …\) fit no": np.linspace(-1, 3, SIZE**2),
+    r"floats from -1 to 3 in 1 pictures \(dark/odd\.tif …\) fit no": np.linspace(-1, 3, SIZE**2),
     r"floats from 0 to 700\.5 .*; scale them to 0 … 1 or": np.linspace(0, 700.5, SIZE**2),
-    r"dark/9\.tif \(values that are no numbers": np.full(SIZE**2, np.nan),
+    r"dark/odd\.tif \(values that are no numbers": np.full(SIZE**2, np.nan),
 }
 
 
@@ -163,20 +165,20 @@ FLOATS = {
 def test_floats_that_fit_no_rule_are_refused_with_their_range(message, tmp_path):
     save_all(tmp_path, as_type("u1"), ".png")
     values = FLOATS[message].astype(np.float32)
-    Image.fromarray(values.reshape(SIZE, SIZE)).save(tmp_path / "dark" / "9.tif")
+    Image.fromarray(values.reshape(SIZE, SIZE)).save(tmp_path / "dark" / "odd.tif")
     with pytest.raises(InputError, match=message):
         load(tmp_path)
 
 
 def test_pictures_of_one_single_colour_are_counted(tmp_path):
     save_all(tmp_path, as_type("u1"), ".png")
-    for number in (7, 8):
+    for number in (17, 18):
         Image.new("L", (30, 20), 12 * number).save(tmp_path / "dark" / f"{number}.png")
-    assert load(tmp_path).warnings == ["one single colour (2 of 12): dark/7.png, dark/8.png"]
+    assert load(tmp_path).warnings == ["one single colour (2 of 22): dark/17.png, dark/18.png"]
 
 
 def test_predict_scales_as_the_training_did(tmp_path, call):
-    photos = save_all(tmp_path / "p", as_type("u2", 16), ".png", count=8)
+    photos = save_all(tmp_path / "p", as_type("u2", 16), ".png")
     arguments = train_arguments(photos, tmp_path, epochs=1)
     assert call("train", arguments, "--no_pictures").status == 0
     values = grey_noise(999, mean=60) // 16 * 100  # at most 1500: alone they would be 11 bits
@@ -185,6 +187,58 @@ def test_predict_scales_as_the_training_did(tmp_path, call):
     ended = call("test", "--weight_path", tmp_path / "w.pth", "--predict", picture)
     assert ended.status == 0, ended.err
     assert "0 is black, 4095 is white" in ended.err
+
+
+def save_frames(path: Path, colours: tuple[str, ...], size: int = 40) -> None:
+    first, *others = [Image.new("RGB", (size, size), colour) for colour in colours]
+    kind = "MPO" if path.suffix == ".jpg" else None  # as phones write it
+    first.save(path, kind, save_all=True, append_images=others)
+
+
+@pytest.mark.parametrize("name", ["stack.tif", "film.gif", "phone.jpg", "film.webp", "film.png"])
+def test_files_that_hold_several_pictures_are_counted(name, tmp_path):
+    save_all(tmp_path, as_type("u1"), ".png")
+    save_frames(tmp_path / "dark" / name, ("red", "lime", "blue"))
+    data = load(tmp_path)
+    assert data.notes[1] == "1 file holds 3 pictures; the first of each is read"
+    number = data.names.index(f"dark/{name}")
+    assert data.images[number][9, 9].tolist() == pytest.approx([255, 0, 0], abs=4)
+
+
+def test_a_film_whose_later_pictures_are_damaged_is_read(tmp_path):
+    save_all(tmp_path, as_type("u1"), ".png")
+    path = tmp_path / "dark" / "film.gif"
+    save_frames(path, ("red", "lime", "blue"))
+    path.write_bytes(path.read_bytes()[:-40])
+    assert "dark/film.gif" in load(tmp_path).names
+
+
+def test_films_that_all_begin_blank_are_refused_with_what_was_seen(tmp_path):
+    fill(tmp_path / "bright", 10)
+    (tmp_path / "dark").mkdir()
+    for number in range(5):
+        save_frames(tmp_path / "dark" / f"{number}.gif", ("black", "red"))
+    (tmp_path / "dark" / "scan.dcm").write_bytes(b"")
+    seen = "5 readable in all, 1 of them different, 5 of one single colour"
+    told = f"class dark .* has no picture for train: {seen}; 5 files hold 10 pictures; .*1 .dcm"
+    with pytest.raises(InputError, match=told):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("values", ["one odd pixel", "around a level"])
+def test_a_scale_of_which_hardly_a_part_is_used_is_told(values, tmp_path):
+    if values == "one odd pixel":
+        save_all(tmp_path, as_type("u2", 16), ".png")
+        pixels = (grey_noise(1, 60) * 16).astype("u2")
+        pixels[0, 0] = 65535
+        Image.fromarray(pixels).save(tmp_path / "dark" / "odd.png")
+    else:
+        save_all(tmp_path, as_type("u2", 16, 32768), ".png")
+    [warning] = load(tmp_path).warnings
+    told = r"whole numbers are read as 0 to 65535, and nearly all of them lie in \d+ of 256 grey"
+    assert re.match(told, warning)
+    assert ("odd.png" in warning) == (values == "one odd pixel")
+    assert warning.endswith("save all with 8 bits at the contrast you want")
 
 
 # --- damage ----------------------------------------------------------------------------------
@@ -274,8 +328,10 @@ def test_predict_keeps_pillows_warnings_to_itself(save_picture, trained, call, r
 
 def make_copies(root: Path, copies: int, pictures: int = 10) -> Path:
     for target, name in enumerate(("cat", "dog")):
-        for copy in range(copies):
-            fill(root / name / f"{name}_{copy}", pictures, first=1000 * target)
+        fill(root / name, pictures, first=1000 * target)
+        for path in sorted((root / name).iterdir()):
+            for copy in range(1, copies):
+                shutil.copy(path, path.with_stem(f"{path.stem}_{copy}"))
     return root
 
 
@@ -289,8 +345,8 @@ def test_copies_stay_in_one_split(tmp_path, copies):
     splits: dict[str, set[str]] = {}
     for part, numbers in data.splits.items():
         for number in numbers:
-            folder, _, name = data.names[number].split("/")
-            splits.setdefault(f"{folder}/{name}", set()).add(part)
+            picture = data.names[number].removesuffix(".png").split("_")[0]
+            splits.setdefault(picture, set()).add(part)
     assert len(splits) == 20
     assert all(len(parts) == 1 for parts in splits.values())
 
@@ -332,7 +388,8 @@ def test_a_class_of_copies_only_is_refused(tmp_path):
     fill(tmp_path / "dog", 10, first=100)
     for number in range(10):
         fill(tmp_path / "cat" / str(number), 1)
-    with pytest.raises(InputError, match=r"class cat .* 10 in all; add some, other than copies"):
+    told = "class cat .* for train: 10 readable in all, 1 of them different; add some, other than"
+    with pytest.raises(InputError, match=told):
         load(tmp_path)
 
 

@@ -2,16 +2,23 @@
 
 import functools
 import os
+import re
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, refused, train_arguments
+from conftest import PROJECT, Ended, copy_project, refused, train_arguments
 from forks import run_fork, run_process, run_sweep
 
 from console.errors import InputError
 from images.sources import image_folder
+from records.files import open_unfollowed
 from records.places import refuse_among_images
+
+FEATURES = "        features ="  # a line of model.py
 
 
 def all_files(folder: Path) -> set[Path]:
@@ -105,6 +112,28 @@ def test_a_test_does_not_write_over_the_weights_that_it_tests(trained, call):
     assert weight.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["r/.training.lock", ".w.pth.training.lock"])
+def test_no_lock_is_written_where_a_link_leads(name, photos, tmp_path, call):
+    (tmp_path / "notes").write_text("mine")
+    (tmp_path / "r").mkdir()
+    (tmp_path / name).symlink_to(tmp_path / "notes")
+    said = refused(call("train", train_arguments(photos, tmp_path, epochs=1)))
+    assert f"{tmp_path / name} is a link, which is never replaced" in said
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
+@pytest.mark.parametrize("mode", ["wb", "ab", "a+"])
+def test_nothing_is_written_where_a_link_leads(mode, tmp_path, monkeypatch):
+    (tmp_path / "notes").write_text("mine")
+    (tmp_path / "log.txt").symlink_to(tmp_path / "notes")
+    with pytest.raises(InputError, match="is a link, which is never replaced"):
+        open_unfollowed(tmp_path / "log.txt", mode)
+    monkeypatch.setattr("records.files.refuse_to_replace", lambda path: None)  # made just then
+    with pytest.raises(OSError, match="symbolic links"):
+        open_unfollowed(tmp_path / "log.txt", mode)
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
 SURROUNDINGS = {
     "WORLD_SIZE=2": "WORLD_SIZE=2 in the environment, but no RANK",
     "WORLD_SIZE=x": "WORLD_SIZE=x in the environment is no number",
@@ -132,6 +161,67 @@ def test_a_lack_of_memory_is_not_blamed_on_the_network(photos, tmp_path, call, m
     monkeypatch.setattr("training.trial.layers_of", allocate)
     said = refused(call("train", train_arguments(photos, tmp_path)))
     assert said.startswith("error: out of memory; close other programs")
+
+
+def test_a_user_without_a_home_is_told_what_to_set(photos, tmp_path, call, monkeypatch):
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # in no list of users
+    said = refused(call("train", train_arguments(photos, tmp_path)))
+    assert "no home folder" in said
+    assert "set XDG_CACHE_HOME" in said
+
+
+def test_a_home_that_is_not_there_is_told_with_what_to_set(photos, tmp_path, call, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/proc/nowhere")
+    said = refused(call("train", train_arguments(photos, tmp_path)))
+    assert "/proc/nowhere/.cache/cnn_experiments (decoded images; or set XDG_CACHE_HOME)" in said
+
+
+def test_a_full_standard_output_is_named(trained, call):
+    arguments = [PROJECT / "train.py", *train_arguments(trained / "photos", trained)]
+    command = shlex.join(map(str, [sys.executable, *arguments, "--no_pictures"]))
+    ended = subprocess.run(f"{command} >/dev/full", shell=True, stderr=subprocess.PIPE, text=True)
+    said = refused(Ended(ended.returncode, "", ended.stderr))
+    assert "no space left on device: standard output; free some space" in said
+
+
+FAILED = {  # a signal that ends a training, and what is said of it
+    "SIGKILL": "killed, perhaps because it was out of memory; close other programs",
+    "SIGTERM": "ended by signal 15",
+}
+
+
+@pytest.mark.parametrize("name", FAILED)
+def test_a_trial_that_the_system_ends_is_told(name, photos, tmp_path):
+    ended = f"        import os, signal\n        os.kill(os.getpid(), signal.{name})\n"
+    edits = [(FEATURES, ended + FEATURES)]
+    project = copy_project(tmp_path / "project", model=edits)
+    said = refused(run_sweep(project, "--data", photos, "--out", tmp_path))
+    assert said.startswith(f"error: train.py: {FAILED[name]}")
+
+
+PYTHONS = sorted(Path.home().glob(".pyenv/versions/3.[789].*/bin/python"))
+
+
+@pytest.mark.skipif(not PYTHONS, reason="needs an old Python of pyenv")
+@pytest.mark.parametrize("program", ["train", "test", "my_script"])
+def test_a_python_that_is_too_old_is_told(program):
+    for python in PYTHONS:
+        command = [python, "-B", PROJECT / f"{program}.py"]
+        ended = subprocess.run(command, capture_output=True, text=True)
+        version = re.search(r"3\.\d", str(python)).group()
+        said = refused(Ended(ended.returncode, ended.stdout, ended.stderr))
+        assert said.startswith(f"error: Python {version} is too old, 3.10 is needed; install")
+
+
+@pytest.mark.parametrize("program", ["train", "test", "my_script"])
+def test_windows_is_told_what_to_install(program, call, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    said = refused(call(program))
+    assert "Linux or macOS is needed, or on Windows its WSL; run wsl --install" in said
 
 
 IMPORTS = {  # of torch: what goes wrong there, and what is said

@@ -168,6 +168,21 @@ def test_failed_runs_are_named(report):
     assert "failed: Change_batch_size/&lt;i&gt;" in report.write(failed=("Change_batch_size/<i>",))
 
 
+@pytest.mark.parametrize(
+    "part", ["batch size", "too close to tell; the true differences may be", "4 trainings"]
+)
+def test_the_answer_stands_before_the_contents(part, written):
+    html = (written.folder / "report.html").read_text()
+    assert part in html[: html.index("<nav")]
+
+
+def test_warnings_stand_before_the_picture(report):
+    report.data = replace(report.data, warnings=("Two images are equal.",))
+    html = report.write()
+    warned = html.index('<p class="warn">Two images are equal.')
+    assert warned < html.index('id="answer-picture"')
+
+
 def test_a_validation_accuracy_of_0_is_shown(report):
     report.results = [result._replace(valid_accuracy=0.0) for result in report.results]
     assert "validation accuracy 0.0%" in report.write()
@@ -301,7 +316,7 @@ def test_a_grid_of_more_curves_than_can_be_told_apart_shows_its_map_alone():
         "an image of dog gets a higher score for dog than one of <script>x (0.5 is guessing)",
         "weights kept: those of epoch 3, validation accuracy 75.0%",
         "mean ± standard deviation of 3 seeds; curves and weights of the first",
-        "76.3% 95% interval",
+        "too close to tell weights kept: those of epoch 3",
         "lies within 2 points either way",
         "these are of the base. With seed 0 it got 3 of 10 test images wrong.",
         "16 × 16 pixels. split <script>x dog larger class train 8 8 50.0%",
@@ -357,7 +372,7 @@ def test_the_accuracy_of_the_last_epoch_stands_beside_that_of_the_kept_one(
     with_last_epoch,
 ):
     text = text_of((with_last_epoch.folder / "report.html").read_text())
-    assert "last epoch: test 61.0%" in text
+    assert "last epoch: 61.0%" in text
 
 
 def test_results_csv_has_the_accuracy_of_the_last_epoch(with_last_epoch):

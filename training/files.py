@@ -260,6 +260,7 @@ def weight_values(
         "scales": data.scales,
         "data": data.source,
         "skip_bad_images": skip_bad_images,
+        "group": data.group,
         "loss_function": settings.loss_function,
         "network": describe_network(settings, images),
         "sources": network_sources(),

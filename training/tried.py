@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from console.errors import STDIN_IS_PARENT, InputError
+from console.errors import STDIN_IS_PARENT, InputError, how_it_ended
 from records.files import digest_of, read_record, write_record
 from records.places import cache_folder
 from records.runs import versions
@@ -59,11 +59,19 @@ def ask(settings: Namespace, image_size: int, device: str) -> Answer:
 
 def answer_of(program: "subprocess.Popen[str]") -> Trial:
     """What a trial tells, once its program has ended."""
+    line = answer_lines(program)[-2]  # before it, whatever model.py may print; after it the device
+    return Trial(**json.loads(line))
+
+
+def answer_lines(program: "subprocess.Popen[str]") -> list[str]:
+    """What a program of trials printed; InputError with its error line if it has failed."""
     said, complaint = program.communicate()
     if program.returncode:
-        raise InputError(error_in(complaint.splitlines() or [f"train.py: {program.returncode}"]))
-    line = said.splitlines()[-2]  # before it, whatever model.py may print; after it the device
-    return Trial(**json.loads(line))
+        lines = complaint.splitlines()
+        if program.returncode < 0 or not lines:
+            lines = [f"train.py: {how_it_ended(program.returncode)}"]
+        raise InputError(error_in(lines))
+    return said.splitlines()
 
 
 def start_child(command: list[str]) -> "subprocess.Popen[str]":

@@ -1,0 +1,234 @@
+"""Folders that are no data set of two classes: what was seen, and what to do, in one line.
+
+    refuse_names(Path("photos"), "images", "masks")    # InputError
+
+Two folders may be two splits, pictures and their masks, or two parts of one set: trained as two
+classes they would give a result, and a wrong one.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from console.errors import InputError
+from images.walk import PassedOver, is_tool_folder, picture_files
+from images.words import ARCHIVES, SPLITS, WORDS, first_word, kinds_in, stem_of, words_of
+
+if TYPE_CHECKING:
+    from images.layout import Pictures
+
+NAMED = 5  # names in a message
+TABLES = (".csv", ".tsv", ".json")
+SORT = "sort the pictures into a folder for each class"
+NAME_INNER = "name a folder that holds a folder for each class"
+TABLE_CHARACTERS = 1 << 20  # of a table that are looked at
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a message, the first of many; of no word that names begin with, digits."""
+    all_names = sorted(name or "digits" for name in names)
+    shown = all_names[:NAMED]
+    if len(all_names) > NAMED:
+        shown.append("…")
+    return ", ".join(shown)
+
+
+def folders_in(path: Path) -> set[str]:
+    """Names of the folders in a folder, whose files may be many."""
+    names = set()
+    for entry in os.scandir(path):
+        if entry.is_dir() and not is_tool_folder(entry.name):
+            names.add(entry.name)
+    return names
+
+
+# --- by their number -------------------------------------------------------------------------
+
+
+def refuse_number(path: Path, folders: list[str], words: list[str]) -> NoReturn:
+    """InputError that says what lies in a folder instead of two classes."""
+    hidden = hidden_folders(path)
+    if folders:
+        count = "1 class folder" if len(folders) == 1 else f"{len(folders)} class folders"
+        holds = f"{count} ({listed(folders)}){hidden}"
+        raise InputError(f"{path} holds {holds}; a binary classifier needs exactly 2")
+    if words:
+        begin = f"pictures without class folders, whose names begin with {listed(words)}"
+        remedy = "put each class into a folder, or let all names begin with two words, as"
+        remedy = f"{remedy} cat.1.jpg and dog.1.jpg do, or name the folder above"
+        raise InputError(f"{path} holds {begin}; {remedy}")
+    passed, remedy = passed_in(path, "name the folder of two class folders")
+    raise InputError(f"{path} holds no class folders and no pictures{hidden}{passed}; {remedy}")
+
+
+def refuse_empty(path: Path) -> NoReturn:
+    """InputError for a class folder without pictures, which says what lies there."""
+    passed, remedy = passed_in(path, "save them as PNG, TIFF or JPEG")
+    raise InputError(f"class folder {path} holds no pictures{passed}; {remedy}")
+
+
+def passed_in(path: Path, remedy: str) -> tuple[str, str]:
+    """What lies below a folder and is no picture, after a semicolon, and what to do about it."""
+    passed = PassedOver()
+    for _ in picture_files(str(path), passed):
+        pass
+    if any(ending in ARCHIVES for ending in passed.files):
+        remedy = "unpack them first"
+    return "".join(f"; {note}" for note in passed.notes()), remedy
+
+
+def hidden_folders(path: Path) -> str:
+    """Name the hidden folders in a folder, which might be meant as classes."""
+    hidden = []
+    for child in path.iterdir():
+        if is_tool_folder(child.name) and child.is_dir():
+            hidden.append(child.name)
+    if not hidden:
+        return ""
+    return f" beside what is passed over ({listed(hidden)}: rename to use)"
+
+
+# --- by their splits -------------------------------------------------------------------------
+
+
+def refuse_without_train(path: Path, names: list[str]) -> NoReturn:
+    """InputError for folders of splits of which none is for training."""
+    remedy = "put train beside it, or name the folder below if its pictures are all there are"
+    raise InputError(f"{path} holds {' and '.join(names)}, but no train; {remedy}")
+
+
+def refuse_unequal_splits(path: Path, inner: dict[str, list[str]]) -> NoReturn:
+    """InputError for two folders of which one is divided as a class may be, but not the other."""
+    holds = []
+    for name, names in inner.items():
+        holds.append(f"{name} holds {listed(names) or 'no folders'}")
+    remedy = "give both classes the folders train and test, or name the one that holds the classes"
+    raise InputError(f"{path}: {', '.join(holds)}; {remedy}")
+
+
+# --- by their names --------------------------------------------------------------------------
+
+
+def refuse_names(path: Path, first: str, second: str) -> None:
+    """InputError if the names of two "classes" say that they are none."""
+    if are_splits(first, second):
+        remedy = f"name them train and test, and in each {SORT}"
+        refuse_pair(path, (first, second), "which are splits by their names", remedy)
+    mask = mask_of(first, second)
+    if mask:
+        why = f"and {mask} are masks or labels by their name"
+        remedy = f"move {mask} away, and {SORT}; if they are a class, rename them"
+        refuse_pair(path, (first, second), why, remedy)
+    if are_parts(first, second):
+        why = "whose names differ only in number or case, as parts of one set do"
+        remedy = f"{SORT}; if they are the classes, give them other names"
+        refuse_pair(path, (first, second), why, remedy)
+
+
+def refuse_pair(path: Path, names: Iterable[str], why: str, remedy: str) -> NoReturn:
+    """InputError for two folders, or words that names begin with, that are no classes."""
+    raise InputError(f"{path} holds {' and '.join(names)}, {why}; {remedy}")
+
+
+def are_splits(first: str, second: str) -> bool:
+    """Whether both names hold a word for a split, and not for the same."""
+    splits = kinds_in(first) & SPLITS
+    others = kinds_in(second) & SPLITS
+    return bool(splits and others) and splits != others
+
+
+def mask_of(first: str, second: str) -> str:
+    """The one of two names that means masks or labels; empty for both: with_mask, no_mask."""
+    for name, other in ((first, second), (second, first)):
+        words = set(words_of(name)) & set(WORDS["mask"])
+        if words and not any(word in other.lower() for word in words):
+            return name
+    return ""
+
+
+def are_parts(first: str, second: str) -> bool:
+    """Whether names differ only in number, part or case; class_1 and class_2, 0 and 1 may."""
+    stem = stem_of(first)
+    if not stem or stem != stem_of(second):
+        return False
+    return first.lower() == second.lower() or "class" not in kinds_in(first)
+
+
+# --- by what they hold -----------------------------------------------------------------------
+
+
+def refuse_containers(classes: "dict[str, Pictures]", group: bool) -> None:
+    """InputError if what two folders hold says that they are no classes.
+
+    With `group`, folders below them are patients, videos or sources.
+    """
+    first, second = classes.values()
+    if first.root == second.root:  # classes are words that names begin with
+        return
+    path = Path(first.root).parent
+    names = (Path(first.root).name, Path(second.root).name)
+    repeated = subfolders_of(first) & subfolders_of(second)
+    if len(repeated) > 1 and not group and not are_numbered(repeated):
+        why = f"which both hold {listed(repeated)}, as splits or copies of a set do"
+        remedy = f"{NAME_INNER}; --group if these are patients, videos or sources of two classes"
+        refuse_pair(path, names, why, remedy)
+    words = two_words_of(first)
+    if words and words == two_words_of(second):
+        why = f"and names of pictures begin with {listed(words)} in both"
+        refuse_pair(path, names, why, "name one of them, or name them train and test")
+    table = table_of(path, first, second)
+    if table:
+        why = f"and {table} names their pictures, but not these folders"
+        remedy = f"{NAME_INNER}, or move {table} away if these are the classes"
+        refuse_pair(path, names, why, remedy)
+
+
+def subfolders_of(pictures: "Pictures") -> set[str]:
+    """Names of all folders below a class that lead to pictures."""
+    names: set[str] = set()
+    for folder in pictures.folders:
+        names.update(folder[len(pictures.root) + 1 :].split(os.sep))
+    return names - {""}
+
+
+def are_numbered(names: set[str]) -> bool:
+    """Whether names differ only in a number or letter, as those of patients and sites do."""
+    stems = set()
+    for name in names:
+        stems.add(" ".join(word for word in words_of(name) if len(word) > 1))
+    return len(stems) == 1 and (stems != {""} or len(names) > 2)
+
+
+def two_words_of(pictures: "Pictures") -> set[str]:
+    """The two words that names of pictures begin with; none if there are more or fewer."""
+    words = set()
+    for path in pictures.paths:
+        words.add(first_word(os.path.basename(path)))
+        if len(words) > 2 or "" in words:
+            break
+    return words if len(words) == 2 and "" not in words else set()
+
+
+def table_of(path: Path, first: "Pictures", second: "Pictures") -> str:
+    """The name of a table in a folder that names pictures, but not the folders they lie in."""
+    folders = {Path(first.root).name.lower(), Path(second.root).name.lower()}
+    for table in sorted(path.iterdir()):
+        if table.suffix.lower() not in TABLES or not table.is_file():
+            continue
+        with table.open(encoding="utf-8", errors="ignore") as file:
+            text = file.read(TABLE_CHARACTERS)
+        cells = set(re.split(r"""[\s,;:/"'\[\]{}]+""", text))
+        are_named = names_pictures(cells, first) or names_pictures(cells, second)
+        if are_named and not folders <= {cell.lower() for cell in cells}:
+            return table.name
+    return ""
+
+
+def names_pictures(cells: set[str], pictures: "Pictures") -> bool:
+    """Whether a table names pictures: one is enough, but of bare numbers, which may be others."""
+    names = {os.path.basename(path) for path in pictures.paths}
+    stems = {os.path.splitext(name)[0] for name in names}
+    named = cells & (names | stems)
+    return not all(map(str.isdecimal, named)) or 2 * len(named) > len(stems)
