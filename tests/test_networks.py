@@ -409,12 +409,12 @@ def not_a_network() -> list:
 
 
 REFUSED = {
-    RunningState: "a training that goes on would differ in its model and optimizer and kept",
+    RunningState: "a training that goes on would differ in model and optimizer and kept",
     Counter: "put what it needs into state (prepare of train.py), or into a buffer of model.py",
     TwoOutputs: "CrossEntropyLoss fails: ValueError: in training it gives a tuple, not a tensor of",
     ThreeScores: "in testing it gives float32 (1, 3), not two scores for each of 1 images",
     Squeezed: "in testing it gives float32 (2,), not two scores",
-    OwnGenerator: "it draws random numbers that --seed does not decide",
+    OwnGenerator: "the same training twice would differ in model and optimizer and kept",
     NeedsArgument: "model.py's CNN() fails: TypeError",
     NoWeights: "model.py's CNN has no weights that can be trained",
     Unfinished: "model.py's CNN at --image_size 16, --batch_size 4, --loss_function CrossEnt",
@@ -574,7 +574,7 @@ LOST = {
     ),
     "a rate of the last epochs": (
         [(STATE, "    state.last = settings.epochs\n" + STATE), (END, LAST + END)],
-        "changes the first ones already, in optimizer and last",
+        "the first 2 of more would differ in optimizer and last; set GOES_ON",
     ),
     "a rate in a list of the module": (
         [("def main(", "RATES = [0.01]\n\n\ndef main("), (END, HALVED.format("RATES[0]"))],
