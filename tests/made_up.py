@@ -59,6 +59,7 @@ RECORD = {
     "command": ["python"],
     "seconds": 1.0,
     "weight_sha256": "",
+    "predictions_sha256": "",
     "network": [{"name": "conv1", "text": "3, 8", "shape": [8, 16, 16], "parameters": 224}],
     "identity": IDENTITY,
 }
@@ -113,7 +114,7 @@ def write_run(out: Path, result: Result, identity: dict, tested: str = "") -> st
 def make(
     changes={},  # noqa: B006
     base=SIX,
-    seeds=1,
+    seeds=3,
     studies=STUDIES,
 ) -> tuple[dict[str, list[Setting]], Answer]:
     """Made-up settings by study, and their answer.

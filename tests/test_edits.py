@@ -23,7 +23,7 @@ from forks import run_fork
 from records.files import file_digest
 
 START = "def main() -> int:\n    code ="
-END = '    print(text, end="")\n'  # of a test
+END = '    print(accuracies_text(record), end="")\n'  # of a test
 NOTHING_LEFT = "0 trainings, 0 epochs, 0 tests"
 
 
@@ -108,8 +108,8 @@ def test_runs_of_before_code_was_saved_stand(code_saved):
 
 
 def test_a_child_that_did_something_else_than_was_asked_for_has_failed(photos, tmp_path):
-    line = "    processes.check_same(run_identity)\n"
-    edits = [(line, line + '    run_identity["learning_rate"] = 5.0\n')]
+    line = "    processes.check_same(whole)\n"
+    edits = [(line, line + '    whole["learning_rate"] = 5.0\n')]
     ended = make_sweep(tmp_path / "project", photos, train=edits).run()
     assert ended.status == 1
     why = r"something else than was asked for \(learning_rate was 5.0, is 0.01\), log: "
@@ -272,7 +272,7 @@ def test_a_longer_base_has_the_bits_of_one_from_scratch(longer_base, photos, tmp
     assert file_digest(weight) == file_digest(tmp_path / "w.pth")
 
 
-NOTES = "    for note in trial.notes:\n"  # in train()
+NOTES = "    for note in told.notes:\n"  # in answer_for_all()
 BREAK = "    raise SystemExit(1)\n"
 
 
