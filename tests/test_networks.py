@@ -409,12 +409,12 @@ def not_a_network() -> list:
 
 
 REFUSED = {
-    RunningState: "a training that goes on would differ in its model and optimizer and kept",
+    RunningState: "a training that goes on would differ in model and optimizer and kept",
     Counter: "put what it needs into state (prepare of train.py), or into a buffer of model.py",
     TwoOutputs: "CrossEntropyLoss fails: ValueError: in training it gives a tuple, not a tensor of",
     ThreeScores: "in testing it gives float32 (1, 3), not two scores for each of 1 images",
     Squeezed: "in testing it gives float32 (2,), not two scores",
-    OwnGenerator: "it draws random numbers that --seed does not decide",
+    OwnGenerator: "the same training twice would differ in model and optimizer and kept",
     NeedsArgument: "model.py's CNN() fails: TypeError",
     NoWeights: "model.py's CNN has no weights that can be trained",
     Unfinished: "model.py's CNN at --image_size 16, --batch_size 4, --loss_function CrossEnt",
@@ -574,7 +574,7 @@ LOST = {
     ),
     "a rate of the last epochs": (
         [(STATE, "    state.last = settings.epochs\n" + STATE), (END, LAST + END)],
-        "changes the first ones already, in optimizer and last",
+        "the first 2 of more would differ in optimizer and last; set GOES_ON",
     ),
     "a rate in a list of the module": (
         [("def main(", "RATES = [0.01]\n\n\ndef main("), (END, HALVED.format("RATES[0]"))],
@@ -608,3 +608,76 @@ def test_a_step_that_going_on_would_lose_is_refused_with_its_reason(name, edit):
     edits, reason = LOST[name]
     edit(*edits)
     assert reason in message()
+
+
+# --- values that modules keep ----------------------------------------------------------------
+
+LOSS = "loss = state.loss_function(scores, "
+STOPPING = """    STOP["wait"] = 0 if row.valid_loss < STOP["best"] else STOP["wait"] + 1
+    STOP["best"] = min(STOP["best"], row.valid_loss)
+"""
+MODULE = "def main("
+KEPT_IN_MODULES = {
+    "a count": [(MODULE, "COUNT = [0]\n\n\n" + MODULE), (END, "    COUNT[0] += 1\n" + END)],
+    "a global": [
+        (MODULE, "COUNT = 0\n\n\n" + MODULE),
+        ("    started = time", "    global COUNT\n    COUNT += 1\n    started = time"),
+    ],
+    "losses": [
+        (MODULE, "SEEN = []\n\n\n" + MODULE),
+        (END, "    SEEN.append(row.valid_loss)\n" + END),
+    ],
+    "early stopping": [
+        (MODULE, 'STOP = {"best": 9.0, "wait": 0}\n\n\n' + MODULE),
+        ("or state.diverged", 'or STOP["wait"] > 9'),
+        (END, STOPPING + END),
+    ],
+    "a generator": [
+        (MODULE, "RANDOM = torch.Generator()\n\n\n" + MODULE),
+        (LOSS, "scores = scores * torch.rand(2, generator=RANDOM)\n        " + LOSS),
+    ],
+    "what the first batch told": [
+        (MODULE, "TOLD = {}\n\n\n" + MODULE),
+        (LOSS, "weight = TOLD.setdefault(0, images.one_hot[indices].mean(0))\n        " + LOSS),
+        (LOSS, LOSS.replace("scores", "scores * weight")),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", KEPT_IN_MODULES)
+def test_what_modules_keep_between_epochs_is_refused(name, edit):
+    edit(*KEPT_IN_MODULES[name])
+    assert "state (prepare of train.py)" in message()
+
+
+def test_what_is_worked_out_once_from_all_images_may_be_kept_in_a_module(edit):
+    counts = "weight = TOLD.setdefault(0, images.one_hot.mean(0))\n        "
+    edit((MODULE, "TOLD = {}\n\n\n" + MODULE), (LOSS, counts + LOSS), KEPT_IN_MODULES[FIRST][2])
+    run_trial()
+
+
+FIRST = "what the first batch told"
+
+
+def test_a_trial_begins_with_what_modules_hold_at_first(edit):
+    edit(*KEPT_IN_MODULES["what the first batch told"][:1])
+    first = run_trial()
+    sys.modules["train"].TOLD[0] = 5.0
+    assert run_trial() == first
+    assert sys.modules["train"].TOLD == {}
+
+
+# --- what a trial tells of settings ----------------------------------------------------------
+
+
+def fingerprint(**settings: object) -> str:
+    return run_trial(**settings).fingerprint
+
+
+def test_settings_that_decide_nothing_of_a_few_steps_have_one_fingerprint():
+    assert fingerprint(seed=3, epochs=7, batch_size=64) == fingerprint()
+
+
+@pytest.mark.parametrize(("name", "value"), [("learning_rate", 0.1), ("loss_function", "MSELoss")])
+def test_settings_that_decide_something_have_their_own_fingerprint(name, value):
+    assert fingerprint(**{name: value}) != fingerprint()

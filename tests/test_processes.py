@@ -1,6 +1,7 @@
 """One training on several processes is the same experiment as on one."""
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -54,7 +55,14 @@ program = sys.argv[1]
 sys.argv = sys.argv[1:]
 sys.path.insert(0, os.path.dirname(program))
 pathlib.Path(__file__).with_name("worker").write_text(str(os.getpid()))
-end, os._exit = os._exit, sys.exit  # a fork has to return to torchrun
+end, number = os._exit, os.getpid()
+
+
+def end_here(status):
+    (sys.exit if os.getpid() == number else end)(status)
+
+
+os._exit = end_here  # a fork has to return to torchrun
 try:
     runpy.run_path(program, run_name="__main__")
 except SystemExit as ended:
@@ -176,6 +184,15 @@ def test_two_processes_go_on_after_one_of_them_was_killed(one_killed):
     assert "going on after epoch" in one_killed.after
 
 
+def test_what_cannot_work_is_refused_by_two_processes(photos, tmp_path):
+    three = [("nn.Linear(hidden, 2)", "nn.Linear(hidden, 3)")]
+    project = copy_project(tmp_path / "project", model=three)
+    log = tmp_path / "log"
+    both = start_two(project / "train.py", train_arguments(photos, tmp_path), log)
+    assert statuses(both) == [2, 2], log.read_text()
+    assert "not two scores for each" in log.read_text()
+
+
 @pytest.mark.parametrize("more", [0, 1])  # as many other images, or more of them
 def test_processes_that_see_other_images_end_before_the_first_step(more, photos, tmp_path):
     others = make_photos(tmp_path / "others", train=10 + more)
@@ -194,10 +211,12 @@ def test_processes_that_see_other_images_end_before_the_first_step(more, photos,
 
 
 class ByTwo(NamedTuple):
-    """A project whose base run, of two epochs, was trained on two processes; its images."""
+    """A project in whose store two processes trained the base run, of two epochs; its images."""
 
     project: Path
     photos: Path
+    result: Path  # in the project
+    weight: Path
 
 
 @pytest.fixture(scope="module")
@@ -206,20 +225,22 @@ def trained_by_two(tmp_path_factory) -> ByTwo:
     edits = small('{"Change_epochs": [2, 3]}', epochs=2)
     project = copy_project(root / "project", my_script=edits)
     photos = make_photos(root / "photos")
-    places = {
-        "img_path": project / "result/Change_seed/0",
-        "weight_path": project / "weights/Change_seed/0/weight.pth",
-    }
-    words = train_arguments(photos, root, epochs=2, batch_size=32, **places)
-    both = start_two(project / "train.py", words, root / "log")
-    assert statuses(both) == [0, 0]
-    assert processes_of_base(project) == 2
-    return ByTwo(project, photos)
+    planned = run_sweep(project, "--data", photos, "--image_size", 16, "--dry_run")
+    words = shlex.split(planned.out)
+    result, weight = (Path(words[words.index(name) + 1]) for name in PLACES)
+    places = {"img_path": result, "weight_path": weight}
+    arguments = train_arguments(photos, root, epochs=2, batch_size=32, **places)
+    both = start_two(project / "train.py", arguments, root / "log")
+    assert statuses(both) == [0, 0], (root / "log").read_text()
+    assert processes_of(result) == 2
+    return ByTwo(project, photos, result.relative_to(project), weight.relative_to(project))
 
 
-def processes_of_base(project: Path) -> int:
-    record = read_record(project / "result/Change_seed/0/train.json")
-    return record["identity"]["processes"]
+PLACES = ("--img_path", "--weight_path")
+
+
+def processes_of(result: Path) -> int:
+    return read_record(result / "train.json")["identity"]["processes"]
 
 
 class Anew(NamedTuple):
@@ -233,8 +254,7 @@ class Anew(NamedTuple):
 def run_after(by_two: ByTwo, project: Path) -> Anew:
     ended = run_sweep(project, "--data", by_two.photos, "--image_size", 16)
     assert ended.status == 0, ended.out + ended.err
-    log = (project / "result/Change_seed/0/log.txt").read_text()
-    return Anew(project, ended.out, log)
+    return Anew(project, ended.out, (project / by_two.result / "log.txt").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -249,8 +269,8 @@ def after_stopped(trained_by_two, tmp_path_factory) -> Anew:
     """Stopped after its last epoch: a checkpoint and a history are there."""
     project = tmp_path_factory.mktemp("stopped") / "project"
     shutil.copytree(trained_by_two.project, project)
-    (project / "result/Change_seed/0/train.json").unlink()
-    (project / "weights/Change_seed/0/weight.pth").unlink()
+    (project / trained_by_two.result / "train.json").unlink()
+    (project / trained_by_two.weight).unlink()
     return run_after(trained_by_two, project)
 
 
@@ -284,8 +304,8 @@ def test_a_sweep_after_two_processes_gives_the_bits_of_one(anew, trained_by_two,
     assert file_digest(longer) == file_digest(tmp_path / "w.pth")
 
 
-def test_a_sweep_after_two_processes_records_one(anew):
-    assert processes_of_base(anew.project) == 1
+def test_a_sweep_after_two_processes_records_one(anew, trained_by_two):
+    assert processes_of(anew.project / trained_by_two.result) == 1
 
 
 # --- children and their streams --------------------------------------------------------------

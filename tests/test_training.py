@@ -351,6 +351,59 @@ def test_ctrl_c_while_packages_load_ends_without_a_traceback(program):
     assert "KeyboardInterrupt" not in said
 
 
+# --- the trial before a training -------------------------------------------------------------
+
+
+COUNTED = """    counts = COUNTS.setdefault("images", images.one_hot.sum(0))
+    state.counts = counts
+    return state
+"""
+
+
+def test_a_trial_leaves_nothing_in_the_training(photos, tmp_path):
+    edits = [("def main(", "COUNTS = {}\n\n\ndef main("), ("    return state\n", COUNTED)]
+    project = conftest.copy_project(tmp_path / "project", train=edits)
+    ended = run_fork(project / "train.py", train_arguments(photos, tmp_path), "--no_pictures")
+    assert ended.status == 0, ended.err
+    checkpoint = torch.load(tmp_path / "w_checkpoint.pth", weights_only=True)
+    assert checkpoint["state"]["counts"].tolist() == [15, 15]  # of the user's images
+
+
+def refuse_to_try() -> None:
+    """Have this process start no trial."""
+    from training import tried
+
+    vars(tried).pop("start_child")
+
+
+@pytest.mark.parametrize(("name", "value"), [("epochs", 2), ("seed", 5), ("batch_size", 8)])
+def test_what_is_known_of_a_training_is_not_tried_again(name, value, original, tmp_path):
+    arguments = train_arguments(original / "photos", tmp_path, **{name: value})
+    ended = run_fork(TRAIN, arguments, "--no_pictures", before=refuse_to_try)
+    assert ended.status == 0, ended.err
+
+
+def test_what_is_not_known_of_a_training_is_tried(original, tmp_path):
+    arguments = train_arguments(original / "photos", tmp_path, learning_rate=0.0123)
+    ended = run_fork(TRAIN, arguments, "--no_pictures", before=refuse_to_try)
+    assert "start_child" in ended.err
+
+
+def test_train_takes_its_arguments_as_a_list(original, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["a_script_of_the_users", "--frobnicate"])
+    arguments = list(map(str, train_arguments(original / "photos", tmp_path, epochs=1)))
+    main = runpy.run_path(str(TRAIN))["main"]
+    assert main([*arguments, "--no_pictures"]) == 0
+    command = read_record(tmp_path / "r/train.json")["command"]
+    assert command == [sys.executable, str(TRAIN), *arguments, "--no_pictures"]
+
+
+def test_test_takes_its_arguments_as_a_list(trained, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["a_script_of_the_users", "--frobnicate"])
+    main = runpy.run_path(str(TEST))["main"]
+    assert main([*map(str, arguments_for_test(trained)), "--no_pictures"]) == 0
+
+
 class OnGpu(NamedTuple):
     """A training on a GPU and a test: the weights' digest, and how many images were right."""
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from console.errors import InputError, is_out_of_memory
 from console.options import did_you_mean
 from losses import Loss
+from records.runs import Layer
 from records.sources import PROJECT
 from training.batches import Images, seed_all
 from training.settings import SETTINGS
@@ -173,3 +174,45 @@ def probe_scores(model: nn.Module, network: dict[str, Any], device: torch.device
     seed_all(network["seed"], 0)
     scores = model.eval()(inputs)
     return scores.float().cpu()
+
+
+def scores_or_error(scores: object, count: int, when: str) -> Tensor:
+    """The scores of a network; ValueError if they are not two for each of `count` images."""
+    if not isinstance(scores, Tensor):
+        raise ValueError(f"{when} it gives a {type(scores).__name__}, not a tensor of scores")
+    if tuple(scores.shape) != (count, 2) or not scores.is_floating_point():
+        shape = f"{str(scores.dtype).removeprefix('torch.')} {tuple(scores.shape)}"
+        raise ValueError(f"{when} it gives {shape}, not two scores for each of {count} images")
+    return scores
+
+
+@torch.no_grad()
+def layers_of(model: nn.Module, images: Images) -> list[Layer]:
+    """The layers that have parameters, in the order in which a network first uses them.
+
+    Their test of one image must give two scores; ValueError if it does not.
+    """
+    layers: dict[nn.Module, Layer] = {}
+    counted: set[int] = set()  # parameters that layers share are those of the first one
+    names = {}
+    for name, module in model.named_modules():
+        if module._parameters:
+            names[module] = name or "CNN"
+
+    def note(module: nn.Module, _: tuple[Any, ...], output: object) -> None:
+        text = f"{type(module).__name__}({module.extra_repr()})"
+        shape = list(output.shape[1:]) if isinstance(output, Tensor) else []
+        count = 0
+        for values in module.parameters(recurse=False):
+            if id(values) not in counted:
+                counted.add(id(values))
+                count += values.numel()
+        layers.setdefault(module, Layer(names[module], text, shape, count))
+
+    hooks = [module.register_forward_hook(note) for module in names]
+    one_image = images.splits["valid"][:1]
+    scores = model.eval()(images.inputs(one_image))
+    scores_or_error(scores, 1, "in testing")
+    for hook in hooks:
+        hook.remove()
+    return list(layers.values())

@@ -34,7 +34,9 @@ from training.network import (
     BrokenCode,
     blaming,
     describe_network,
+    layers_of,
     probe_scores,
+    scores_or_error,
     weights_of,
 )
 from training.settings import GOES_ON, SETTINGS, option_words
@@ -42,8 +44,12 @@ from training.tried import Trial, settings_of_trial
 
 EPOCHS = 2  # that each small training has
 FAR = 1000  # epochs that a longer one is asked for; it too ends after EPOCHS
-TRAIN_IMAGES, VALID_IMAGES = 4, 2  # more than one batch, of which no two epochs have the same
+TRAIN_IMAGES, VALID_IMAGES = 5, 2  # so that the first batches of the epochs have other classes
 TOLERANCE = 1e-3  # of a GPU, on which some gradients have no repeatable last digits
+# What to do about trainings that differ.
+SEEDED = "draw random numbers by torch, numpy.random or random, without a generator of your own"
+IN_STATE = "put what it needs into state (prepare of train.py), or into a buffer of model.py"
+LENGTH = "set GOES_ON = False in training/settings.py"
 
 
 def try_out(settings: Namespace, image_size: int, device: torch.device) -> Trial:
@@ -80,16 +86,17 @@ def try_in(
     left_behind = module_values()
     again = start(program, FAR)
     again.train(EPOCHS)
-    check_repeating(whole, again, left_behind)
+    check_modules(left_behind)
+    check_same("the same training twice", whole, again, SEEDED)
 
     resumed = start(load_program(), FAR)
     resumed.go_on_from(checkpoint)
     resumed.train(EPOCHS)
-    check_going_on(whole, resumed)
+    check_same("a training that goes on", whole, resumed, IN_STATE)
     if GOES_ON:
         short = start(load_program(), EPOCHS)
         short.train(EPOCHS)
-        check_length(whole, short)
+        check_same(f"one of {EPOCHS} epochs and the first {EPOCHS} of more", whole, short, LENGTH)
     check_rebuilding(whole)
     is_channels_last = memory_format == torch.channels_last
     plain_layers = [layer._asdict() for layer in layers]
@@ -213,15 +220,6 @@ class Training:
         del values["seconds"]
         return values
 
-    def difference(self, other: "Training") -> str:
-        """The names of what is not the same in the two states; empty if all is."""
-        ours, theirs = self.values(), other.values()
-        names = []
-        for name in ours | theirs:
-            if not same(ours.get(name), theirs.get(name), self.tolerance):
-                names.append(name)
-        return " and ".join(names)
-
 
 # --- one step --------------------------------------------------------------------------------
 
@@ -264,48 +262,6 @@ def check_loss(loss: object) -> None:
         raise ValueError("it teaches nothing: no gradient of it reaches the scores")
 
 
-def scores_or_error(scores: object, count: int, when: str) -> Tensor:
-    """The scores of a network; ValueError if they are not two for each of `count` images."""
-    if not isinstance(scores, Tensor):
-        raise ValueError(f"{when} it gives a {type(scores).__name__}, not a tensor of scores")
-    if tuple(scores.shape) != (count, 2) or not scores.is_floating_point():
-        shape = f"{str(scores.dtype).removeprefix('torch.')} {tuple(scores.shape)}"
-        raise ValueError(f"{when} it gives {shape}, not two scores for each of {count} images")
-    return scores
-
-
-@torch.no_grad()
-def layers_of(model: nn.Module, images: Images) -> list[Layer]:
-    """The layers that have parameters, in the order in which a network first uses them.
-
-    Their test of one image must give two scores; ValueError if it does not.
-    """
-    layers: dict[nn.Module, Layer] = {}
-    counted: set[int] = set()  # parameters that layers share are those of the first one
-    names = {}
-    for name, module in model.named_modules():
-        if module._parameters:
-            names[module] = name or "CNN"
-
-    def note(module: nn.Module, _: tuple[Any, ...], output: object) -> None:
-        text = f"{type(module).__name__}({module.extra_repr()})"
-        shape = list(output.shape[1:]) if isinstance(output, Tensor) else []
-        count = 0
-        for values in module.parameters(recurse=False):
-            if id(values) not in counted:
-                counted.add(id(values))
-                count += values.numel()
-        layers.setdefault(module, Layer(names[module], text, shape, count))
-
-    hooks = [module.register_forward_hook(note) for module in names]
-    one_image = images.splits["valid"][:1]
-    scores = model.eval()(images.inputs(one_image))
-    scores_or_error(scores, 1, "in testing")
-    for hook in hooks:
-        hook.remove()
-    return list(layers.values())
-
-
 # --- whole trainings -------------------------------------------------------------------------
 
 
@@ -318,12 +274,8 @@ def check_moved(before: list[Tensor], training: Training) -> None:
         raise InputError(f"{training.step} teaches nothing: {why}; {remedy}")
 
 
-def check_repeating(whole: Training, again: Training, left_behind: dict[str, bytes]) -> None:
-    """InputError if the same small training, in the same process, gives or leaves something else.
-
-    `left_behind` is what stood in the modules after the first one.
-    """
-    different = whole.difference(again)
+def check_modules(left_behind: dict[str, bytes]) -> None:
+    """InputError if a second training has left something else in the modules than the first."""
     changed = []
     for name, value in module_values().items():
         if left_behind.get(name) != value:
@@ -331,26 +283,17 @@ def check_repeating(whole: Training, again: Training, left_behind: dict[str, byt
     if changed:
         why = "changes in training and is in no checkpoint"
         raise InputError(f"{' and '.join(changed)} {why}; put it into state (prepare of train.py)")
+
+
+def check_same(what: str, whole: Training, other: Training, remedy: str) -> None:
+    """InputError if two trainings that should end in the same state do not."""
+    ours, theirs = whole.values(), other.values()
+    different = []
+    for name in ours | theirs:
+        if not same(ours.get(name), theirs.get(name), whole.tolerance):
+            different.append(name)
     if different:
-        why = "it draws random numbers that --seed does not decide, or keeps something of the first"
-        remedy = "draw with torch, numpy.random or random without a generator of your own"
-        raise InputError(f"the same training twice differs in its {different}: {why}; {remedy}")
-
-
-def check_going_on(whole: Training, resumed: Training) -> None:
-    """InputError if a training that goes on is not that which never stopped."""
-    different = whole.difference(resumed)
-    if different:
-        remedy = "put what it needs into state (prepare of train.py), or into a buffer of model.py"
-        raise InputError(f"a training that goes on would differ in its {different}: {remedy}")
-
-
-def check_length(whole: Training, short: Training) -> None:
-    """InputError if the first epochs depend on how many are asked for."""
-    different = whole.difference(short)
-    if different:
-        why = f"the number of epochs asked for changes the first ones already, in {different}"
-        raise InputError(f"train.py: {why}; set GOES_ON = False in training/settings.py")
+        raise InputError(f"{what} would differ in {' and '.join(different)}; {remedy}")
 
 
 def check_rebuilding(whole: Training) -> None:
@@ -372,8 +315,9 @@ def same(old: Any, new: Any, tolerance: float) -> bool:
     if isinstance(old, Tensor) and isinstance(new, Tensor):
         if old.shape != new.shape or old.dtype != new.dtype:
             return False
-        pair = old.double(), new.double()
-        return torch.allclose(*pair, rtol=tolerance, atol=tolerance, equal_nan=True)
+        if not old.is_floating_point():
+            return torch.equal(old, new)
+        return torch.allclose(old, new, rtol=tolerance, atol=tolerance, equal_nan=True)
     if type(old) is not type(new):
         return False
     if isinstance(old, float):
