@@ -26,7 +26,14 @@ from training.settings import SETTINGS
 
 PICTURES = ("Training_accuracy.png", "Loss_curve.png", "confusion_matrix.png")  # of a run
 OF_SEVERAL_SEEDS = ("acc.txt", "Training_accuracy.png", "Loss_curve.png")  # in a setting's folder
-OF_A_STUDY = ("comparison.png", "comparison.pdf", "heatmap.png")
+OF_A_STUDY = (
+    "accuracy.png",
+    "loss.png",
+    "tests.png",
+    "comparison.png",
+    "comparison.pdf",
+    "heatmap.png",
+)
 OF_ALL = (
     "answer.png",
     "answer.pdf",

@@ -22,7 +22,7 @@ from forks import run_fork
 
 from records.files import file_digest
 
-START = "def main() -> int:\n    code ="
+START = "    processes.check_processes()\n"  # of main in train.py
 END = '    print(accuracies_text(record), end="")\n'  # of a test
 NOTHING_LEFT = "0 trainings, 0 epochs, 0 tests"
 
@@ -118,13 +118,12 @@ def test_a_child_that_did_something_else_than_was_asked_for_has_failed(photos, t
 
 def test_results_that_are_removed_while_a_sweep_runs_are_named(photos, tmp_path):
     project = tmp_path / "project"
-    edit = f"""def main() -> int:
-    import pathlib, shutil
+    edit = f"""    import pathlib, shutil
 
     for record in pathlib.Path({str(project)!r}).glob("result/runs/*-bs32-*/test.json"):
         shutil.rmtree(record.parent)
-    code ="""
-    ended = make_sweep(project, photos, train=[(START, edit)]).run()
+"""
+    ended = make_sweep(project, photos, train=[(START, edit + START)]).run()
     assert ended.status == 1, ended.out
     assert "\nLOST Change_seed/0: it was finished, then something else" in ended.out
 

@@ -361,7 +361,7 @@ def test_a_training_done_again_that_fails_leaves_the_old_one(sweep, monkeypatch)
 def test_code_that_changes_in_the_middle_of_a_sweep_fails_what_is_made_with_it(sweep):
     with (sweep.project / "losses.py").open("a") as file:
         file.write('CHANGED = "before"\n')
-    edit(sweep, "my_script.py", "    return sweep.do(prepared, chains)", CHANGE)
+    edit(sweep, "my_script.py", "    return sweep.do(planned, chains)", CHANGE)
     ended = sweep.run("--jobs", 1)
     assert ended.status == 1, ended.out + ended.err
     assert "train.py did something else than was asked for (losses.py changed" in ended.out
@@ -369,7 +369,7 @@ def test_code_that_changes_in_the_middle_of_a_sweep_fails_what_is_made_with_it(s
 
 CHANGE = """    path = PROJECT / "losses.py"
     path.write_text(path.read_text().replace('"before"', '"after"'))
-    return sweep.do(prepared, chains)"""
+    return sweep.do(planned, chains)"""
 
 
 # --- lines for a scheduler -------------------------------------------------------------------
