@@ -81,6 +81,8 @@ def main() -> int:
 
     data = dataset.load_data(*options.images)
     conditions = Conditions(data.digest, train_code, test_code, choose_device(options))
+    if options.until:
+        rounds.check_precision(options.until, len(data.splits["test"]))
     seeds: settings.Seeds = {}  # of settings that were asked for more
     while True:
         planned = plan_sweep(options, data, conditions, asked_runs(options, seeds))

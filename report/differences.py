@@ -14,6 +14,9 @@ from typing import NamedTuple
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import LineStyleType
 
 from report.answer import Answer, Rows, with_row
 from report.comparison import BETTER, WORSE, Comparison, points
@@ -24,6 +27,7 @@ MOST = 60  # settings of a study, or of the answer, that pictures have room for
 FAR_OUT = 2.0  # times the usual interval: what is beyond would press the others flat
 MARGIN = 1.08  # of the axis beyond the longest interval
 NUMBER_ENDS = 4.4  # font sizes to the right of the axis
+SINGLE: LineStyleType = (0, (2, 1))  # the line of an interval that rests on one training
 COLOURS = {BETTER: BLUE, WORSE: ORANGE}  # of what differs from the base
 
 
@@ -32,11 +36,11 @@ class Entry(NamedTuple):
 
     label: str
     row: Comparison | None = None
-    base_accuracy: float | None = None
+    is_base: bool = False
 
     @property
     def is_heading(self) -> bool:
-        return self.row is None and self.base_accuracy is None
+        return self.row is None and not self.is_base
 
 
 class Names(NamedTuple):
@@ -113,7 +117,7 @@ def entries_below(settings: list[Setting], names: list[str], held: Held) -> list
         if key in entries:
             entries[key] = entries[key]._replace(label=f"{entries[key].label} = {name}")
         elif held.base and setting.key == held.base.key:
-            entries[key] = Entry(name, base_accuracy=held.base.accuracy)
+            entries[key] = Entry(name, is_base=True)
         else:
             entries[key] = Entry(name, held.rows.get(setting.key))
     return list(entries.values())
@@ -135,37 +139,69 @@ def names_in_picture(setting: Setting) -> Names:
 # --- the picture -----------------------------------------------------------------------------
 
 
+def title_of(base: Setting | None) -> str:
+    """What differences from the base are, and what it gets itself."""
+    accuracy = f" ({base.accuracy:.1%})" if base else ""
+    return f"Test accuracy: points from the base{accuracy}"
+
+
 def draw_answer(path: Path, entries: list[Entry], title: str, for_print: bool = False) -> None:
     """Draw differences as a PNG for the screen, and as a PDF beside it for a text."""
-    draw_picture(path, [entries, title], partial(answer_figure, entries, title), for_print)
+    make_figure = partial(answer_figure, entries, title)
+    draw_picture(path, [entries, title], make_figure, for_print)
 
 
 def answer_figure(entries: list[Entry], title: str, for_print: bool) -> Figure:
-    """Differences under a title."""
-    size = (4.4, 0.7 + 0.235 * len(entries))
+    """Differences under a title, above a key."""
+    size = (4.4, 1.1 + 0.235 * len(entries))
     if for_print:
         size = (PRINT_WIDTH, 0.8 * size[1])
     figure = Figure(figsize=size, dpi=200)
     axes = figure.add_subplot()
     plot_differences(axes, entries)
     axes.set_title(title, loc="right")
+    add_key(figure, entries)
     return figure
+
+
+def add_key(figure: Figure, entries: list[Entry]) -> None:
+    """Say below a figure what the marks mean that are in it."""
+    rows = [entry.row for entry in entries if entry.row]
+    named = {row.verdict: row for row in rows if row.named}
+    others = {row.verdict: row for row in rows if not row.named}
+    handles = []
+    if any(entry.is_base for entry in entries):
+        handles.append(key_mark("D", "the base", GREY, ""))
+    if named:
+        handles.append(key_mark("o", " or ".join(sorted(named)), GREY, ""))
+    if others:
+        handles.append(key_mark("o", " or ".join(sorted(others)), "w", ""))
+    if any(row.is_single for row in rows):
+        handles.append(key_mark("s", "one training", "w", SINGLE))
+    figure.legend(handles=handles, loc="outside lower right", ncols=2, handlelength=2.4)
+
+
+def key_mark(shape: str, label: str, inside: str, line: LineStyleType) -> Line2D:
+    """A mark of the key, as it looks in the picture."""
+    mark = Line2D([], [], color=GREY, marker=shape, markersize=5.5, label=label)
+    mark.set_markerfacecolor(inside)
+    mark.set_linestyle(line)
+    return mark
 
 
 def plot_differences(axes: Axes, entries: list[Entry]) -> None:
     """Plot differences from the top down: a mark, its interval, the number in points.
 
-    The base carries its accuracy. Colour and a filled mark say: better or worse; a square and a
-    dashed interval: one training.
+    Colour and a filled mark say: better or worse; a square and a dashed interval: one training.
     """
     limit = limit_of([entry.row for entry in entries if entry.row])
     axes.axvline(0, color=GREY, linewidth=0.9, linestyle="-", zorder=1)
     for line, entry in enumerate(entries):
         if entry.row:
             plot_difference(axes, line, entry.row, limit)
-        elif entry.base_accuracy is not None:
+        elif entry.is_base:
             axes.plot(0, line, "D", markersize=5, color=GREY)
-            write_beside(axes, line, f"{entry.base_accuracy:.1%}", GREY)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set_xlim(-limit, limit)
     axes.set_ylim(len(entries) - 0.5, -0.5)
     axes.set_yticks(range(len(entries)), [short(entry.label) for entry in entries])
@@ -219,7 +255,7 @@ def plot_interval(axes: Axes, line: int, row: Comparison, limit: float) -> None:
     edge = 0.97 * limit
     (interval,) = axes.plot([low, high], [line, line], "-", color=colour, linewidth=1.8)
     if row.is_single:
-        interval.set_linestyle((0, (2, 1)))
+        interval.set_linestyle(SINGLE)
     if low < -limit:
         axes.plot(-edge, line, "<", color=colour, markersize=4.5)
     if high > limit:

@@ -37,10 +37,11 @@ BLUE, ORANGE, GREY = "#0072B2", "#B84C00", "#333333"
 STYLE = Path(__file__).with_suffix(".mplstyle")
 # What decides how pictures look.
 DRAWING = ("figures.py", "figures.mplstyle", "study.py", "differences.py", "heatmap.py")
+TITLE = 34  # letters that the title of a run's curves has room for
 PALETTE = 128  # colours of a PNG: with fewer the edges of lines are no longer smooth
 PRINT_WIDTH = 16 / 2.54  # inches, of figures for a text: that of a page's column
 PRINT_TEXT, PRINT_LEGEND = 8.5, 8.0  # points
-CURVES = (3.2, 2.7)  # width and height of one run's curves, inches: legible in a third of a page
+CURVES = (3.2, 2.9)  # width and height of one run's curves, inches: legible in a third of a page
 CONFUSION_MATRIX = "confusion_matrix.png"
 ENDINGS = (b"IEND\xaeB`\x82", b"%%EOF\n")  # of a PNG and of a PDF that are whole
 
@@ -144,23 +145,46 @@ def short(name: str, length: int = 20) -> str:
 # --- the curves of one run, or of the seeds of one setting -----------------------------------
 
 
-def draw_curves(folder: Path, sources: Sequence[Path] = ()) -> None:
-    """Draw Training_accuracy.png and Loss_curve.png of one run, or of several seeds.
+class Look(NamedTuple):
+    """What curves say besides their values: whose they are, and the ends of their axes, by kind."""
+
+    title: str
+    limits: dict[str, tuple[float, float]]
+
+
+PLAIN = Look("", {})
+
+
+def draw_curves(
+    folder: Path, sources: Sequence[Path] = (), look: Look = PLAIN, for_print: bool = False
+) -> None:
+    """Draw Training_accuracy and Loss_curve of one run, or of several seeds.
 
     Of one run, the epoch whose weights are kept is marked. The seeds' folders are
     `sources`: their mean in a band from the lowest to the highest.
     """
     sources = sources or [folder]
-    digests = [file_digest(source / HISTORY) for source in sources]
+    shows = [[file_digest(source / HISTORY) for source in sources], look]
     for name, kind in PICTURES.items():
-        draw_picture(folder / f"{name}.png", digests, partial(figure_of_curves, sources, kind))
+        make_figure = partial(figure_of_curves, sources, kind, look)
+        draw_picture(folder / f"{name}.png", shows, make_figure, for_print)
 
 
-def figure_of_curves(sources: Sequence[Path], kind: Kind, for_print: bool) -> Figure:
+def figure_of_curves(sources: Sequence[Path], kind: Kind, look: Look, for_print: bool) -> Figure:
     """The curves of one run, or of several seeds, whose histories lie in these folders."""
     histories = [read_history(source) for source in sources]
     figure = Figure(figsize=CURVES, dpi=170)
-    plot_curves(figure.add_subplot(), histories, kind)
+    axes = figure.add_subplot()
+    plot_curves(axes, histories, kind)
+    ends = [str(len(history)) for history in histories if not is_finite(history[-1])]
+    title = short(look.title, TITLE)
+    if ends:
+        title = f"{title}\ndiverged at epoch {', '.join(ends)}".strip()
+    axes.set_title(title, color=ORANGE if ends else "black", loc="left")
+    if kind.name in look.limits:
+        axes.set_ylim(look.limits[kind.name])
+        valid = seeds_by_epochs(histories, kind.valid_name).mean(0)
+        mark_cut(axes, valid, look.limits[kind.name][1], ORANGE)
     figure.legend(loc="outside upper left", ncols=2, handlelength=1.4, columnspacing=0.8)
     return figure
 
@@ -172,9 +196,6 @@ def plot_curves(axes: Axes, histories: Sequence[Sequence[Epoch]], kind: Kind) ->
     if len(histories) == 1:
         mark_kept_epoch(axes, histories[0], kind)
     style_epochs(axes, kind, max(len(history) for history in histories))
-    ends = [str(len(history)) for history in histories if not is_finite(history[-1])]
-    if ends:
-        axes.set_title(f"diverged at epoch {', '.join(ends)}", color=ORANGE)
 
 
 def mark_kept_epoch(axes: Axes, history: Sequence[Epoch], kind: Kind) -> None:
@@ -202,17 +223,28 @@ def plot_band(axes: Axes, values: np.ma.MaskedArray, label: str, zorder: float =
     return colour
 
 
-def seeds_by_epochs(histories: Sequence[Sequence[Epoch]], name: str) -> np.ma.MaskedArray:
-    """What several histories have by this name of Epoch, float (seeds, epochs).
+def mark_cut(axes: Axes, values: np.ma.MaskedArray, top: float, colour: ColorType) -> None:
+    """Set an arrow at the epochs at which a curve is above the end of the axis."""
+    cut = np.flatnonzero((values > top).filled(False))
+    if len(cut):
+        edge = np.full(len(cut), top - 0.03 * np.ptp(axes.get_ylim()))
+        axes.plot(1 + cut, edge, "^", color=colour, markersize=6, zorder=5)
+
+
+def seeds_by_epochs(histories: Sequence[Sequence[Epoch]], *names: str) -> np.ma.MaskedArray:
+    """What several histories have by these names of Epoch, float (names × seeds, epochs).
 
     What is missing or infinite is masked: a diverged seed is shorter than the others and
     ends in no number.
     """
     longest = max(len(history) for history in histories)
-    values = np.full((len(histories), longest), np.nan)
-    for seed, history in enumerate(histories):
-        values[seed, : len(history)] = [getattr(epoch, name) for epoch in history]
-    return np.ma.masked_invalid(values)
+    rows = []
+    for name in names:
+        for history in histories:
+            row = np.full(longest, np.nan)
+            row[: len(history)] = [getattr(epoch, name) for epoch in history]
+            rows.append(row)
+    return np.ma.masked_invalid(rows)
 
 
 def style_epochs(axes: Axes, kind: Kind, last: int) -> None:

@@ -91,12 +91,12 @@ def turned(heat_map: HeatMap) -> HeatMap:
 # --- the picture -----------------------------------------------------------------------------
 
 
-def draw_heat_map(path: Path, heat_map: HeatMap) -> None:
+def draw_heat_map(path: Path, heat_map: HeatMap, for_print: bool = False) -> None:
     """Draw the test accuracy of every combination.
 
     A solid frame: better than the base beyond noise; a dashed one: worse. Hatched: did not learn.
     """
-    draw_picture(path, heat_map, partial(heat_map_figure, heat_map))
+    draw_picture(path, heat_map, partial(heat_map_figure, heat_map), for_print)
 
 
 def heat_map_figure(heat_map: HeatMap, for_print: bool) -> Figure:

@@ -20,9 +20,9 @@ from images.sources import SHAPES
 from records.files import write_text
 from records.sources import PROJECT
 from report.answer import Answer, chance_of, close_of, images_noise_of, make_answer
-from report.differences import MOST, answer_entries, draw_answer, furthest, held_in, study_entries
+from report.differences import MOST, answer_entries, draw_answer, furthest, held_in, title_of
 from report.examples import examples_of, mistakes_of
-from report.figures import CONFUSION_MATRIX, PICTURES, draw_confusion_matrix, draw_curves
+from report.figures import CONFUSION_MATRIX, PICTURES, Look, draw_confusion_matrix, draw_curves
 from report.findings import (
     Finding,
     answer_findings,
@@ -45,14 +45,13 @@ from report.results import (
     write_accuracies,
     write_results_csv,
 )
-from report.study import LEGEND, PANELS, draw_study, panels_of
+from report.study import LEGEND, PANELS, draw_study, look_of, panels_of
 from report.summary import Summary, summarize, write_summary
 from report.words import say, templates
 from studies.plan import Training
 from studies.settings import Run, key_of
 from training.settings import CALIBRATED
 
-ANSWER_TITLE = "Test accuracy: points from the base"
 COMPARABLE = ("cifar10",)  # data on which the course report's accuracies say something
 
 
@@ -123,29 +122,30 @@ def draw_pictures(
     folder: Path, settings: list[Setting], answer: Answer, classes: list[str], for_print: bool
 ) -> None:
     """Draw what is missing or shows something else than the results that are there."""
-    for setting in settings:
-        draw_setting(setting, classes)
+    held = held_in(answer)
     for of_study in studies_of(settings):
+        for setting in of_study:
+            draw_setting(setting, look_of(setting, of_study), classes, for_print)
         study = folder / of_study[0].study
-        drawn = furthest(of_study, answer.rows)
-        draw_study(study, drawn, study_entries(drawn, held_in(answer)), for_print)
+        draw_study(study, furthest(of_study, answer.rows), held, for_print)
         if of_study[0].is_of_grid:
-            draw_heat_map(study / "heatmap.png", map_of(of_study, answer))
+            draw_heat_map(study / "heatmap.png", map_of(of_study, answer), for_print)
     if answer.rows:
         varied = [setting for setting in settings if not setting.is_base]
-        entries = answer_entries(varied, held_in(answer))
-        draw_answer(folder / "answer.png", entries, ANSWER_TITLE, for_print)
+        entries = answer_entries(varied, held)
+        draw_answer(folder / "answer.png", entries, title_of(answer.base), for_print)
 
 
-def draw_setting(setting: Setting, classes: list[str]) -> None:
-    """Draw every run of a setting, and the curves of its seeds together."""
+def draw_setting(setting: Setting, look: Look, classes: list[str], for_print: bool) -> None:
+    """Draw every run of a setting, and in its own folder the curves of all its seeds."""
     folders = [result.folder for result in setting.results]
-    for folder in folders:
-        draw_curves(folder)
-        draw_confusion_matrix(folder, classes)
     together = folder_of_setting(setting)
-    if together not in folders:
-        draw_curves(together, folders)
+    for folder in folders:
+        draw_confusion_matrix(folder, classes)
+        if setting.is_base or folder != together:
+            draw_curves(folder)
+    if not setting.is_base:
+        draw_curves(together, folders, look, for_print)
 
 
 # --- the page --------------------------------------------------------------------------------

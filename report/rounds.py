@@ -32,10 +32,14 @@ def more_seeds(sweep: Sweep, until: float | None) -> Seeds:
     """
     if not all(training.is_finished for training in sweep.plan.requested):
         return {}
-    answer = answer_of(sweep, until)
+    return seeds_for(answer_of(sweep, until), until_known=until is not None)
+
+
+def seeds_for(answer: Answer, until_known: bool) -> Seeds:
+    """How many trainings settings are to have after an answer, by key; {} if it stands."""
     more: Seeds = {}
     for key, row in answer.rows.items():
-        count = next_seeds(row, until_known=until is not None)
+        count = next_seeds(row, until_known)
         if count > row.seeds:
             more[key] = count
     if more and answer.base:

@@ -1,6 +1,6 @@
 """The pictures of one study: its curves, its differences from the base.
 
-draw_study(Path("result/Change_epochs"), settings, study_entries(settings, answer))
+draw_study(Path("result/Change_epochs"), settings, held_in(answer))
 """
 
 from functools import partial
@@ -10,16 +10,24 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.typing import ColorType
 
 from records.runs import Epoch
 from report.comparison import mean_of
-from report.differences import Entry, plot_differences
+from report.differences import (
+    Entry,
+    Held,
+    add_key,
+    plot_differences,
+    study_entries,
+    title_of,
+)
 from report.figures import (
     PICTURES,
     PRINT_WIDTH,
     Kind,
+    Look,
     draw_picture,
+    mark_cut,
     plot_band,
     seeds_by_epochs,
     short,
@@ -27,7 +35,8 @@ from report.figures import (
 )
 from report.results import Setting
 
-PANEL = (4.0, 3.1)  # width and height of a panel, inches
+PANEL = (4.0, 2.9)  # width and height of a panel without its legend, inches
+ROW, HANDLE, LETTER = 0.2, 0.65, 0.078  # of a legend: height of a line, width of a mark, a letter
 DISTINCT = 5  # settings that figures.mplstyle has a colour and a line for
 LEGEND = 16  # settings that a legend has room for
 SCREEN_SCALE = 1.2  # of a figure for a text, whose letters are smaller than those on a screen
@@ -41,19 +50,20 @@ PANELS = {
 }
 
 
-def draw_study(
-    folder: Path, settings: list[Setting], entries: list[Entry], for_print: bool = False
-) -> None:
+def draw_study(folder: Path, settings: list[Setting], held: Held, for_print: bool = False) -> None:
     """Draw each panel of a study, and for print all in one: comparison.png and comparison.pdf.
 
-    Where there are no `entries`, the test accuracies of the seeds are shown instead.
+    Where nothing is compared, the test accuracies of the seeds are shown instead of differences.
     """
-    shows = [entries, [plain(setting) for setting in settings]]
+    entries = study_entries(settings, held)
+    title = title_of(held.base)
+    shows = [entries, title, [plain(setting) for setting in settings]]
     for name in panels_of(settings):
-        draw_picture(folder / f"{name}.png", shows, partial(panel_figure, name, settings, entries))
+        make_figure = partial(panel_figure, name, settings, entries, title)
+        draw_picture(folder / f"{name}.png", shows, make_figure)
     if for_print:
-        path = folder / "comparison.png"
-        draw_picture(path, shows, partial(whole_figure, settings, entries), for_print)
+        make_figure = partial(whole_figure, settings, entries, title)
+        draw_picture(folder / "comparison.png", shows, make_figure, for_print)
 
 
 def panels_of(settings: list[Setting]) -> list[str]:
@@ -71,41 +81,64 @@ def plain(setting: Setting) -> list:
 
 
 def panel_figure(
-    name: str, settings: list[Setting], entries: list[Entry], for_print: bool
+    name: str, settings: list[Setting], entries: list[Entry], title: str, for_print: bool
 ) -> Figure:
     """One panel of a study."""
-    figure = Figure(figsize=PANEL, dpi=150)
+    width, height = PANEL
+    figure = Figure(figsize=(width, height + ROW * legend_rows(settings, width)), dpi=150)
     axes = figure.add_subplot()
     if name == "tests":
-        plot_tests(axes, settings, entries)
+        plot_tests(figure, axes, settings, entries, title)
     else:
         plot_validation(axes, settings, KINDS[name])
-        add_legend(axes, settings)
+        add_legend(figure, axes, settings)
     return figure
 
 
-def whole_figure(settings: list[Setting], entries: list[Entry], for_print: bool) -> Figure:
+def whole_figure(
+    settings: list[Setting], entries: list[Entry], title: str, for_print: bool
+) -> Figure:
     """A study in one figure: two panels of curves above the differences."""
     heights = (2.4, 0.55 + 0.2 * len(settings))
     scale = 1.0 if for_print else SCREEN_SCALE
-    figure = Figure(figsize=(scale * PRINT_WIDTH, scale * sum(heights)), dpi=150)
+    above = ROW * legend_rows(settings, PRINT_WIDTH)
+    size = (scale * PRINT_WIDTH, scale * (sum(heights) + above + 2 * ROW))
+    figure = Figure(figsize=size, dpi=150)
     rows = figure.add_gridspec(2, 1, height_ratios=heights)
     columns = rows[0].subgridspec(1, 2)
     for place, kind in enumerate(KINDS.values()):
         axes = figure.add_subplot(columns[place])
         plot_validation(axes, settings, kind)
-        add_legend(axes, settings)
-    plot_tests(figure.add_subplot(rows[1]), settings, entries)
+    add_legend(figure, axes, settings)
+    plot_tests(figure, figure.add_subplot(rows[1]), settings, entries, title)
     return figure
 
 
 # --- curves ----------------------------------------------------------------------------------
 
 
-def add_legend(axes: Axes, settings: list[Setting]) -> None:
-    """Name the curves, unless they are too many to be told apart."""
+def add_legend(figure: Figure, axes: Axes, settings: list[Setting]) -> None:
+    """Name the curves above all axes, once, unless they are too many to be told apart."""
     if 1 < len(settings) <= LEGEND:
-        axes.legend(ncols=1 + len(settings) // 9)
+        handles, labels = axes.get_legend_handles_labels()
+        width = figure.get_size_inches()[0]
+        columns = legend_columns(settings, width)
+        legend = figure.legend(handles, labels, loc="outside upper left", ncols=columns)
+        legend.set_title(settings[0].what)
+        legend.set_alignment("left")
+
+
+def legend_columns(settings: list[Setting], width: float) -> int:
+    """How many names stand side by side above a figure so many inches wide."""
+    longest = max(len(short(setting.label)) for setting in settings)
+    return max(1, min(len(settings), int(width / (HANDLE + LETTER * longest))))
+
+
+def legend_rows(settings: list[Setting], width: float) -> int:
+    """How many lines names and their title take above a figure so many inches wide."""
+    if not 1 < len(settings) <= LEGEND:
+        return 1
+    return 1 + -(-len(settings) // legend_columns(settings, width))
 
 
 def plot_validation(axes: Axes, settings: list[Setting], kind: Kind) -> None:
@@ -123,7 +156,10 @@ def plot_validation(axes: Axes, settings: list[Setting], kind: Kind) -> None:
     faint = "train"
     if len(histories) > len(settings):
         faint = "train; band: seeds"
-    axes.set_title(f"valid-{kind.name} (faint: {faint})", loc="left")
+    title = f"valid-{kind.name} (faint: {faint})"
+    if len(settings) == 1:
+        title = f"{settings[0].name}\n{title}"
+    axes.set_title(title, loc="left")
 
 
 def all_histories(settings: list[Setting]) -> list[list[Epoch]]:
@@ -159,24 +195,47 @@ def usual_top(settings: list[Setting], kind: Kind) -> float:
     return np.inf
 
 
-def mark_cut(axes: Axes, values: np.ma.MaskedArray, top: float, colour: ColorType) -> None:
-    """Set an arrow at the epochs at which a curve is above the end of the axis."""
-    cut = np.flatnonzero((values > top).filled(False))
-    if len(cut):
-        edge = np.full(len(cut), 0.97 * top)
-        axes.plot(1 + cut, edge, "^", color=colour, markersize=6, zorder=5)
+# --- what the curves of single settings share ------------------------------------------------
+
+
+def look_of(setting: Setting, study: list[Setting]) -> Look:
+    """The title of a setting's curves, and the axes that it shares with the others of its study.
+
+    Losses of different loss functions have different units: they share none.
+    """
+    title = setting.label if setting.is_of_grid else setting.name
+    alike = [other for other in study if loss_function(other) == loss_function(setting)]
+    limits = {}
+    for settings, kind in zip((study, alike), PICTURES.values(), strict=True):
+        values = seeds_by_epochs(all_histories(settings), kind.train_name, kind.valid_name)
+        if values.count():
+            low = float(values.min())
+            high = min(float(values.max()), usual_top(settings, kind))
+            margin = 0.05 * (high - low) or 0.05
+            limits[kind.name] = (low - margin, high + margin)
+    return Look(title, limits)
+
+
+def loss_function(setting: Setting) -> object:
+    """The loss function of a setting."""
+    return dict(setting.key)["loss_function"]
 
 
 # --- test accuracies -------------------------------------------------------------------------
 
 
-def plot_tests(axes: Axes, settings: list[Setting], entries: list[Entry]) -> None:
+def plot_tests(
+    figure: Figure, axes: Axes, settings: list[Setting], entries: list[Entry], title: str
+) -> None:
     """Plot differences from the base, or where nothing can be compared the accuracies."""
     if entries:
         plot_differences(axes, entries)
-        axes.set_title("test accuracy: points from the base", loc="right")
+        axes.set_title(title, loc="right")
+        add_key(figure, entries)
     else:
         plot_accuracies(axes, settings)
+    if not settings[0].is_base:
+        axes.set_ylabel(settings[0].what)
 
 
 def plot_accuracies(axes: Axes, settings: list[Setting]) -> None:
@@ -188,4 +247,4 @@ def plot_accuracies(axes: Axes, settings: list[Setting]) -> None:
         labels.append(f"{short(setting.label)}\n{mean_of(setting.accuracies)}")
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.set_title("test accuracy of each seed, %", loc="right")
+    axes.set_title("Test accuracy of each seed, %", loc="right")

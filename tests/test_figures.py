@@ -1,28 +1,34 @@
 """Pictures from made-up runs: what they show, where they are cut, when they are drawn again."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from made_up import CURVE, DIVERGED, SIX, curve, made, make
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from records.files import write_csv
 from records.finished import PREDICTION_COLUMNS, PREDICTIONS
 from records.runs import HISTORY, HISTORY_COLUMNS
-from report import figures
+from report import figures, study
 from report.answer import Answer
-from report.differences import Entry, answer_entries, draw_answer, held_in, study_entries
+from report.differences import Entry, answer_entries, draw_answer, held_in, study_entries, title_of
 from report.figures import draw_confusion_matrix, draw_curves
 from report.heatmap import draw_heat_map, map_of
 from report.results import Setting
 from report.study import draw_study
 
 pytestmark = pytest.mark.filterwarnings("error")
+LONG = "BinaryCrossEntropyLossWithLogits"  # a name that pictures cut
 RATES = {"Change_learning_rate": [0.001, 0.01, 0.1]}
 GRID = {
     "Loss_by_rate": {
@@ -41,7 +47,9 @@ def drawn(monkeypatch) -> list[Figure]:
         is_for_print = path.suffix == ".pdf"
         with figures.styled(is_for_print):
             figure = make_figure(is_for_print)
+            figure.draw_without_rendering()
             check_edges(figure)
+            check_overlaps(figure)
         saved.append(figure)
 
     monkeypatch.setattr(figures, "save_picture", save_picture)
@@ -49,12 +57,66 @@ def drawn(monkeypatch) -> list[Figure]:
 
 
 def check_edges(figure: Figure) -> None:
-    figure.draw_without_rendering()
+    """Nothing is cut off at an edge."""
     box = figure.get_tightbbox()
     width, height = figure.get_size_inches()
     assert min(box.x0, box.y0) > -0.01
     assert box.x1 < width + 0.01
     assert box.y1 < height + 0.01
+
+
+def check_overlaps(figure: Figure) -> None:
+    """No text covers another one, neither a text nor a legend covers data."""
+    boxes = {text.get_text(): shrunk(text) for text in texts_shown(figure)}
+    for (text, box), (other, other_box) in itertools.combinations(boxes.items(), 2):
+        assert not box.overlaps(other_box), f"{text!r} covers {other!r}"
+    for number, legend in enumerate(legends_of(figure)):
+        boxes[f"legend {number}"] = shrunk(legend)
+    for axes in figure.axes:
+        points = points_of(axes)
+        for text, box in boxes.items():
+            inside = (points > (box.x0, box.y0)) & (points < (box.x1, box.y1))
+            assert not inside.all(axis=1).any(), f"{text!r} covers data"
+
+
+def shrunk(artist: Artist) -> Bbox:
+    """The box of an artist in pixels, without the air around letters."""
+    return artist.get_window_extent().padded(-1.5)
+
+
+def legends_of(figure: Figure) -> list[Legend]:
+    inside = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    return [*figure.legends, *inside]
+
+
+def texts_shown(figure: Figure) -> list[Text]:
+    """The texts of a figure: of ticks those that are drawn."""
+    found = list(figure.texts)
+    if figure._supxlabel:
+        found.append(figure._supxlabel)
+    for legend in legends_of(figure):
+        found += [*legend.get_texts(), legend.get_title()]
+    for axes in figure.axes:
+        found += [axes.title, axes._left_title, axes._right_title, *axes.texts]
+        for axis in (axes.xaxis, axes.yaxis):
+            found += [axis.label, *(tick.label1 for tick in axis._update_ticks())]
+    return [text for text in found if text.get_text().strip()]
+
+
+def points_of(axes: Axes) -> np.ndarray:
+    """Points along the curves and at the marks of axes, in pixels, float (points, 2)."""
+    points = [np.empty((0, 2))]
+    for line in axes.lines:
+        if line.get_transform() != axes.transData:  # a line across the axes is no data
+            continue
+        ends = axes.transData.transform(np.ma.filled(line.get_xydata().astype(float), np.nan))
+        points.append(ends)
+        for start, stop in itertools.pairwise(ends):
+            points.append(np.linspace(start, stop, 20))
+    every = np.concatenate(points)
+    within = axes.bbox
+    is_shown = (every >= (within.x0, within.y0)) & (every <= (within.x1, within.y1))
+    return every[is_shown.all(axis=1)]
 
 
 def texts(figure: Figure) -> list[str]:
@@ -69,13 +131,21 @@ def draw_all(tmp_path: Path, for_print: bool = False, **options) -> None:
     """Draw the answer and every study, for the screen and perhaps for print."""
     studies, answer = make(**options)
     for settings in studies.values():
-        entries = study_entries(settings, held_in(answer))
-        draw_study(tmp_path, settings, entries, for_print)
+        draw_study(tmp_path, settings, held_in(answer), for_print)
         if settings[0].is_of_grid:
-            draw_heat_map(tmp_path / "heatmap.png", map_of(settings, answer))
+            draw_heat_map(tmp_path / "heatmap.png", map_of(settings, answer), for_print)
     if answer.rows:
         entries = entries_of(studies, answer)
         draw_answer(tmp_path / "answer.png", entries, "Test accuracy", for_print)
+
+
+def write_histories(folder: Path, setting: Setting) -> list[Path]:
+    """Write the history of each seed; their folders."""
+    folders = []
+    for result in setting.results:
+        folders.append(folder / str(result.seed))
+        write_csv(folders[-1] / HISTORY, HISTORY_COLUMNS, result.history)
+    return folders
 
 
 def entries_of(studies: dict[str, list[Setting]], answer: Answer) -> list[Entry]:
@@ -121,6 +191,35 @@ def test_pictures_of_odd_runs_can_be_drawn(options, label, drawn, tmp_path):
     assert label in labels
 
 
+def random_curves(seed: int, epochs: int) -> dict:
+    """Changes for make(): curves that wander, one of which explodes now and then."""
+    numbers = np.random.default_rng(seed)
+    changes = {}
+    names = [20, 40, 80, 16, 32, 64, 128, 0.001, 0.01, 0.1, "L1Loss", "MSELoss", "base"]
+    for name in [*names, *(f"seed {number}" for number in range(6))]:
+        steps = numbers.normal(-0.01, 0.05, epochs)
+        losses = np.maximum(0.7 + steps.cumsum(), 0.01) * numbers.choice([1, 1, 1, 9])
+        shares = {"train": numbers.uniform(0, 1, epochs), "valid": numbers.uniform(0, 1, epochs)}
+        shift = numbers.choice([0, 0.001, -0.05, -0.3])
+        changes[name] = {"losses": losses.tolist(), "shift": shift, **shares}
+    return changes
+
+
+@pytest.mark.parametrize(("seed", "epochs"), [(0, 1), (1, 7), (2, 80)])
+def test_nothing_covers_random_curves(seed, epochs, drawn, tmp_path):
+    options = {
+        "studies": {"Change_loss_function": ["CrossEntropyLoss", LONG, "L1Loss"], **GRID},
+        "changes": random_curves(seed, epochs),
+        "seeds": 1 + seed % 2,
+    }
+    draw_all(tmp_path, for_print=True, **options)
+    studies, _ = make(**options)
+    for settings in studies.values():
+        sources = write_histories(tmp_path, settings[-1])
+        draw_curves(tmp_path, sources, study.look_of(settings[-1], settings))
+    assert len(drawn) > 20
+
+
 @pytest.fixture
 def printed(drawn, tmp_path) -> list[Figure]:
     """The figures for print: 16 cm wide."""
@@ -141,11 +240,39 @@ def test_figures_for_print_have_text_of_8_to_9_points(printed):
         assert max(sizes) <= 9
 
 
-def test_the_base_carries_its_accuracy(drawn, tmp_path):
-    studies, answer = make()
-    entries = entries_of(studies, answer)
-    draw_answer(tmp_path / "answer.png", entries, "Test accuracy")
-    assert "75.1%" in texts(drawn[0])
+def test_the_title_carries_the_accuracy_of_the_base():
+    _, answer = make()
+    assert title_of(answer.base) == "Test accuracy: points from the base (75.1%)"
+
+
+def test_the_key_names_the_marks_that_are_in_the_picture(drawn, tmp_path):
+    studies, answer = make({0.1: {"shift": -0.3}})
+    draw_answer(tmp_path / "answer.png", entries_of(studies, answer), "")
+    key = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert key == ["the base", "worse", "too close to tell", "one training"]
+
+
+def test_the_curves_of_a_study_share_their_axes():
+    studies, _ = make({0.1: {"losses": [0.1] * 20}})
+    settings = studies["Change_learning_rate"]
+    looks = [study.look_of(setting, settings) for setting in settings]
+    assert looks[0].limits == looks[2].limits
+    low, high = looks[0].limits["loss"]
+    assert low < 0.1 < 0.7 < high
+
+
+def test_losses_of_different_loss_functions_share_no_axis():
+    losses = {"Change_loss_function": ["CrossEntropyLoss", "L1Loss"]}
+    studies, _ = make({"L1Loss": {"losses": [0.1] * 20}}, studies=losses)
+    settings = studies["Change_loss_function"]
+    one, other = [study.look_of(setting, settings).limits for setting in settings]
+    assert one["accuracy"] == other["accuracy"]
+    assert one["loss"] != other["loss"]
+
+
+def test_curves_are_a_pdf_too(seeds):
+    draw_curves(seeds[0], for_print=True)
+    assert (seeds[0] / "Loss_curve.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_a_grid_is_grouped_by_its_first_setting_so_that_no_two_lines_read_the_same():
@@ -165,7 +292,7 @@ def test_where_differences_are_too_many_for_a_panel_the_answers_picture_alone_ha
 ):
     studies, answer = make(studies={"Change_batch_size": list(range(16, 32))})
     settings = studies["Change_batch_size"]
-    draw_study(tmp_path, settings, study_entries(settings, held_in(answer)))
+    draw_study(tmp_path, settings, held_in(answer))
     assert len(drawn) == 2
 
 
@@ -183,7 +310,7 @@ def test_a_training_that_kept_the_weights_of_the_base_is_the_base():
     losses = curve(*CURVE, then=0.6, epochs=40)
     studies, answer = make({40: {"losses": losses}}, studies={"Change_epochs": [20, 40]})
     (entry,) = study_entries(studies["Change_epochs"], held_in(answer))
-    assert (entry.label, entry.base_accuracy) == ("20 = 40", answer.base.accuracy)
+    assert entry == Entry("20 = 40", is_base=True)
 
 
 def test_trainings_that_kept_the_same_weights_with_some_seeds_only_are_two_lines():
@@ -217,7 +344,7 @@ def test_an_interval_beyond_the_axis_has_an_arrow(drawn, tmp_path):
 def test_a_curve_above_the_axis_has_an_arrow(drawn, tmp_path):
     studies, answer = make({0.1: {"losses": [0.7] * 19 + [50.0]}})
     settings = studies["Change_learning_rate"]
-    draw_study(tmp_path, settings, study_entries(settings, held_in(answer)))
+    draw_study(tmp_path, settings, held_in(answer))
     loss = drawn[1]
     assert loss.axes[0].get_ylim()[1] < 50
     assert "^" in markers(loss)
@@ -262,7 +389,7 @@ def test_curves_mark_the_epoch_whose_weights_are_kept(drawn, seeds):
 
 def test_curves_of_several_seeds_tell_where_one_diverged(drawn, seeds, tmp_path):
     draw_curves(tmp_path, seeds)
-    assert drawn[1].axes[0].get_title() == "diverged at epoch 2"
+    assert drawn[1].axes[0].get_title(loc="left") == "diverged at epoch 2"
 
 
 def test_curves_of_several_seeds_are_the_mean_of_those_that_go_on(drawn, seeds, tmp_path):

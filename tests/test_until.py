@@ -6,55 +6,61 @@ from typing import NamedTuple
 
 import pytest
 from conftest import Sweep, copy_project, fill, make_photos, refused, small, stored
-from made_up import BASE, CHANCE, SIX, made, make
+from made_up import BASE, SIX, make
 
-from report.answer import make_answer
-from report.comparison import MOST_SEEDS, OPEN
-from report.results import settings_of
-from report.rounds import next_seeds, reach, runs_of
-from studies.settings import Run, key_of
-from studies.settings import runs_of as runs_asked_for
+from report.comparison import LEAST_SEEDS, LOOKS, MOST_SEEDS, OPEN
+from report.rounds import reach, seeds_for
+from studies.settings import Run, key_of, runs_of
 
 
-def seeds_of(answer, count=1) -> dict:
-    """Seeds as a round has them."""
-    return dict.fromkeys(answer.rows, count) | {answer.base.key: 6}
-
-
-def test_only_what_is_open_gets_one_more_seed():
+def test_what_is_open_goes_on_to_the_next_look_with_until():
     _, answer = make({0.1: {"shift": -0.3}})
-    seeds = next_seeds(answer, seeds_of(answer))
-    grown = {key for key in answer.rows if seeds[key] == 2}
-    assert grown == {key for key, row in answer.rows.items() if row.verdict == OPEN}
+    seeds = seeds_for(answer, until_known=True)
+    still_open = {key for key, row in answer.rows.items() if row.verdict == OPEN}
+    assert still_open
+    assert {seeds[key] for key in still_open} == {LOOKS[1]}
 
 
-def test_what_is_known_keeps_its_seeds():
+def test_what_is_known_gets_no_more_seeds():
     _, answer = make({0.1: {"shift": -0.3}})
-    seeds = next_seeds(answer, seeds_of(answer))
-    [known] = [key for key, row in answer.rows.items() if row.verdict != OPEN]
-    assert seeds[known] == 1
+    known = {key for key, row in answer.rows.items() if row.verdict != OPEN}
+    assert known
+    assert not known & seeds_for(answer, until_known=True).keys()
 
 
-def test_the_base_gets_a_seed_with_what_is_open():
-    _, answer = make({0.1: {"shift": -0.3}})
-    seeds = next_seeds(answer, seeds_of(answer))
-    assert seeds[answer.base.key] == 7
+def test_the_base_gets_seeds_with_what_is_open():
+    _, answer = make({0.1: {"shift": -0.3}}, seeds=6)
+    seeds = seeds_for(answer, until_known=True)
+    assert seeds[answer.base.key] > 6
+
+
+def test_what_seems_to_differ_gets_as_many_seeds_as_a_verdict_needs():
+    _, answer = make({0.1: {"shift": -0.3}}, seeds=1)
+    seems = {key for key, row in answer.rows.items() if row.seems}
+    seeds = seeds_for(answer, until_known=False)
+    assert len(seems) == 1
+    assert {key: seeds[key] for key in seems} == dict.fromkeys(seems, LEAST_SEEDS)
+
+
+def test_what_does_not_seem_to_differ_gets_no_more_seeds():
+    _, answer = make(seeds=1)
+    assert seeds_for(answer, until_known=False) == {}
 
 
 def test_where_everything_is_known_the_rounds_end():
-    _, answer = make({0.1: {"shift": -0.3}}, seeds=6)
-    assert next_seeds(answer, seeds_of(answer, 6)) == {}
+    _, answer = make({0.1: {"shift": -0.3}})
+    assert seeds_for(answer, until_known=False) == {}
 
 
 def test_more_than_the_stated_most_is_not_trained():
     _, answer = make(base=[0.6, 0.9] * 5, seeds=MOST_SEEDS)
     assert {row.verdict for row in answer.rows.values()} == {OPEN}
-    assert next_seeds(answer, seeds_of(answer, MOST_SEEDS)) == {}
+    assert seeds_for(answer, until_known=True) == {}
 
 
 def test_where_the_noise_is_not_known_the_rounds_end():
     _, answer = make(base=[0.5] * 6)
-    assert next_seeds(answer, {answer.base.key: 6}) == {}
+    assert seeds_for(answer, until_known=True) == {}
 
 
 def test_the_precision_that_the_most_seeds_reach_grows_with_the_noise():
@@ -101,7 +107,7 @@ def rounds(tmp_path_factory) -> Rounds:
     for number, name in enumerate(("train/cat", "train/dog", "test/cat", "test/dog")):
         fill(photos / name, count=12, first=100 * number)
     edits = small('{"Change_learning_rate": [0.01, 0.02]}', ("SEEDS = 1", "SEEDS = 2"))
-    most = [("MOST_SEEDS = 10", "MOST_SEEDS = 3")]
+    most = [("LOOKS = (3, 4, 6, 10)", "LOOKS = (3,)")]
     project = copy_project(root / "project", my_script=edits, **{"report/comparison": most})
     options = ["--data", photos, "--image_size", 16, "--until", "5", "--jobs", "2"]
     sweep = Sweep(project, options)
@@ -116,13 +122,13 @@ def test_an_open_setting_gets_seeds_up_to_the_stated_most(rounds):
 
 
 def test_every_round_is_said_with_what_is_still_open(rounds):
-    assert rounds.said.count("next round: still open: 1 setting;") == 2
+    assert rounds.said.count("next round: still open: 1 setting;") == 1
 
 
 def test_every_round_gives_the_base_a_seed_too(rounds):
     folders = rounds.folder_of("Change_seed").glob("[0-9]")
     seeds = {folder.name for folder in folders}
-    assert seeds == {"0", "1", "2", "3"}  # two at first, and one of two rounds more
+    assert seeds == {"0", "1", "2", "3"}  # two at first, and more in the next round
 
 
 def test_a_precision_out_of_reach_is_said(rounds):
@@ -151,11 +157,8 @@ def chosen() -> list[Run]:
     """Of studies of a list and a switch the runs of a round: 6 seeds of the base, 3 of a list."""
     base = {**BASE, "widths": [8, 24, 48], "augment": False}
     studies = {"Change_widths": [[8, 16, 32], [8, 24, 48]], "Change_augment": [False, True]}
-    runs = runs_asked_for(studies, base, range(MOST_SEEDS), range(MOST_SEEDS))
-    results = [made(run, SIX[run.settings["seed"] % 6]) for run in runs]
-    answer = make_answer(settings_of(results), CHANCE)
-    [narrow] = [key for key in answer.rows if ("widths", "8-16-32") in key]
-    return runs_of(runs, {key_of(base): 6, narrow: 3})
+    narrow = key_of(base | {"widths": [8, 16, 32]})
+    return runs_of(studies, base, range(6), range(1), {key_of(base): 6, narrow: 3})
 
 
 def test_a_setting_that_is_a_list_gets_its_seeds(chosen):
