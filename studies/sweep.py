@@ -52,11 +52,9 @@ class Sweep:
 
     @property
     def requested_runs(self) -> list[Run]:
-        """The runs of the trainings that this call is to do."""
-        runs: list[Run] = []
-        for training in self.plan.requested:
-            runs += training.runs
-        return runs
+        """The runs of the trainings that this call is to do, in the order of the studies."""
+        keys = {plan.training_key(training.settings) for training in self.plan.requested}
+        return [run for run in self.runs if plan.training_key(run.settings) in keys]
 
     @property
     def lock(self) -> Path:
