@@ -9,7 +9,7 @@ import itertools
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from report import rules
+from report import curves, rules
 from report.answer import (
     Answer,
     Rows,
@@ -21,7 +21,16 @@ from report.answer import (
     with_row,
     with_verdict,
 )
-from report.comparison import ALIKE, BETTER, MOST_SEEDS, OPEN, POWER, WORSE, found_from
+from report.comparison import (
+    ALIKE,
+    BETTER,
+    LEAST_SEEDS,
+    MOST_SEEDS,
+    OPEN,
+    POWER,
+    WORSE,
+    found_from,
+)
 from report.results import Setting, studies_of, study_name, words_of
 
 FEW_IMAGES = 100  # test images, each of which is a point or more
@@ -221,7 +230,7 @@ def details_of(answer: Answer) -> list[Finding]:
     settings = [(words_of(name), value) for name, value in base.key]
     findings = [
         Finding("base", {"settings": settings, "accuracies": base.accuracies}),
-        *single_ones(answer),
+        *few_trainings(answer),
         *size_finding(answer, base),
         use_finding(answer, base),
         *longest_one(answer),
@@ -258,14 +267,19 @@ def close_ones(settings: list[Setting], answer: Answer) -> list[Finding]:
     return findings
 
 
-def single_ones(answer: Answer) -> list[Finding]:
-    """Which of what was said rests on one training each."""
+def few_trainings(answer: Answer) -> list[Finding]:
+    """What has too few trainings for a verdict, and what of it seems to differ."""
     compared = with_row(answer.settings, answer.rows)
-    single = [setting for setting in compared if answer.rows[setting.key].is_single]
-    if not single:
+    few = [setting for setting in compared if answer.rows[setting.key].seeds < LEAST_SEEDS]
+    if not few:
         return []
-    named = [setting for setting in single if answer.rows[setting.key].named]
-    return [Finding("single", {"settings": named, "all": len(single) == len(answer.rows)})]
+    values = {
+        "settings": few,
+        "all": len(few) == len(answer.rows),
+        "needed": LEAST_SEEDS,
+        "seeming": [setting for setting in few if answer.rows[setting.key].seems],
+    }
+    return [Finding("few_trainings", values)]
 
 
 def size_of(answer: Answer) -> float | None:
@@ -368,7 +382,7 @@ def about_epochs(settings: list[Setting], answer: Answer) -> list[Finding]:
             verdicts.append((labels, verdict))
     if verdicts:
         findings.append(Finding("last_epochs", {"verdicts": verdicts}))
-    limits = {"gap": rules.OVERFIT_GAP}
+    limits = {"gap": rules.OVERFIT_GAP, "chance": curves.ERROR}
     findings.append(Finding("overfits_rule", limits))
     return findings
 
@@ -459,6 +473,7 @@ def about_rates(settings: list[Setting], answer: Answer) -> list[Finding]:
         ends = [(end.value, count) for end, count in counts.items()]
         values = {"label": setting.label, "ends": ends, "seeds": len(setting.results)}
         findings.append(Finding("ends", values))
-    limits = {"unstable": rules.UNSTABLE, "near": rules.NEAR, "gap": rules.OVERFIT_GAP}
+    limits = {"unstable": rules.UNSTABLE, "near": rules.NEAR}
+    limits |= {"gap": rules.OVERFIT_GAP, "chance": curves.ERROR}
     findings.append(Finding("ends_rule", limits | guessing(settings, answer)))
     return findings

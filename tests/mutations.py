@@ -96,7 +96,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
     ],
     "report/words.txt": [
         ("({{ ends|min|bound_size }} to", "({{ ends|max|bound_size }} to"),
-        ("{%- if row.is_single %}; one training", "{%- if not row.is_single %}; one training"),
+        ("{% if v.seeming %}", "{% if not v.seeming %}"),
         ("{% if v.where %}", "{% if not v.where %}"),
         ('"size", "lt", 0)', '"size", "gt", 0)'),
         ("{% if gap.steps < 0.9 %}{{", "{% if gap.steps > 0.9 %}{{"),
@@ -104,8 +104,8 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("{% if v.base_failed %}", "{% if not v.base_failed %}"),
         ("{% if v.keep_base and v.better %}", "{% if v.better %}"),
         (
-            '"Each setting but the base" if v.all else',
-            '"Each setting but the base" if not v.all else',
+            "{% if v.all %}each setting but the base",
+            "{% if not v.all %}each setting but the base",
         ),
         (
             "from {{ v.lowest|points }} to {{ v.highest|points }}",
@@ -132,6 +132,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("if math.isinf(share):", "if not math.isinf(share):"),
     ],
     "report/answer.py": [
+        ('data.splits["valid"]]', 'data.splits["train"]]'),
         ("rules.learned(setting, chance) == 0", "rules.learned(setting, chance) == 1"),
         ("return result.last_accuracy\n", "return result.accuracy\n"),
         (
@@ -144,7 +145,8 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("set(longer.seeds) <= set(shorter.seeds)", "longer"),
     ],
     "report/findings.py": [
-        ('"all": len(single) == len(answer.rows)', '"all": len(single) != len(answer.rows)'),
+        ('"all": len(few) == len(answer.rows)', '"all": len(few) != len(answer.rows)'),
+        ("answer.rows[setting.key].seeds < LEAST_SEEDS]", "answer.rows[setting.key].is_single]"),
         ("found_from(answer.pool.noise, min(seeds)", "found_from(answer.pool.noise, max(seeds)"),
         ("return size if size < 1 else None", "return size"),
         ("key=lambda finding: -finding", "key=lambda finding: finding"),
@@ -215,7 +217,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ('"last_test_accuracy": result.last_accuracy', '"last_test_accuracy": result.accuracy'),
     ],
     "report/page.py": [
-        ('data.splits["valid"]]', 'data.splits["train"]]'),
         ('COMPARABLE = ("cifar10",)', 'COMPARABLE = ("cifar10", "shapes")'),
         ("max(0, len(settings) - MOST)", "len(settings)"),
         ('"is_drawn": data.source == SHAPES', '"is_drawn": data.source != SHAPES'),
