@@ -208,6 +208,11 @@ def tex(text: str) -> str:
     return "".join(letters)
 
 
+def plain_number(text: str) -> str:
+    """A number for a column of siunitx, which has its own signs and aligns it at the point."""
+    return "{--}" if text == DASH else text.replace("−", "-")
+
+
 # All ways to write a value that templates know.
 WRITERS = (
     percent,
@@ -235,6 +240,7 @@ WRITERS = (
     ended,
     markdown,
     tex,
+    plain_number,
     words_of,
     study_name,
     folder_of_setting,
