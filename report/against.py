@@ -16,7 +16,7 @@ from report.answer import Rows, first_of_each, samples_of, test_accuracy
 from report.comparison import compare_sweeps, cut
 from report.differences import Held, answer_entries, draw_answer
 from report.results import Setting, results_of, settings_of, write_table
-from report.summary import Summary, columns_of, digits
+from report.summary import Summary, columns_of, in_percent
 from report.words import difference_of, templates
 from studies.settings import Run
 from studies.view import shown
@@ -65,7 +65,8 @@ def write_files(
     summaries = [summary_of(setting, rows) for setting in common]
     lines = []
     for summary in summaries:
-        of_other = {"other_test_accuracy": digits(theirs[summary.setting.key].accuracy)}
+        accuracy = theirs[summary.setting.key].accuracy
+        of_other = {"other_test_accuracy_percent": in_percent(accuracy)}
         lines.append(columns_of(summary, classes=[]) | of_other)
     write_table(folder / "against.csv", lines)
     entries = answer_entries(common, Held(rows, base=None, twins={}))

@@ -98,7 +98,7 @@ def write_report(
     write_results_csv(folder / "results.csv", results)
     for setting in settings:
         write_accuracies(setting)
-    write_summary(folder, summaries, data.classes)
+    write_summary(folder, summaries, data)
     draw_pictures(folder, settings, answer, data.classes, for_print=to_do == 0)
     done = count_trainings([result.run for result in results])
     values: dict[str, Any] = {"answer": None}

@@ -1,7 +1,7 @@
 """One line for each setting: the table of the page, summary.csv, summary.md and summary.tex.
 
 summaries = summarize(answer, data.classes)
-write_summary(Path("result"), summaries, data.classes)
+write_summary(Path("result"), summaries, data)
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dataset import Data
 from records.files import write_text
 from records.finished import read_predictions
 from report.answer import Answer
@@ -123,37 +124,42 @@ def mean_or_none(values: list[float | None]) -> float | None:
 # --- files -----------------------------------------------------------------------------------
 
 
-def write_summary(folder: Path, summaries: list[Summary], classes: list[str]) -> None:
+def write_summary(folder: Path, summaries: list[Summary], data: Data) -> None:
     """Write summary.csv with all digits, summary.md and summary.tex for a text."""
-    write_table(folder / "summary.csv", [columns_of(summary, classes) for summary in summaries])
+    lines = [columns_of(summary, data.classes) for summary in summaries]
+    write_table(folder / "summary.csv", lines)
+    values = {
+        "summaries": summaries,
+        "classes": data.classes,
+        "images": len(data.splits["test"]),
+        "source": Path(data.source).name,
+    }
     for name in ("summary.md", "summary.tex"):
-        template = templates().get_template(name)
-        write_text(folder / name, template.render(summaries=summaries, classes=classes))
+        write_text(folder / name, templates().get_template(name).render(values))
 
 
 def columns_of(summary: Summary, classes: list[str]) -> dict[str, object]:
-    """A setting's line of summary.csv, by column; empty where there is no value."""
+    """A setting's line of summary.csv, by column, in percent; empty where there is no value."""
     key = dict(summary.setting.key)
     values: dict[str, object] = {"setting": summary.setting.name}
     for name in SETTINGS:
         values[name] = key[name]
     values["seeds"] = len(summary.setting.results)
-    values["test_accuracy"] = digits(summary.setting.accuracy)
-    values["standard_deviation"] = digits(deviation_of(summary.setting.accuracies))
-    values |= dict.fromkeys(("difference", "low", "high", "verdict"), "")
-    if summary.comparison:
-        values["difference"] = digits(summary.comparison.difference)
-        values["low"] = digits(summary.comparison.low)
-        values["high"] = digits(summary.comparison.high)
-        values["verdict"] = verdict_word(summary.comparison)
-    values["last_test_accuracy"] = digits(fmean(summary.setting.last_accuracies))
+    values["test_accuracy_percent"] = in_percent(summary.setting.accuracy)
+    values["standard_deviation_points"] = in_percent(deviation_of(summary.setting.accuracies))
+    row = summary.comparison
+    values["difference_points"] = in_percent(row.difference if row else None)
+    values["low_points"] = in_percent(row.low if row else None)
+    values["high_points"] = in_percent(row.high if row else None)
+    values["verdict"] = verdict_word(row) if row else ""
+    values["last_test_accuracy_percent"] = in_percent(fmean(summary.setting.last_accuracies))
     for name, recall in zip(classes, summary.recalls, strict=True):
-        values[f"recall_{name}"] = digits(recall)
-    values["auc"] = digits(summary.auc)
+        values[f"recall_{name}_percent"] = in_percent(recall)
+    values["auc"] = "" if summary.auc is None else f"{summary.auc:.6f}"
     values["ended"] = ended(summary.ends)
     return values
 
 
-def digits(share: float | None) -> str:
-    """A share with six digits; empty if there is none."""
-    return "" if share is None else f"{share:.6f}"
+def in_percent(share: float | None) -> str:
+    """A share in percent, or a difference in points, with four digits; empty if there is none."""
+    return "" if share is None else f"{100 * share:.4f}"

@@ -212,6 +212,11 @@ def tex(text: str) -> str:
     return "".join(letters)
 
 
+def plain_number(text: str) -> str:
+    """A number for a column of siunitx, which has its own signs and aligns it at the point."""
+    return "{--}" if text == DASH else text.replace("−", "-")
+
+
 # All ways to write a value that templates know.
 WRITERS = (
     percent,
@@ -239,6 +244,7 @@ WRITERS = (
     ended,
     markdown,
     tex,
+    plain_number,
     words_of,
     study_name,
     folder_of_setting,

@@ -208,8 +208,8 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ),
         ("fmean(summary.setting.last_accuracies)", "fmean(summary.setting.accuracies)"),
         (
-            'values["low"] = digits(summary.comparison.low',
-            'values["low"] = digits(summary.comparison.high',
+            'values["low_points"] = in_percent(row.low',
+            'values["low_points"] = in_percent(row.high',
         ),
     ],
     "report/results.py": [
@@ -223,7 +223,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("if settings[0].is_of_grid and len(settings) > LEGEND:", "if settings[0].is_of_grid:"),
     ],
     "report/differences.py": [
-        ("base_accuracy=held.base.accuracy)", "base_accuracy=held.base.accuracies[0])"),
+        ("setting.key == held.base.key", "setting.key != held.base.key"),
         ("held.twins.get(setting.key, setting.key)", "setting.key"),
     ],
     "report/rules.py": [

@@ -173,8 +173,8 @@ def entries_of(studies: dict[str, list[Setting]], answer: Answer) -> list[Entry]
             "0.1",
         ),
         (
-            {"studies": {"Change_loss_function": ["W" * 40, "L1Loss"]}},
-            "W" * 19 + "…",
+            {"studies": {"Change_loss_function": ["w" * 40, "L1Loss"]}},
+            "w" * 19 + "…",
         ),
         ({"studies": {"Change_batch_size": list(range(1, 71))}}, "1"),
         ({"studies": GRID}, "L1Loss"),
@@ -224,7 +224,7 @@ def test_nothing_covers_random_curves(seed, epochs, drawn, tmp_path):
 def printed(drawn, tmp_path) -> list[Figure]:
     """The figures for print: 16 cm wide."""
     studies = {
-        "Change_loss_function": ["W" * 40, "L1Loss"],
+        "Change_loss_function": ["w" * 40, "L1Loss"],
         "Change_epochs": [20, 80],
     }
     draw_all(tmp_path, for_print=True, studies=studies)

@@ -382,7 +382,8 @@ def test_results_csv_has_the_accuracy_of_the_last_epoch(with_last_epoch):
 
 def test_summary_csv_has_a_difference_within_its_ends(written):
     row = read_table(written.folder / "summary.csv")[1]
-    assert float(row["low"]) < float(row["difference"]) < float(row["high"])
+    low, high = float(row["low_points"]), float(row["high_points"])
+    assert low < float(row["difference_points"]) < high
 
 
 def test_a_setting_of_which_some_seeds_predict_one_class_is_told_with_their_number(
@@ -463,7 +464,7 @@ def test_every_table_holds_the_difference_from_the_base(name, written):
     text = (written.folder / name).read_text().replace("$-$", "−")
     shown = f"{100 * difference:+.1f}"
     if name == "summary.csv":
-        shown = f"{difference:.6f}"
+        shown = f"{100 * difference:.4f}"
     assert shown.replace("-", "−") in text.replace("-", "−")
 
 
@@ -496,11 +497,13 @@ def test_predictions_of_both_classes_are_not_those_of_one(recognised):
 @pytest.mark.parametrize("name", ["summary", "thesis"])
 def test_summary_tex_compiles_alone_or_within_a_text(name, written, tmp_path):
     shutil.copy(written.folder / "summary.tex", tmp_path)
-    thesis = "\\documentclass{article}\n\\begin{document}\n\\input{summary}\n\\end{document}\n"
+    thesis = "\\documentclass{article}\n\\usepackage{booktabs,siunitx}\n"
+    thesis += "\\begin{document}\n\\input{summary}\n\\end{document}\n"
     (tmp_path / "thesis.tex").write_text(thesis)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", name]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout[-2000:]
+    assert "Overfull" not in ended.stdout
 
 
 def test_letters_that_latex_reads_otherwise_are_escaped():

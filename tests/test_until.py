@@ -12,7 +12,6 @@ from report.comparison import LEAST_SEEDS, LOOKS, MOST_SEEDS, OPEN
 from report.rounds import reach, seeds_for
 from studies.settings import Run, key_of, runs_of
 
-
 NOISY = [0.6, 0.9] * 3  # accuracies that leave everything open
 
 
