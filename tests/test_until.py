@@ -1,4 +1,4 @@
-"""--until: one more seed only where it is needed, and refusals."""
+"""--until: more seeds only where they are needed, and refusals."""
 
 import shutil
 from pathlib import Path
@@ -6,55 +6,10 @@ from typing import NamedTuple
 
 import pytest
 from conftest import Sweep, copy_project, fill, make_photos, refused, small, stored
-from made_up import BASE, CHANCE, SIX, made, make
+from made_up import BASE, SIX, make
 
-from report.answer import make_answer
-from report.comparison import MOST_SEEDS, OPEN
-from report.results import settings_of
-from report.rounds import next_seeds, reach, runs_of
-from studies.settings import Run, key_of
-from studies.settings import runs_of as runs_asked_for
-
-
-def seeds_of(answer, count=1) -> dict:
-    """Seeds as a round has them."""
-    return dict.fromkeys(answer.rows, count) | {answer.base.key: 6}
-
-
-def test_only_what_is_open_gets_one_more_seed():
-    _, answer = make({0.1: {"shift": -0.3}})
-    seeds = next_seeds(answer, seeds_of(answer))
-    grown = {key for key in answer.rows if seeds[key] == 2}
-    assert grown == {key for key, row in answer.rows.items() if row.verdict == OPEN}
-
-
-def test_what_is_known_keeps_its_seeds():
-    _, answer = make({0.1: {"shift": -0.3}})
-    seeds = next_seeds(answer, seeds_of(answer))
-    [known] = [key for key, row in answer.rows.items() if row.verdict != OPEN]
-    assert seeds[known] == 1
-
-
-def test_the_base_gets_a_seed_with_what_is_open():
-    _, answer = make({0.1: {"shift": -0.3}})
-    seeds = next_seeds(answer, seeds_of(answer))
-    assert seeds[answer.base.key] == 7
-
-
-def test_where_everything_is_known_the_rounds_end():
-    _, answer = make({0.1: {"shift": -0.3}}, seeds=6)
-    assert next_seeds(answer, seeds_of(answer, 6)) == {}
-
-
-def test_more_than_the_stated_most_is_not_trained():
-    _, answer = make(base=[0.6, 0.9] * 5, seeds=MOST_SEEDS)
-    assert {row.verdict for row in answer.rows.values()} == {OPEN}
-    assert next_seeds(answer, seeds_of(answer, MOST_SEEDS)) == {}
-
-
-def test_where_the_noise_is_not_known_the_rounds_end():
-    _, answer = make(base=[0.5] * 6)
-    assert next_seeds(answer, {answer.base.key: 6}) == {}
+from report.rounds import reach
+from studies.settings import key_of, runs_of
 
 
 def test_the_precision_that_the_most_seeds_reach_grows_with_the_noise():
@@ -101,7 +56,7 @@ def rounds(tmp_path_factory) -> Rounds:
     for number, name in enumerate(("train/cat", "train/dog", "test/cat", "test/dog")):
         fill(photos / name, count=12, first=100 * number)
     edits = small('{"Change_learning_rate": [0.01, 0.02]}', ("SEEDS = 1", "SEEDS = 2"))
-    most = [("MOST_SEEDS = 10", "MOST_SEEDS = 3")]
+    most = [("LOOKS = (3, 4, 6, 10)", "LOOKS = (3, 4)")]
     project = copy_project(root / "project", my_script=edits, **{"report/comparison": most})
     options = ["--data", photos, "--image_size", 16, "--until", "5", "--jobs", "2"]
     sweep = Sweep(project, options)
@@ -112,21 +67,21 @@ def rounds(tmp_path_factory) -> Rounds:
 
 def test_an_open_setting_gets_seeds_up_to_the_stated_most(rounds):
     folders = rounds.folder_of("Change_learning_rate/0_02").glob("seed_*")
-    assert {folder.name for folder in folders} == {"seed_0", "seed_1", "seed_2"}
+    assert {folder.name for folder in folders} == {f"seed_{seed}" for seed in range(4)}
 
 
 def test_every_round_is_said_with_what_is_still_open(rounds):
     assert rounds.said.count("next round: still open: 1 setting;") == 2
 
 
-def test_every_round_gives_the_base_a_seed_too(rounds):
+def test_the_rounds_give_the_base_more_seeds_too(rounds):
     folders = rounds.folder_of("Change_seed").glob("[0-9]")
     seeds = {folder.name for folder in folders}
-    assert seeds == {"0", "1", "2", "3"}  # two at first, and one of two rounds more
+    assert seeds == set("012345")  # two at first, and in each round half as many again
 
 
 def test_a_precision_out_of_reach_is_said(rounds):
-    assert "at this noise 3 seeds tell differences only to" in rounds.said
+    assert "at this noise 4 seeds tell differences only to" in rounds.said
 
 
 def test_the_same_call_again_finds_all_rounds_done(rounds):
@@ -146,22 +101,21 @@ def test_an_interrupted_round_is_gone_on_with(rounds):
     assert (last / "predictions.csv").read_bytes() == before
 
 
-@pytest.fixture
-def chosen() -> list[Run]:
-    """Of studies of a list and a switch the runs of a round: 6 seeds of the base, 3 of a list."""
+@pytest.fixture(scope="module")
+def counts() -> dict[str, int]:
+    """How often each study trains where a setting that is a list is to have three seeds."""
     base = {**BASE, "widths": [8, 24, 48], "augment": False}
     studies = {"Change_widths": [[8, 16, 32], [8, 24, 48]], "Change_augment": [False, True]}
-    runs = runs_asked_for(studies, base, range(MOST_SEEDS), range(MOST_SEEDS))
-    results = [made(run, SIX[run.settings["seed"] % 6]) for run in runs]
-    answer = make_answer(settings_of(results), CHANCE)
-    [narrow] = [key for key in answer.rows if ("widths", "8-16-32") in key]
-    return runs_of(runs, {key_of(base): 6, narrow: 3})
+    more = {key_of(base | {"widths": [8, 16, 32]}): 3}
+    runs = runs_of(studies, base, range(6), range(1), more)
+    narrow = [run for run in runs if run.varied.get("widths") == [8, 16, 32]]
+    of_base = [run for run in runs if run.study == "Change_seed"]
+    return {"narrow": len(narrow), "base": len(of_base)}
 
 
-def test_a_setting_that_is_a_list_gets_its_seeds(chosen):
-    narrow = [run.study for run in chosen if run.varied.get("widths") == [8, 16, 32]]
-    assert narrow == ["Change_widths"] * 3
+def test_a_setting_that_is_a_list_gets_its_seeds(counts):
+    assert counts["narrow"] == 3
 
 
-def test_a_base_that_holds_a_list_gets_its_seeds(chosen):
-    assert sum(run.study == "Change_seed" for run in chosen) == 6
+def test_a_base_that_holds_a_list_gets_its_seeds(counts):
+    assert counts["base"] == 6
