@@ -89,7 +89,8 @@ def main() -> int:
             ended = carry_out(options, planned)
             more = rounds.more_seeds(planned, options.until)
             if ended.status or not more or not trains_here(options):
-                print(*ended.answer, sep="\n")
+                for line in ended.answer:
+                    print(line)
                 return ended.status
             print(rounds.describe_next(planned, more, options.until), flush=True)
         seeds |= more

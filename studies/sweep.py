@@ -84,8 +84,8 @@ def show_plan(sweep: Sweep, screen: TextIO, more: int) -> None:
     time_left = TimeLeft(sweep.plan.requested, sweep.jobs)
     lines = [describe(sweep.data), f"results: {sweep.out / 'result'}", f"{described}{time_left()}"]
     if more:
-        of_settings = "of settings that seem to differ, to confirm it"
-        lines.append(f"and up to {words.counted(more, 'training')} more {of_settings}")
+        trainings = words.counted(more, "more training")
+        lines.append(f"and up to {trainings} of settings that seem to differ, to confirm it")
     lines += store.describe_kept(sweep.out, sweep.plan.kept)
     print("\n".join(lines), file=screen, flush=True)
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from argparse import Namespace
 from collections import deque
 from pathlib import Path
 from subprocess import PIPE
@@ -336,12 +337,12 @@ def test_settings_that_cannot_be_run_are_refused_before_any_is(study, values, me
 
 
 def test_the_scripts_studies_ask_for_500_epochs():
-    runs = my_script.all_runs(seeds=1)
+    runs = my_script.asked_runs(Namespace(seeds=1), {})
     assert sum(run.settings["epochs"] for run in runs) == 380 + 6 * 20
 
 
 def test_the_scripts_studies_take_360_epochs(tmp_path):
-    runs = my_script.all_runs(seeds=1)
+    runs = my_script.asked_runs(Namespace(seeds=1), {})
     lengths = []
     conditions = Conditions("", {}, {}, "cpu")
     for chain in make_plan(runs, conditions, Order(tmp_path, [])).chains:
