@@ -188,21 +188,27 @@ def difference_of(sample: list[float], base: list[float], parts: list[Noise]) ->
 def judged(
     differences: dict[Name, Difference], comparisons: int, close: float
 ) -> dict[Name, Comparison]:
-    """The rows of all differences, corrected over all comparisons in Holm's steps.
+    """The rows of all differences, corrected over all comparisons.
 
-    (Holm 1979, Scand. J. Stat. 6:65.) What is named is taken out of the count, and the others
-    are looked at again as one of those that are left. An interval is that of its own step.
+    What is named is so in Holm's steps (1979, Scand. J. Stat. 6:65): it is taken out of the count,
+    and the others are looked at again as one of those that are left. Its interval is that of its
+    step; those of the others are corrected over all.
     """
     named: dict[Name, Comparison] = {}
     while True:
-        left = comparisons - len(named)
-        rows = {}
+        more = dict(named)
         for name, difference in differences.items():
-            rows[name] = named.get(name) or difference.row(left, close)
-        more = {name: row for name, row in rows.items() if row.named}
+            if name not in named:
+                row = difference.row(comparisons - len(named), close)
+                if row.named:
+                    more[name] = row
         if len(more) == len(named):
-            return rows
+            break
         named = more
+    rows = {}
+    for name, difference in differences.items():
+        rows[name] = named.get(name) or difference.row(comparisons, close)
+    return rows
 
 
 def cut(rows: dict[Name, Comparison]) -> dict[Name, Comparison]:

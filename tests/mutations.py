@@ -165,7 +165,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("SEEMS = 0.01 ", "SEEMS = 0.05 "),
         ("    if low > 0:\n        return BETTER", "    if low >= -0.01:\n        return BETTER"),
         ("if -close <= low and high <= close:", "if -close <= low or high <= close:"),
-        ("left = comparisons - len(named)", "left = comparisons"),
+        ("difference.row(comparisons - len(named), close)", "difference.row(comparisons, close)"),
         ("max(planned, len(differences))", "len(differences)"),
         (
             "pooled_noise(here.values()), pooled_noise(there",

@@ -172,12 +172,22 @@ def test_what_has_three_seeds_does_not_seem_to_differ():
     assert not with_seeds(0.6, 0.616, 0.608)["a"].seems
 
 
+def beside_another(shift: float, of_other: float) -> Comparison:
+    """The row of a setting of this shift, beside one other, by the base's noise."""
+    accuracies = {"base": SIX, "a": shifted(shift), "other": shifted(of_other)}
+    return compare_with_base(accuracies, "base")["a"]
+
+
 def test_a_setting_that_differs_leaves_the_others_a_larger_part_as_by_holm():
-    far = [share - 0.3 for share in SIX]
-    alone = compare_with_base({"base": SIX, "a": SIX, "b": SIX}, "base")["a"]
-    beside = compare_with_base({"base": SIX, "a": SIX, "far": far}, "base")["a"]
-    ratio = stats.t.isf(LATER_LOOK / 2, 15) / stats.t.isf(LATER_LOOK / 4, 15)
-    assert beside.high / alone.high == pytest.approx(ratio)
+    error = SCATTER * math.sqrt(1 / 3)
+    shift = 1.01 * stats.t.isf(LATER_LOOK / 2, 15) * error
+    assert not beside_another(shift, of_other=0.0).named
+    assert beside_another(shift, of_other=0.3).named
+
+
+def test_the_interval_of_what_is_not_named_is_corrected_over_all():
+    half = stats.t.isf(LATER_LOOK / 4, 15) * SCATTER * math.sqrt(1 / 3)
+    assert beside_another(0.0, of_other=0.3).high == pytest.approx(half)
 
 
 def test_settings_that_are_to_come_count_in_the_correction():
