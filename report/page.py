@@ -137,14 +137,17 @@ def draw_pictures(
 
 
 def draw_setting(setting: Setting, look: Look, classes: list[str], for_print: bool) -> None:
-    """Draw every run of a setting, and in its own folder the curves of all its seeds."""
-    folders = [result.folder for result in setting.results]
+    """Draw every run of a setting, and in its own folder the curves of all its seeds.
+
+    Curves are drawn below the study, whose settings share their axes.
+    """
     together = folder_of_setting(setting)
-    for folder in folders:
-        draw_confusion_matrix(folder, classes)
-        if setting.is_base or folder != together:
-            draw_curves(folder)
+    for result in setting.results:
+        draw_confusion_matrix(result.folder, classes)
+        if setting.is_base or result.view != together:
+            draw_curves(result.view, [result.folder])
     if not setting.is_base:
+        folders = [result.folder for result in setting.results]
         draw_curves(together, folders, look, for_print)
 
 

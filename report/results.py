@@ -25,7 +25,7 @@ from training.settings import SETTINGS, as_key
 class Result(NamedTuple):
     """A finished run: where its files lie, its records train.json and test.json, its history.
 
-    `folder` is that in the store, `view` its copy below its study.
+    `folder` is that in the store, `view` its copy below its study, where its curves are drawn.
     Then shares: test accuracy of the kept and of the last weights, validation accuracy at the
     kept epoch; None if no epoch's weights could be kept.
     """
@@ -200,7 +200,7 @@ def folder_of_setting(setting: Setting) -> Path:
     first = setting.results[0]
     if first.view.name.startswith("seed_"):
         return first.view.parent
-    return first.folder
+    return first.view
 
 
 # --- settings --------------------------------------------------------------------------------

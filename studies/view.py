@@ -18,14 +18,14 @@ from typing import NamedTuple
 from console.errors import InputError
 from records.files import Damaged, read_record, replacing, write_record
 from records.finished import DONE, read_test, read_training
-from records.runs import RUN_FILES, WEIGHT
+from records.runs import ACCURACIES, RUN_FILES, WEIGHT
 from studies import store
 from studies.plan import Training
 from studies.settings import BASE_STUDY, RUNS, Run, folder_of
 from training.settings import SETTINGS
 
-PICTURES = ("Training_accuracy.png", "Loss_curve.png", "confusion_matrix.png")  # of a run
-OF_SEVERAL_SEEDS = ("acc.txt", "Training_accuracy.png", "Loss_curve.png")  # in a setting's folder
+CURVES = ("Training_accuracy.png", "Training_accuracy.pdf", "Loss_curve.png", "Loss_curve.pdf")
+CONFUSION_MATRIX = "confusion_matrix.png"
 OF_A_STUDY = (
     "accuracy.png",
     "loss.png",
@@ -33,6 +33,7 @@ OF_A_STUDY = (
     "comparison.png",
     "comparison.pdf",
     "heatmap.png",
+    "heatmap.pdf",
 )
 OF_ALL = (
     "answer.png",
@@ -62,12 +63,12 @@ def places_of(runs: Iterable[Run]) -> list[str]:
     """Every place of the view that these runs may come to, from the folder of results on."""
     places = {f"result/{name}" for name in OF_ALL}
     for run in runs:
-        places |= {f"result/{run.name}/{name}" for name in (*RUN_FILES, *PICTURES)}
+        places |= {f"result/{run.name}/{name}" for name in (*RUN_FILES, CONFUSION_MATRIX, *CURVES)}
         places.add(f"weights/{run.name}/{WEIGHT}")
         places |= {f"result/{run.study}/{name}" for name in OF_A_STUDY}
         setting = f"{run.study}/{folder_of(run.varied)}"
         if setting != run.name and run.study != BASE_STUDY:
-            places |= {f"result/{setting}/{name}" for name in OF_SEVERAL_SEEDS}
+            places |= {f"result/{setting}/{name}" for name in (ACCURACIES, *CURVES)}
     return sorted(places)
 
 
@@ -171,7 +172,7 @@ def write_copies(out: Path, trainings: Iterable[Training]) -> None:
         result, weight, _ = training.place
         for run in training.runs:
             link_or_copy(weight, out / "weights" / run.name / WEIGHT)
-            for name in (*PICTURES, *RUN_FILES):
+            for name in (CONFUSION_MATRIX, *RUN_FILES):
                 copy_if_changed(result / name, out / "result" / run.name / name)
 
 
