@@ -22,7 +22,7 @@ from functools import partial
 from console.options import Option, Reader, parse, path, shared_options
 from images.sources import fill_data_defaults, image_folder
 from records.places import check_weight_path, refuse_among_images
-from records.sources import loaded_sources, sources
+from records.sources import digests_of, loaded_files, loaded_sources, sources
 from training.settings import ALSO_DECIDE, SETTINGS, check_settings
 from training.tried import Answer, Trial, ask, keep, read_kept
 
@@ -129,6 +129,7 @@ def main(arguments: list[str] | None = None, answer: Answer | None = None) -> in
             # Train: of what stands here, only the state is in a checkpoint.
             while not has_ended(state, settings.epochs):
                 train_epoch(state, images, settings.batch_size, settings.seed)
+                run_identity |= digests_of(loaded_files())  # of what the epoch has imported
                 files.write_checkpoint(state, run_identity, places)
                 show_epoch(state, settings.epochs, progress)
             # Results.

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from console.errors import InputError
 from records.files import Damaged, read_record, replacing, write_record
-from records.finished import DONE, read_test, read_training
+from records.finished import DONE, Tested, Trained, read_test, read_training
 from records.runs import ACCURACIES, RUN_FILES, WEIGHT
 from studies import store
 from studies.plan import Training
@@ -136,12 +136,17 @@ def shown(out: Path) -> list[Training]:
         place = store.place_of(out, name)
         trained = read_training(place.result, place.weight, None)
         tested = read_test(place.result, None)
-        if trained.status == tested.status == DONE:
+        if trained.status == tested.status == DONE and is_test_of(tested, trained):
             identity = trained.record["identity"]
             settings = {key: identity[key] for key in (*SETTINGS, "seed") if key in identity}
             training = Training(settings, identity, name, place, trained=trained, tested=tested)
             trainings.append(training)
     return trainings
+
+
+def is_test_of(tested: Tested, trained: Trained) -> bool:
+    """Whether a test is that of the weights that a training has left."""
+    return bool(tested.record["identity"]["weight.pth"] == trained.record["weight_sha256"])
 
 
 def stamp_of(path: Path) -> Stamp:

@@ -205,7 +205,7 @@ def test_code_that_is_dated_after_this_moment_is_run(photos, tmp_path):
 
 def test_the_record_of_a_test_proves_the_network_that_was_tested(photos, tmp_path):
     project = tmp_path / "project"
-    line = "    skip_bad_images = options.skip_bad_images"
+    line = "    skip_bad_images = skip_bad_images or"
     edit = f"    __import__('pathlib').Path({str(project / 'model.py')!r}).write_text('EDITED')\n"
     copy_project(project, test=[(line, edit + line)])
     before = sources.read_module("model.py").meaning
