@@ -83,7 +83,7 @@ def test_the_first_sentences_are_the_whole_answer_in_short():
     told = say(headline(answer_of(WORSE), source="photos"))
     assert told[0].startswith("On 400 test images of photos, learning rate matters: 0.1 (")
     assert told[0].endswith(") loses 30 points of accuracy to 0.01.")
-    assert told[1] == "Epochs and batch size make no difference of more than 2 points."
+    assert told[1].startswith("It is too close to tell whether epochs and batch size matter: ")
     assert told[2:] == ["Keep the base, which gets 75.1% ± 0.8 of them right."]
 
 

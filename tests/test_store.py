@@ -499,7 +499,7 @@ def test_a_kill_between_two_steps_of_the_view_costs_nothing(seeds, finished, tmp
     assert count > STRIDE
 
 
-STRIDE = 29  # of the steps that are tried
+STRIDE = 61  # of the steps that are tried
 
 
 def view_of(project: Path) -> set[str]:
