@@ -58,6 +58,8 @@ def answer_of(sweep: Sweep, until: float | None) -> Answer:
 
 def most_to_confirm(sweep: Sweep) -> int:
     """How many trainings more there may be, of settings that seem to differ."""
+    if all(training.is_finished for training in sweep.plan.requested):
+        return 0
     seeds: Seeds = {}
     base = None
     for run in sweep.requested_runs:
