@@ -182,7 +182,7 @@ def test_a_home_that_is_not_there_is_told_with_what_to_set(photos, tmp_path, cal
 def test_a_full_standard_output_is_named(trained, call):
     arguments = [PROJECT / "train.py", *train_arguments(trained / "photos", trained)]
     command = shlex.join(map(str, [sys.executable, *arguments, "--no_pictures"]))
-    ended = subprocess.run(f"{command} >/dev/full", shell=True, stderr=subprocess.PIPE, text=True)
+    ended = subprocess.run(["sh", "-c", f"{command} >/dev/full"], stderr=subprocess.PIPE, text=True)
     said = refused(Ended(ended.returncode, "", ended.stderr))
     assert "no space left on device: standard output; free some space" in said
 
