@@ -224,6 +224,7 @@ def trainings(request, call, photos, tmp_path_factory) -> Trainings:
         return ended.out
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))  # no trial of another network
         patch.setitem(sys.modules, "model", types.SimpleNamespace(CNN=network))
         first = train_in("grown", epochs=1)
         second = train_in("grown", epochs=2)
