@@ -35,8 +35,8 @@ def examples_of(data: Data) -> dict[str, np.ndarray]:
     indices = data.splits["train"]
     for target, name in enumerate(data.classes):
         members = indices[data.targets[indices] == target]
-        step = -(-len(members) // EXAMPLES)
-        examples[name] = members[::step]
+        places = np.linspace(0, len(members) - 1, min(EXAMPLES, len(members))).astype(int)
+        examples[name] = members[places]
     return examples
 
 
