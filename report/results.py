@@ -235,7 +235,7 @@ def studies_of(settings: list[Setting]) -> list[list[Setting]]:
 def write_accuracies(setting: Setting) -> None:
     """Where each seed has a folder of its own, write acc.txt of them all to the setting's."""
     folder = folder_of_setting(setting)
-    if folder == setting.results[0].folder:
+    if folder == setting.results[0].view:
         return
     lines = [
         f"Test accuracy: {mean_and_deviation(setting.accuracies)}",
