@@ -12,9 +12,10 @@ from typing import Any
 
 from console.errors import InputError
 from records.files import write_text
-from report.answer import Rows, first_of_each, samples_of, test_accuracy
+from report.answer import Rows, correct_of, first_of_each, samples_of, test_accuracy
 from report.comparison import compare_sweeps, cut
 from report.differences import Held, answer_entries, draw_answer
+from report.noise import noise_of_images
 from report.results import Setting, results_of, settings_of, write_table
 from report.summary import Summary, columns_of, in_percent
 from report.words import difference_of, templates
@@ -118,8 +119,12 @@ def compare(settings: list[Setting], theirs: Settings) -> Rows:
     """Every setting against its like in the other sweep; InputError without noise."""
     here = samples_of(settings, test_accuracy)
     there = samples_of([theirs[key] for key in here], test_accuracy)
+    of_images = {}
+    for setting in settings:
+        correct, correct_there = correct_of(setting), correct_of(theirs[setting.key])
+        of_images[setting.key] = noise_of_images(correct, correct_there)
     try:
-        return cut(compare_sweeps(here, there))
+        return cut(compare_sweeps(here, there, of_images=of_images))
     except ValueError as error:
         raise InputError(f"nothing can be compared: {error}; train more seeds") from None
 

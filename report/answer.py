@@ -7,24 +7,17 @@ What is said of it stands in findings.py.
 
 import itertools
 from collections.abc import Callable, Mapping
-from statistics import fmean
+from statistics import fmean, median
 from typing import NamedTuple
 
 import numpy as np
 
 from dataset import Data
 from report import rules
-from report.comparison import (
-    BETTER,
-    SMALL,
-    Comparison,
-    Pool,
-    compare_with_base,
-    cut,
-    pooled_noise,
-)
-from report.noise import Noise, noise_of_images
+from report.comparison import BETTER, OPEN, SMALL, Comparison, compare_with_base, cut
+from report.noise import Noise, Pool, noise_of_images, pooled_noise
 from report.results import Result, Setting, correct_images
+from studies.settings import Run, key_of
 
 Rows = dict[tuple, Comparison]  # by Setting.key
 
@@ -35,10 +28,11 @@ class Answer(NamedTuple):
     `settings` has those that several studies share once, the base first if it is finished.
     `rows` compares the kept weights in test accuracy, `last_rows` those of the last epoch,
     `valid_rows` the kept ones on the validation images; all by Setting.key, empty where nothing
-    can be compared: `problem` says why, if it is the noise. `unlearned` has the keys of settings
-    that learned with no seed, `twins` the key of the shorter training whose weights a setting
-    kept, too. `close` is the difference up to which settings are alike. `use` is the setting to
-    use.
+    can be compared: `problem` says why, if it is the noise. `of_images` is what the choice of test
+    images adds to the differences of `rows`, None where it is not counted. `unlearned` has the
+    keys of settings that did not learn with any seed, `twins` the key of the shorter training
+    whose weights a setting kept, too. `close` is the difference up to which settings are alike.
+    `use` is the setting to use.
     """
 
     settings: list[Setting]
@@ -52,6 +46,7 @@ class Answer(NamedTuple):
     unlearned: list[tuple]
     twins: dict[tuple, tuple]
     problem: str
+    of_images: Mapping[tuple, Noise] | None
     use: Setting | None
 
     def whole(self, setting: Setting) -> Setting:
@@ -88,11 +83,21 @@ def make_answer(
         rows=rows_of(kept, base, close, planned, of_images),
         last_rows=rows_of(last, base, close),
         valid_rows=valid_rows,
-        unlearned=[setting.key for setting in unique if rules.learned(setting, chance) == 0],
+        unlearned=[setting.key for setting in unique if rules.failed(setting, chance)],
         twins=twins_of(unique),
         problem=problem,
+        of_images=of_images,
         use=setting_to_use(unique, base, valid_rows, chance),
     )
+
+
+def answer_of_runs(
+    settings: list[Setting], runs: list[Run], data: Data, until: float | None
+) -> Answer:
+    """The answer of what is finished of these runs; `until` is the precision asked for, points."""
+    planned = len({key_of(run.settings) for run in runs}) - 1
+    of_images = images_noise_of(settings)
+    return make_answer(settings, chance_of(data), close_of(until), planned, of_images)
 
 
 def close_of(until: float | None) -> float:
@@ -117,8 +122,22 @@ def images_noise_of(settings: list[Setting]) -> dict[tuple, Noise]:
     unique = first_of_each(settings)
     if not unique or not unique[0].is_base:
         return {}
-    base = correct_of(unique[0])
-    return {setting.key: noise_of_images(correct_of(setting), base) for setting in unique[1:]}
+    return images_noise_beside(unique[0], unique[1:])
+
+
+def images_noise_beside(reference: Setting, settings: list[Setting]) -> dict[tuple, Noise]:
+    """What the choice of test images adds to differences from one of the settings, by key."""
+    correct = correct_of(reference)
+    return {setting.key: noise_of_images(correct_of(setting), correct) for setting in settings}
+
+
+def variance_of_images(answer: Answer) -> float:
+    """What the choice of test images adds to a difference that is open, in the middle of them."""
+    variances = []
+    for key, row in answer.rows.items():
+        if row.verdict == OPEN and answer.of_images is not None:
+            variances.append(answer.of_images[key].variance)
+    return median(variances) if variances else 0.0
 
 
 def correct_of(setting: Setting) -> np.ndarray:

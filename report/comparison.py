@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 from typing import NamedTuple, TypeVar
 
 from report.distributions import MANY, NORMAL, f_quantile, t_quantile
-from report.noise import Noise, Pool, added_up, noise_of, own_noise, pooled_noise
+from report.noise import Noise, added_up, noise_of, own_noise, pooled_noise
 
 BETTER, WORSE, ALIKE, OPEN = "better", "worse", "as good", "too close to tell"
 LEAST_SEEDS = 3  # trainings of a setting before anything is said of it
@@ -32,13 +32,11 @@ Name = TypeVar("Name", bound=Hashable)  # of a setting: a text, or a Setting.key
 class Comparison(NamedTuple):
     """A setting against the base, in shares.
 
-    `deviation` is that between seeds, None with a single one. `low` and `high` are the ends of
-    an interval of the difference that holds for all settings at once. `seems`: it has too few
-    seeds for a verdict, and they lie so far from the base's that it should get more.
+    `low` and `high` are the ends of an interval of the difference that holds for all settings at
+    once. `seems`: it has too few seeds for a verdict, and they lie so far from the base's that it
+    should get more.
     """
 
-    mean: float
-    deviation: float | None
     seeds: int
     difference: float
     low: float
@@ -57,19 +55,6 @@ class Comparison(NamedTuple):
         return self.seeds == 1
 
 
-class Mean(NamedTuple):
-    """The mean of a setting over its seeds, with its 95 % interval, in shares.
-
-    `deviation` is None with a single seed, `low` and `high` are None where no noise is known.
-    """
-
-    mean: float
-    deviation: float | None
-    seeds: int
-    low: float | None
-    high: float | None
-
-
 class Difference(NamedTuple):
     """A setting against another one before anything is said of it.
 
@@ -77,8 +62,6 @@ class Difference(NamedTuple):
     `fewest` those of the one of the two that has fewer.
     """
 
-    mean: float
-    deviation: float | None
     seeds: int
     fewest: int
     difference: float
@@ -94,8 +77,6 @@ class Difference(NamedTuple):
         if self.fewest >= LEAST_SEEDS:
             verdict = verdict_of(low, high, close)
         return Comparison(
-            mean=self.mean,
-            deviation=self.deviation,
             seeds=self.seeds,
             difference=self.difference,
             low=low,
@@ -141,7 +122,6 @@ def compare_with_base(
 def compare_sweeps(
     here: Mapping[Name, list[float]],
     there: Mapping[Name, list[float]],
-    close: float = SMALL,
     of_images: Mapping[Name, Noise] | None = None,
 ) -> dict[Name, Comparison]:
     """Hold every setting of one sweep against the same setting of another, by the same rule.
@@ -156,7 +136,7 @@ def compare_sweeps(
         parts = [of_mean(noise, sample), of_mean(noise_there, there[name])]
         parts += parts_of_images(name, of_images)
         differences[name] = difference_of(sample, there[name], parts)
-    return judged(differences, len(differences), close)
+    return judged(differences, len(differences), SMALL)
 
 
 def of_mean(noise: Noise, sample: list[float]) -> Noise:
@@ -173,13 +153,10 @@ def parts_of_images(name: Name, of_images: Mapping[Name, Noise] | None) -> list[
 
 def difference_of(sample: list[float], base: list[float], parts: list[Noise]) -> Difference:
     """A setting's difference from what it is held against, with an error of these parts."""
-    mean = fmean(sample)
     return Difference(
-        mean=mean,
-        deviation=deviation_of(sample),
         seeds=len(sample),
         fewest=min(len(sample), len(base)),
-        difference=mean - fmean(base),
+        difference=fmean(sample) - fmean(base),
         error=added_up(parts),
         seems=seems_to_differ(sample, base),
     )
@@ -278,19 +255,7 @@ def next_seeds_of_base(base_seeds: int, most_seeds: int) -> int:
     return max(base_seeds, 3 * most_seeds // 2)
 
 
-# --- means -----------------------------------------------------------------------------------
-
-
-def mean_with_interval(sample: list[float], pool: Pool | None) -> Mean:
-    """The mean over seeds; its interval, from 0 to 1, is Student's t with the setting's noise."""
-    mean = fmean(sample)
-    deviation = deviation_of(sample)
-    seeds = len(sample)
-    if pool is None:
-        return Mean(mean, deviation, seeds, None, None)
-    part = of_mean(noise_of(sample, pool), sample)
-    half = t_quantile(0.05, part.degrees) * math.sqrt(part.variance)
-    return Mean(mean, deviation, seeds, low=max(0.0, mean - half), high=min(1.0, mean + half))
+# --- for a reader ----------------------------------------------------------------------------
 
 
 def points(difference: float) -> str:

@@ -1,6 +1,7 @@
 """The picture of differences: every setting's test accuracy against that of the base.
 
-    draw_answer(Path("result/answer.png"), answer_entries(settings, rows, base), "Test accuracy")
+    entries = answer_entries(settings, held_in(answer))
+    draw_answer(Path("result/answer.png"), entries, "Test accuracy")
 
 One line for each setting, from the top down, under the name of its study.
 """

@@ -18,6 +18,7 @@ from report.answer import (
     same_weights,
     samples_of,
     valid_mean,
+    variance_of_images,
     with_row,
     with_verdict,
 )
@@ -103,7 +104,7 @@ def headline(answer: Answer, source: str = "") -> list[Finding]:
         "keep_base": use is base,
         "better": with_verdict(answer.settings, answer.rows, BETTER),
         "base_failed": not rules.is_choosable(base, answer.chance),
-        "tests_at_chance": use is not None and use.key in answer.unlearned,
+        "tests_at_chance": use is not None and rules.tests_at_chance(use, answer.chance),
     }
     return [*findings, Finding("choice", values)]
 
@@ -209,8 +210,8 @@ def warnings_of(answer: Answer) -> list[Finding]:
     at_chance: list[InSeeds] = []
     for setting in answer.settings:
         seeds = len(setting.results)
-        count = rules.learned(setting, answer.chance)
-        if 0 < count < seeds:
+        count = rules.seeds_that(setting, answer.chance, rules.Learned.YES)
+        if count and rules.seeds_that(setting, answer.chance, rules.Learned.NO):
             partly.append(InSeeds(setting.name, count, seeds))
         ended = sum(rules.ends_at_chance(result, answer.chance) for result in setting.results)
         if count and 2 * ended > seeds:
@@ -287,7 +288,13 @@ def size_of(answer: Answer) -> float | None:
     if answer.pool is None or answer.base is None:
         return None
     seeds = [row.seeds for row in answer.rows.values()]
-    size = found_from(answer.pool.noise, min(seeds), len(answer.base.results), len(seeds))
+    size = found_from(
+        answer.pool.noise,
+        seeds=min(seeds),
+        base_seeds=len(answer.base.results),
+        comparisons=len(seeds),
+        of_images=variance_of_images(answer),
+    )
     return size if size < 1 else None
 
 
@@ -312,15 +319,16 @@ def use_finding(answer: Answer, base: Setting) -> Finding:
     use = answer.use
     if use is None:
         return Finding("use_none", {})
-    values: dict[str, Any] = {"name": use.name, "valid": valid_mean(use)}
-    values["accuracies"] = use.accuracies
+    values: dict[str, Any] = {"valid": valid_mean(use)}
     if use is base:
         values["tested_better"] = with_verdict(answer.settings, answer.rows, BETTER)
         values["compared"] = bool(answer.valid_rows)
         return Finding("use_base", values)
+    values["name"] = use.name
+    values["accuracies"] = use.accuracies
     if use.key in answer.valid_rows and rules.is_choosable(base, answer.chance):
         values["row"] = answer.valid_rows[use.key]
-        values["tested_better"] = answer.rows[use.key].verdict == BETTER
+        values["tested_better"] = bool(with_verdict([use], answer.rows, BETTER))
         values["of"] = len(answer.settings)
         return Finding("use_better", values)
     return Finding("use_without_base", values)

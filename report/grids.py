@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from report.answer import (
     Answer,
     Rows,
+    images_noise_beside,
     rows_of,
     samples_of,
     test_accuracy,
@@ -124,7 +125,11 @@ def compared(cells: list[Setting], reference: Setting | None, answer: Answer) ->
     with_base = list(cells)
     if answer.base:
         with_base.append(answer.base)  # with all its seeds, also where a cell is the base
-    return rows_of(samples_of(with_base, test_accuracy), reference, answer.close)
+    of_images = None
+    if reference and answer.of_images is not None:
+        of_images = images_noise_beside(answer.whole(reference), with_base)
+    samples = samples_of(with_base, test_accuracy)
+    return rows_of(samples, reference, answer.close, of_images=of_images)
 
 
 def edges_of(best: list[Setting], cells: list[Setting]) -> list[Edge]:

@@ -19,8 +19,8 @@ from dataset import Data
 from images.sources import SHAPES
 from records.files import write_text
 from records.sources import PROJECT
-from report.answer import Answer, chance_of, close_of, images_noise_of, make_answer
-from report.differences import MOST, answer_entries, draw_answer, furthest, held_in, title_of
+from report.answer import Answer, answer_of_runs
+from report.differences import answer_entries, draw_answer, furthest, held_in, title_of
 from report.examples import examples_of, mistakes_of
 from report.figures import CONFUSION_MATRIX, PICTURES, Look, draw_confusion_matrix, draw_curves
 from report.findings import (
@@ -34,7 +34,7 @@ from report.findings import (
 )
 from report.grids import grid_findings
 from report.heatmap import draw_heat_map, map_of
-from report.noise import FAR, NOISIER
+from report.noise import FAR, NOISIER, UNEQUAL
 from report.results import (
     Result,
     Setting,
@@ -91,9 +91,7 @@ def write_report(
     folder = out / "result"
     results = results_of(out, runs, trainings)
     settings = settings_of(results)
-    planned = len({key_of(run.settings) for run in runs}) - 1
-    of_images = images_noise_of(settings)
-    answer = make_answer(settings, chance_of(data), close_of(until), planned, of_images)
+    answer = answer_of_runs(settings, runs, data, until)
     summaries = summarize(answer, data.classes)
     write_results_csv(folder / "results.csv", results)
     for setting in settings:
@@ -173,9 +171,8 @@ def page_values(
         "warnings": [*say(warnings_of(answer)), *data.warnings],
         "lines": study_lines(answer),
         "details": say(details_of(answer)),
-        "left_out": left_out_of(varied),
+        "left_out": left_out_of(varied, answer),
         "one_class": [summary for summary in summaries if summary.one_class],
-        "noise": [setting for setting in settings if setting.is_base],
         "studies": [study_of(of_study, answer) for of_study in studies_of(varied)],
         "mistaken": mistaken,
         "mistakes": mistakes_of(mistaken.results[0], data),
@@ -194,12 +191,13 @@ def page_values(
         "confusion_matrix": CONFUSION_MATRIX,
         "far": FAR,
         "noisier": NOISIER,
+        "unequal": UNEQUAL,
     }
 
 
-def left_out_of(settings: list[Setting]) -> int:
+def left_out_of(settings: list[Setting], answer: Answer) -> int:
     """How many of these settings pictures have no room for."""
-    return max(0, len(settings) - MOST)
+    return len(settings) - len(furthest(settings, answer.rows))
 
 
 def study_of(settings: list[Setting], answer: Answer) -> Study:
@@ -208,7 +206,8 @@ def study_of(settings: list[Setting], answer: Answer) -> Study:
     if settings[0].is_of_grid and len(settings) > LEGEND:
         panels = []
     sentences = say(findings_of(settings, answer))
-    return Study(furthest(settings, answer.rows), left_out_of(settings), panels, sentences)
+    shown = furthest(settings, answer.rows)
+    return Study(shown, left_out_of(settings, answer), panels, sentences)
 
 
 def findings_of(settings: list[Setting], answer: Answer) -> list[Finding]:

@@ -7,9 +7,10 @@ what is open gets more, too. Nothing is written down: the same results ask for t
 """
 
 import math
+from collections.abc import Collection
 
 from console.errors import InputError
-from report.answer import Answer, chance_of, close_of, images_noise_of, make_answer
+from report.answer import Answer, answer_of_runs, variance_of_images
 from report.comparison import (
     LEAST_SEEDS,
     MOST_SEEDS,
@@ -32,15 +33,19 @@ def more_seeds(sweep: Sweep, until: float | None) -> Seeds:
     """
     if not all(training.is_finished for training in sweep.plan.requested):
         return {}
-    return seeds_for(answer_of(sweep, until), until_known=until is not None)
+    asked = {key_of(run.settings) for run in sweep.requested_runs}
+    return seeds_for(answer_of(sweep, until), asked, until_known=until is not None)
 
 
-def seeds_for(answer: Answer, until_known: bool) -> Seeds:
-    """How many trainings settings are to have after an answer, by key; {} if it stands."""
+def seeds_for(answer: Answer, asked: Collection[tuple], until_known: bool) -> Seeds:
+    """How many trainings the settings asked for are to have after an answer; {} if it stands.
+
+    All by Setting.key.
+    """
     more: Seeds = {}
     for key, row in answer.rows.items():
         count = next_seeds(row, until_known)
-        if count > row.seeds:
+        if key in asked and count > row.seeds:
             more[key] = count
     if more and answer.base:
         base_seeds = len(answer.base.results)
@@ -49,27 +54,26 @@ def seeds_for(answer: Answer, until_known: bool) -> Seeds:
 
 
 def answer_of(sweep: Sweep, until: float | None) -> Answer:
-    """The answer that a round gives."""
-    results = results_of(sweep.out, sweep.requested_runs, sweep.plan.requested)
-    settings = settings_of(results)
-    of_images = images_noise_of(settings)
-    return make_answer(settings, chance_of(sweep.data), close_of(until), of_images=of_images)
+    """The answer that a round gives, which is that of the report."""
+    settings = settings_of(results_of(sweep.out, sweep.runs, sweep.plan.trainings))
+    return answer_of_runs(settings, sweep.runs, sweep.data, until)
 
 
 def most_to_confirm(sweep: Sweep) -> int:
-    """How many trainings more there may be, of settings that seem to differ."""
+    """How many trainings more there may be, of settings that seem to differ and of the base."""
     if all(training.is_finished for training in sweep.plan.requested):
         return 0
     seeds: Seeds = {}
-    base = None
-    for run in sweep.requested_runs:
-        key = key_of(run.settings)
-        if run.study == BASE_STUDY:
-            base = key
-        seeds.setdefault(key, 0)
     for training in sweep.plan.requested:
-        seeds[key_of(training.settings)] += 1
-    return sum(max(0, LEAST_SEEDS - count) for key, count in seeds.items() if key != base)
+        key = key_of(training.settings)
+        seeds[key] = seeds.get(key, 0) + 1
+    [base] = {key_of(run.settings) for run in sweep.runs if run.study == BASE_STUDY}
+    base_seeds = seeds.pop(base)
+    if base_seeds < LEAST_SEEDS:  # of so few nothing seems to differ
+        return 0
+    more = sum(max(0, LEAST_SEEDS - count) for count in seeds.values())
+    of_base = next_seeds_of_base(base_seeds, LEAST_SEEDS) - base_seeds
+    return more + of_base if more else 0
 
 
 def check_precision(points: float, images: int) -> None:
@@ -91,18 +95,20 @@ def describe_next(sweep: Sweep, more: Seeds, until: float | None) -> str:
     line = f"next round: still open: {counted(len(settings), 'setting')}; more seeds for each"
     if answer.pool and answer.base:
         base_seeds = next_seeds_of_base(len(answer.base.results), MOST_SEEDS)
-        best = 100 * reach(answer.pool, base_seeds, len(answer.rows))
+        of_images = variance_of_images(answer)
+        best = 100 * reach(answer.pool, base_seeds, len(answer.rows), of_images)
         if best > until:
             line += f"; at this noise {MOST_SEEDS} seeds tell differences only to {best:.1f} points"
     return line
 
 
-def reach(pool: Pool, base_seeds: int, comparisons: int) -> float:
+def reach(pool: Pool, base_seeds: int, comparisons: int, of_images: float) -> float:
     """To within how much a difference is known, a share, with all seeds that rounds may come to.
 
-    These are MOST_SEEDS of every setting and `base_seeds` of the base, at this noise.
+    These are MOST_SEEDS of every setting and `base_seeds` of the base, at this noise; `of_images`
+    is the variance that the choice of test images adds.
     """
     degrees = comparisons * (MOST_SEEDS - 1) + base_seeds - 1
     noise = Noise(pool.noise.variance, degrees)
-    error = math.sqrt(noise.variance * (1 / MOST_SEEDS + 1 / base_seeds))
+    error = math.sqrt(noise.variance * (1 / MOST_SEEDS + 1 / base_seeds) + of_images)
     return t_quantile(share_of_look(MOST_SEEDS) / comparisons, noise.degrees) * error

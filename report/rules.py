@@ -16,7 +16,9 @@ from report.curves import falls, noise_of_curve, rise_of, rises, swing_of
 from report.distributions import at_least
 from report.results import Result, Setting
 
-GUESSES = 0.025  # how often guessing is taken for learning, or learning for guessing, in one test
+# How often guessing is taken for learning, or learning for guessing, by one kind of images.
+GUESSES = 0.025
+TEST_LOOKS = 2  # at the test images: with the kept weights, and with the last ones
 NEAR = 0.10  # above the share of guessing: what stays below it did not learn
 OVERFIT_GAP = 0.05  # of a loss that rose: training accuracy so far above validation accuracy
 UNSTABLE = 0.25  # of its mean that the validation loss scatters from epoch to epoch
@@ -60,7 +62,7 @@ class Chance(NamedTuple):
 
     def test_bound(self) -> float:
         """The highest test accuracy that guessing may reach."""
-        return guess_bound(self.test_share, self.test_images, 1)
+        return guess_bound(self.test_share, self.test_images, TEST_LOOKS)
 
 
 # --- learning or guessing --------------------------------------------------------------------
@@ -133,7 +135,7 @@ def learned_in_test(result: Result, chance: Chance) -> Learned:
     """Whether a training learned, by the test images: with the kept weights, or the last ones."""
     best = max(result.accuracy, result.last_accuracy)
     correct = round(best * chance.test_images)
-    return learned_from(correct, chance.test_images, chance.test_share, looks=2)
+    return learned_from(correct, chance.test_images, chance.test_share, TEST_LOOKS)
 
 
 def has_learned(result: Result, chance: Chance) -> Learned:
@@ -145,14 +147,19 @@ def has_learned(result: Result, chance: Chance) -> Learned:
     return Learned.UNKNOWN
 
 
-def learned(setting: Setting, chance: Chance) -> int:
-    """In how many of its seeds a setting learned."""
-    return sum(has_learned(result, chance) == Learned.YES for result in setting.results)
+def seeds_that(setting: Setting, chance: Chance, answer: Learned) -> int:
+    """Of how many seeds of a setting it is so that they learned, or did not, or cannot be told."""
+    return sum(has_learned(result, chance) == answer for result in setting.results)
 
 
-def most_learned(setting: Setting, chance: Chance) -> Learned:
-    """Whether most seeds of a setting learned."""
-    return most(has_learned(result, chance) for result in setting.results)
+def failed(setting: Setting, chance: Chance) -> bool:
+    """Whether a setting did not learn with any of its seeds."""
+    return seeds_that(setting, chance, Learned.NO) == len(setting.results)
+
+
+def tests_at_chance(setting: Setting, chance: Chance) -> bool:
+    """Whether most seeds of a setting do on the test images as guessing does."""
+    return most(learned_in_test(result, chance) for result in setting.results) == Learned.NO
 
 
 def is_choosable(setting: Setting, chance: Chance) -> bool:

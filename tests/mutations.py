@@ -133,7 +133,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
     ],
     "report/answer.py": [
         ('data.splits["valid"]]', 'data.splits["train"]]'),
-        ("rules.learned(setting, chance) == 0", "rules.learned(setting, chance) == 1"),
+        ("if rules.failed(setting, chance)]", "if not rules.failed(setting, chance)]"),
         ("return result.last_accuracy\n", "return result.accuracy\n"),
         (
             "return max(better, key=valid_mean, default=base)",
@@ -147,13 +147,13 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
     "report/findings.py": [
         ('"all": len(few) == len(answer.rows)', '"all": len(few) != len(answer.rows)'),
         ("answer.rows[setting.key].seeds < LEAST_SEEDS]", "answer.rows[setting.key].is_single]"),
-        ("found_from(answer.pool.noise, min(seeds)", "found_from(answer.pool.noise, max(seeds)"),
+        ("        seeds=min(seeds),\n", "        seeds=max(seeds),\n"),
         ("return size if size < 1 else None", "return size"),
         ("key=lambda finding: -finding", "key=lambda finding: finding"),
         ("and key != base.key:", "and key == base.key:"),
         ("in named or unknown or compared]", "in compared]"),
         ("test_images <= FEW_IMAGES", "test_images > FEW_IMAGES"),
-        ("if 0 < count < seeds:", "if 0 < count <= seeds:"),
+        ("if count and rules.seeds_that(", "if rules.seeds_that("),
         ("if count and 2 * ended > seeds:", "if count and ended > 0:"),
         ("if 2 * len(overfitting) <= len(longest.results):", "if not overfitting:"),
         ("        if size < base_size:\n", "        if size > base_size:\n"),
@@ -171,7 +171,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
             "pooled_noise(here.values()), pooled_noise(there",
             "pooled_noise(here.values()), pooled_noise(here",
         ),
-        ("half = t_quantile(0.05, part.degrees)", "half = t_quantile(0.1, part.degrees)"),
     ],
     "report/noise.py": [
         ("FAR = 3.0 ", "FAR = 300.0 "),
@@ -218,7 +217,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
     ],
     "report/page.py": [
         ('COMPARABLE = ("cifar10",)', 'COMPARABLE = ("cifar10", "shapes")'),
-        ("max(0, len(settings) - MOST)", "len(settings)"),
+        ("len(settings) - len(furthest(settings, answer.rows))", "len(settings)"),
         ('"is_drawn": data.source == SHAPES', '"is_drawn": data.source != SHAPES'),
         ("if settings[0].is_of_grid and len(settings) > LEGEND:", "if settings[0].is_of_grid:"),
     ],

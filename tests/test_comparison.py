@@ -23,7 +23,6 @@ from report.comparison import (
     compare_with_base,
     cut,
     found_from,
-    mean_with_interval,
     next_seeds,
     next_seeds_of_base,
 )
@@ -101,10 +100,6 @@ def test_single_seeds_are_judged_by_the_bases_noise_corrected_as_by_bonferroni(s
 
 def test_single_seeds_are_marked_so(singles):
     assert all(row.is_single for row in singles.values())
-
-
-def test_single_seeds_have_no_deviation(singles):
-    assert {row.deviation for row in singles.values()} == {None}
 
 
 def test_a_base_of_one_seed_is_judged_by_the_noise_of_the_others():
@@ -205,7 +200,7 @@ def test_an_interval_ends_at_100_points():
 
 
 def row_of(seeds: int, verdict: str = OPEN, seems: bool = False) -> Comparison:
-    return Comparison(0.7, None, seeds, 0.0, -0.1, 0.1, verdict, seems)
+    return Comparison(seeds, 0.0, -0.1, 0.1, verdict, seems)
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
@@ -336,35 +331,6 @@ def test_a_setting_is_noisier_only_by_an_f_test_against_the_others(factor, is_no
 def test_where_no_noise_can_be_known_it_is_refused(samples, why):
     with pytest.raises(ValueError, match=why):
         pooled_noise(samples)
-
-
-# --- means -----------------------------------------------------------------------------------
-
-
-def test_the_interval_of_a_mean_is_students_over_its_seeds():
-    mean = mean_with_interval(SIX, pooled_noise([SIX]))
-    expected = stats.t.interval(0.95, 5, np.mean(SIX), SCATTER / math.sqrt(6))
-    assert (mean.low, mean.high) == pytest.approx(expected)
-
-
-def test_the_interval_of_seeds_that_scatter_widely_is_wide():
-    wide = shifted(0.0, times=8)
-    mean = mean_with_interval(wide, pooled_noise([SIX, shifted(0.0), wide]))
-    error = 8 * SCATTER / math.sqrt(6)
-    assert mean.high - mean.low > 4 * error
-
-
-def test_a_single_seed_has_an_interval_lent_by_the_others():
-    mean = mean_with_interval([0.7], pooled_noise([SIX]))
-    assert mean.high - mean.mean == pytest.approx(stats.t.isf(0.025, 5) * SCATTER)
-
-
-def test_a_single_seed_has_no_deviation():
-    assert mean_with_interval([0.7], pooled_noise([SIX])).deviation is None
-
-
-def test_without_a_noise_a_mean_has_no_interval():
-    assert mean_with_interval([0.7], None).low is None
 
 
 # --- promises, by drawing --------------------------------------------------------------------

@@ -15,9 +15,11 @@ from report.findings import (
     Finding,
     answer_findings,
     headline,
+    size_of,
     study_findings,
     warnings_of,
 )
+from report.noise import Noise
 from report.results import Setting
 from report.words import say, sentence
 
@@ -226,7 +228,7 @@ def test_a_setting_that_is_better_on_the_validation_images_is_to_be_used():
 
 
 def test_a_higher_validation_accuracy_within_chance_is_no_ground_to_leave_the_base():
-    assert only("use_base", scattered(16, 0.76, 1))["name"] == "the base"
+    assert only("use_base", scattered(16, 0.76, 1))["compared"]
 
 
 def test_test_images_have_no_say_in_what_to_use():
@@ -294,6 +296,25 @@ def test_the_best_of_many_epochs_must_exceed_what_guessing_reaches_at_its_best()
     assert CHANCE.valid_bound(20) == pytest.approx(0.575, abs=1e-4)
     result = made_settings({"base": {"valid": 0.56}})[0].results[0]
     assert rules.learned_in_validation(result, CHANCE) == rules.Learned.UNKNOWN
+
+
+FEW = rules.Chance(0.5, 12, 0.5, 12)  # images, of which 9 right ones tell nothing
+
+
+def test_what_too_few_images_leave_open_is_not_said_to_have_failed():
+    answer = make_answer(made_settings(seeds=3), FEW)
+    kinds = {finding.kind for finding in answer_findings(answer)}
+    assert not kinds & {"unlearned", "partly"}
+    (choice,) = [found for found in headline(answer) if found.kind == "choice"]
+    assert not choice.values["tests_at_chance"]
+
+
+def test_the_bound_that_is_told_is_the_one_that_is_used():
+    beyond = round(CHANCE.test_bound() * 400) + 1
+    result = made_settings({"base": {"last": 0.5}}, base=[beyond / 400] * 6)[0].results[0]
+    assert rules.learned_in_test(result, CHANCE) == rules.Learned.YES
+    result = result._replace(accuracy=CHANCE.test_bound())
+    assert rules.learned_in_test(result, CHANCE) == rules.Learned.UNKNOWN
 
 
 def test_a_seed_that_tests_like_guessing_did_not_learn():
@@ -552,7 +573,7 @@ def test_no_sentence_needs_a_statistician(word):
             "is half of MSELoss",
         ),
         ({"seeds": 6}, "As good as the base, to within 2 points"),
-        ({"seeds": 6}, r"of the base too: 80 as good\."),
+        ({"seeds": 6}, r"on these very test images: 80 as good\."),
     ],
 )
 def test_what_is_found_is_said(case, told):
@@ -590,6 +611,32 @@ def test_the_size_that_is_found_is_that_of_the_fewest_seeds(once_and_twice):
     (size,) = [finding.values["size"] for finding in findings if finding.kind == "size"]
     noise, others = once_and_twice.pool.noise, len(once_and_twice.rows)
     assert size == pytest.approx(found_from(noise, 1, 6, others))
+
+
+def test_the_size_that_is_found_holds_for_new_images():
+    settings = made_settings(seeds=6)
+    of_images = {setting.key: Noise(0.01**2, 399) for setting in settings if not setting.is_base}
+    same = make_answer(settings, CHANCE)
+    new = make_answer(settings, CHANCE, of_images=of_images)
+    assert size_of(new) > size_of(same) + 0.02
+
+
+def test_a_setting_that_is_chosen_without_a_difference_in_tests_is_told():
+    settings = made_settings({0.1: {"valid": 0.85}}, base=[0.75] * 6, seeds=3)
+    settings = [with_valid(setting) for setting in settings]
+    answer = make_answer(settings, CHANCE)
+    assert not answer.rows
+    (use,) = [finding for finding in answer_findings(answer) if finding.kind == "use_better"]
+    assert use.values["name"] == "learning rate 0.1"
+    assert not use.values["tested_better"]
+
+
+def with_valid(setting: Setting) -> Setting:
+    """A setting whose seeds scatter on the validation images."""
+    results = []
+    for number, result in enumerate(setting.results):
+        results.append(result._replace(valid_accuracy=result.valid_accuracy + number / 400))
+    return setting._replace(results=results)
 
 
 def test_the_size_that_is_found_is_said_with_the_fewest_seeds(once_and_twice):

@@ -18,7 +18,7 @@ from dataset import load_data
 from records.files import write_csv, write_text
 from records.finished import PREDICTION_COLUMNS, PREDICTIONS, read_predictions
 from records.runs import HISTORY, HISTORY_COLUMNS
-from report import differences, examples, page
+from report import answer, differences, examples, page
 from report.results import Result
 from report.rules import Chance
 from report.summary import Recognition, area_under_roc, recognition
@@ -413,7 +413,7 @@ def test_a_setting_that_diverged_is_told_with_its_epoch(report):
 def test_mistakes_are_those_of_the_setting_to_use_if_there_is_one(
     chance, told, report, monkeypatch
 ):
-    monkeypatch.setattr(page, "chance_of", lambda data: chance)
+    monkeypatch.setattr(answer, "chance_of", lambda data: chance)
     assert told in text_of(report.write())
 
 
@@ -430,13 +430,13 @@ def test_of_mistakes_those_it_was_surest_of_come_first(report):
 
 
 def test_what_guessing_reaches_is_counted_on_the_images_of_each_split(written):
-    assert page.chance_of(written.data) == (0.5, 4, 0.5, 10)
+    assert answer.chance_of(written.data) == (0.5, 4, 0.5, 10)
 
 
 def test_pictures_that_leave_settings_out_say_how_many():
-    studies, _ = make(studies={"Change_batch_size": list(range(1, 70))})
-    assert page.left_out_of(studies["Change_batch_size"]) == 9
-    assert page.left_out_of(studies["Change_seed"]) == 0
+    studies, found = make(studies={"Change_batch_size": list(range(1, 70))})
+    assert page.left_out_of(studies["Change_batch_size"], found) == 9
+    assert page.left_out_of(studies["Change_seed"], found) == 0
 
 
 # --- tables ----------------------------------------------------------------------------------

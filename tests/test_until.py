@@ -17,7 +17,7 @@ NOISY = [0.6, 0.9] * 3  # accuracies that leave everything open
 
 def test_what_is_open_goes_on_to_the_next_look_with_until():
     _, answer = make(base=NOISY)
-    seeds = seeds_for(answer, until_known=True)
+    seeds = seeds_for(answer, answer.rows, until_known=True)
     still_open = {key for key, row in answer.rows.items() if row.verdict == OPEN}
     assert still_open
     assert {seeds[key] for key in still_open} == {LOOKS[1]}
@@ -27,48 +27,60 @@ def test_what_is_known_gets_no_more_seeds():
     _, answer = make({0.1: {"shift": -0.3}})
     known = {key for key, row in answer.rows.items() if row.verdict != OPEN}
     assert known
-    assert not known & seeds_for(answer, until_known=True).keys()
+    assert not known & seeds_for(answer, answer.rows, until_known=True).keys()
 
 
 def test_the_base_gets_seeds_with_what_is_open():
     _, answer = make(base=NOISY, seeds=6)
-    seeds = seeds_for(answer, until_known=True)
+    seeds = seeds_for(answer, answer.rows, until_known=True)
     assert seeds[answer.base.key] > 6
 
 
 def test_what_seems_to_differ_gets_as_many_seeds_as_a_verdict_needs():
     _, answer = make({0.1: {"shift": -0.3}}, seeds=1)
     seems = {key for key, row in answer.rows.items() if row.seems}
-    seeds = seeds_for(answer, until_known=False)
+    seeds = seeds_for(answer, answer.rows, until_known=False)
     assert len(seems) == 1
     assert {key: seeds[key] for key in seems} == dict.fromkeys(seems, LEAST_SEEDS)
 
 
 def test_what_does_not_seem_to_differ_gets_no_more_seeds():
     _, answer = make(seeds=1)
-    assert seeds_for(answer, until_known=False) == {}
+    assert seeds_for(answer, answer.rows, until_known=False) == {}
+
+
+def test_what_is_not_asked_for_gets_no_more_seeds():
+    _, answer = make(base=NOISY)
+    asked = list(answer.rows)[:1]
+    assert seeds_for(answer, asked, until_known=True).keys() == {*asked, answer.base.key}
 
 
 def test_where_everything_is_known_the_rounds_end():
     _, answer = make({0.1: {"shift": -0.3}})
-    assert seeds_for(answer, until_known=False) == {}
+    assert seeds_for(answer, answer.rows, until_known=False) == {}
 
 
 def test_more_than_the_stated_most_is_not_trained():
     _, answer = make(base=[0.6, 0.9] * 5, seeds=MOST_SEEDS)
     assert {row.verdict for row in answer.rows.values()} == {OPEN}
-    assert seeds_for(answer, until_known=True) == {}
+    assert seeds_for(answer, answer.rows, until_known=True) == {}
 
 
 def test_where_the_noise_is_not_known_the_rounds_end():
     _, answer = make(base=[0.5] * 6)
-    assert seeds_for(answer, until_known=True) == {}
+    assert seeds_for(answer, answer.rows, until_known=True) == {}
 
 
 def test_the_precision_that_the_most_seeds_reach_grows_with_the_noise():
     _, quiet = make()
     _, loud = make(base=[4 * share for share in SIX])
-    assert reach(loud.pool, 15, 5) == pytest.approx(4 * reach(quiet.pool, 15, 5))
+    assert reach(loud.pool, 15, 5, 0.0) == pytest.approx(4 * reach(quiet.pool, 15, 5, 0.0))
+
+
+def test_few_test_images_put_a_precision_out_of_reach():
+    _, answer = make()
+    known = reach(answer.pool, 15, 5, 0.0)
+    assert reach(answer.pool, 15, 5, of_images=0.01**2) > known + 0.02
 
 
 @pytest.mark.parametrize(
