@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from records.files import Damaged, digest_of, file_digest, parse_csv, read_file, read_record
+from records.files import Damaged, file_digest, parse_csv, read_file, read_record
 from records.runs import (
     ACCURACIES,
     HISTORY,
@@ -24,13 +24,12 @@ from records.runs import (
     Change,
     Epoch,
     list_changes,
-    parse_history,
+    read_history,
     what_changed,
 )
 
 PREDICTION_COLUMNS = ("file", "true_class", "predicted_class", "probability")
 BEGUN = "archive/begun.json"  # in a checkpoint: a zip archive of which torch fills one folder
-TEST_DIGESTS = {ACCURACIES: "acc_sha256", PREDICTIONS: "predictions_sha256"}
 
 
 class Stage(enum.Enum):
@@ -97,26 +96,29 @@ def in_words(status: Status, done: str) -> str:
     return words[status.stage]
 
 
-# --- a training ------------------------------------------------------------------------------
+# --- a record and its files ------------------------------------------------------------------
 
 
-def read_training(result: Path, weight: Path, identity: dict[str, Any] | None) -> Trained:
-    """Read the training in a folder and judge it; without an `identity` any that is whole."""
+def judge(
+    path: Path, identity: dict[str, Any] | None, written: dict[str, Path]
+) -> tuple[Status, dict[str, Any]]:
+    """Read a record and judge it; what it holds is given only if it stands for work that is done.
+
+    `written` are the files that go with it, by the key of their digest. Without an `identity` any
+    record is taken whose files are whole.
+    """
     try:
-        record = read_record(result / TRAIN_RECORD)
+        record = read_record(path)
         if identity is not None:
             changes = what_changed(record["identity"], identity)
             if changes:
-                return not_trained(Status(Stage.CHANGED, changes=changes))
-        history = bytes_or_nothing(result / HISTORY)
-        digests = {weight.name: file_digest(weight), HISTORY: digest_of(history)}
-        recorded = {weight.name: record["weight_sha256"], HISTORY: record["history_sha256"]}
-        wrong = [name for name, digest in digests.items() if digest != recorded[name]]
-        if wrong:
-            return not_trained(Status(Stage.INCOMPLETE, files=wrong))
-        return Trained(DONE, record, parse_history(history))
+                return Status(Stage.CHANGED, changes=changes), {}
+        wrong = [file.name for key, file in written.items() if file_digest(file) != record[key]]
     except (Damaged, OSError, KeyError) as error:
-        return not_trained(status_of_error(error, TRAIN_RECORD))
+        return status_of_error(error, path.name), {}
+    if wrong:
+        return Status(Stage.INCOMPLETE, files=wrong), {}
+    return DONE, record
 
 
 def status_of_error(error: Exception, name: str) -> Status:
@@ -126,6 +128,18 @@ def status_of_error(error: Exception, name: str) -> Status:
     if isinstance(error, KeyError):  # whole, but the record of something else
         return Status(Stage.DAMAGED, damage=f"{name} lacks {error}")
     return Status(Stage.DAMAGED, damage=str(error))
+
+
+# --- a training ------------------------------------------------------------------------------
+
+
+def read_training(result: Path, weight: Path, identity: dict[str, Any] | None) -> Trained:
+    """Read the training in a folder and judge it; without an `identity` any that is whole."""
+    written = {"weight_sha256": weight, "history_sha256": result / HISTORY}
+    status, record = judge(result / TRAIN_RECORD, identity, written)
+    if status != DONE:
+        return not_trained(status)
+    return Trained(DONE, record, read_history(result))
 
 
 class Begun(NamedTuple):
@@ -150,21 +164,8 @@ def read_begun(checkpoint: Path) -> Begun | None:
 
 def read_test(result: Path, identity: dict[str, Any] | None) -> Tested:
     """Read the test in a folder and judge it; without an `identity` any that is whole."""
-    try:
-        record = read_record(result / TEST_RECORD)
-        if identity is not None:
-            changes = what_changed(record["identity"], identity)
-            if changes:
-                return not_tested(Status(Stage.CHANGED, changes=changes))
-        wrong = []
-        for name, key in TEST_DIGESTS.items():
-            if digest_of(bytes_or_nothing(result / name)) != record[key]:
-                wrong.append(name)
-        if wrong:
-            return not_tested(Status(Stage.INCOMPLETE, files=wrong))
-        return Tested(DONE, record)
-    except (Damaged, OSError, KeyError) as error:
-        return not_tested(status_of_error(error, TEST_RECORD))
+    written = {"acc_sha256": result / ACCURACIES, "predictions_sha256": result / PREDICTIONS}
+    return Tested(*judge(result / TEST_RECORD, identity, written))
 
 
 def read_predictions(folder: Path) -> list[dict[str, str]]:
@@ -177,11 +178,3 @@ def accuracies_text(record: dict[str, Any]) -> str:
     kept = 100 * record["correct"] / record["test_images"]
     last = 100 * record["last_correct"] / record["test_images"]
     return f"Test accuracy: {kept:.4f}%\nLast epoch: {last:.4f}%\n"
-
-
-def bytes_or_nothing(path: Path) -> bytes:
-    """The bytes of a file; none if it is no file or cannot be read."""
-    try:
-        return read_file(path)
-    except (Damaged, OSError):
-        return b""

@@ -56,13 +56,9 @@ def read_history(folder: Path) -> list[Epoch]:
 
     OSError if there is none, Damaged if it is no history.
     """
-    return parse_history(read_file(folder / HISTORY))
-
-
-def parse_history(content: bytes) -> list[Epoch]:
-    """The rows of a history from the bytes of its file, as read_history."""
+    rows = parse_csv(HISTORY, read_file(folder / HISTORY), HISTORY_COLUMNS)
     history = []
-    for number, row in enumerate(parse_csv(HISTORY, content, HISTORY_COLUMNS), start=1):
+    for number, row in enumerate(rows, start=1):
         try:
             values = [float(value) for value in row.values()]
         except ValueError:
