@@ -115,7 +115,7 @@ def compare_with_base(
         if noise == base_noise == pool.noise:  # one source, known as well as the pool
             parts = [Noise(parts[0].variance + parts[1].variance, noise.degrees)]
         parts += parts_of_images(name, of_images)
-        differences[name] = difference_of(sample, accuracies[base], parts)
+        differences[name] = difference_between(sample, accuracies[base], parts)
     return judged(differences, max(planned, len(differences)), close)
 
 
@@ -135,7 +135,7 @@ def compare_sweeps(
         noise, noise_there = noise_of(sample, pool), noise_of(there[name], pool_there)
         parts = [of_mean(noise, sample), of_mean(noise_there, there[name])]
         parts += parts_of_images(name, of_images)
-        differences[name] = difference_of(sample, there[name], parts)
+        differences[name] = difference_between(sample, there[name], parts)
     return judged(differences, len(differences), SMALL)
 
 
@@ -151,7 +151,7 @@ def parts_of_images(name: Name, of_images: Mapping[Name, Noise] | None) -> list[
     return [of_images[name]]
 
 
-def difference_of(sample: list[float], base: list[float], parts: list[Noise]) -> Difference:
+def difference_between(sample: list[float], base: list[float], parts: list[Noise]) -> Difference:
     """A setting's difference from what it is held against, with an error of these parts."""
     return Difference(
         seeds=len(sample),

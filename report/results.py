@@ -291,7 +291,7 @@ def columns_of_run(result: Result, copy_of: str) -> dict[str, object]:
     values["copy_of"] = copy_of
     values["diverged"] = train["diverged"]
     values["kept_epoch"] = train["kept_epoch"]
-    for name, share in shares_of(result).items():
+    for name, share in shares_by_column(result).items():
         values[name] = f"{share:.6f}"
     values["train_seconds"] = train["seconds"]
     values["test_seconds"] = test["seconds"]
@@ -300,7 +300,7 @@ def columns_of_run(result: Result, copy_of: str) -> dict[str, object]:
     return values
 
 
-def shares_of(result: Result) -> dict[str, float]:
+def shares_by_column(result: Result) -> dict[str, float]:
     """A run's accuracies by column, those of the test with their 95 % interval."""
     low, high = wilson(result.test["correct"], result.test["test_images"])
     valid = math.nan

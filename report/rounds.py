@@ -34,7 +34,7 @@ def more_seeds(sweep: Sweep, until: float | None) -> Seeds:
     if not all(training.is_finished for training in sweep.plan.requested):
         return {}
     asked = {key_of(run.settings) for run in sweep.requested_runs}
-    return seeds_for(answer_of(sweep, until), asked, until_known=until is not None)
+    return seeds_for(answer_now(sweep, until), asked, until_known=until is not None)
 
 
 def seeds_for(answer: Answer, asked: Collection[tuple], until_known: bool) -> Seeds:
@@ -53,7 +53,7 @@ def seeds_for(answer: Answer, asked: Collection[tuple], until_known: bool) -> Se
     return more
 
 
-def answer_of(sweep: Sweep, until: float | None) -> Answer:
+def answer_now(sweep: Sweep, until: float | None) -> Answer:
     """The answer that a round gives, which is that of the report."""
     settings = settings_of(results_of(sweep.out, sweep.runs, sweep.plan.trainings))
     return answer_of_runs(settings, sweep.runs, sweep.data, until)
@@ -85,7 +85,7 @@ def check_precision(points: float, images: int) -> None:
 
 def describe_next(sweep: Sweep, more: Seeds, until: float | None) -> str:
     """Say what the next round is for, and if the precision is out of reach."""
-    answer = answer_of(sweep, until)
+    answer = answer_now(sweep, until)
     settings = [key for key in more if answer.base is None or key != answer.base.key]
     if until is None:
         again = "seem to differ: to confirm it, each is trained again"

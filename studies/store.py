@@ -113,7 +113,7 @@ def describe_kept(out: Path, names: list[str]) -> list[str]:
     if not names:
         return []
     count = "1 training" if len(names) == 1 else f"{len(names)} trainings"
-    size = sum(map(size_of, names_as_folders(out, names))) / BYTES_IN_MB
+    size = sum(map(bytes_in, names_as_folders(out, names))) / BYTES_IN_MB
     remedy = "python my_script.py --tidy removes them"
     return [f"kept from before: {count}, {size:.1f} MB ({remedy})"]
 
@@ -126,7 +126,7 @@ def names_as_folders(out: Path, names: list[str]) -> list[Path]:
     return folders
 
 
-def size_of(folder: Path) -> int:
+def bytes_in(folder: Path) -> int:
     """How many bytes the files in a folder have."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 

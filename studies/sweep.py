@@ -161,26 +161,26 @@ def run_all(sweep: Sweep, children: Children) -> Ended:
     try:
         with closing(children.run(progress, time_left)) as ended:
             if count_open(requested):
-                write_report(sweep, count_open(requested), [])
+                report_so_far(sweep, count_open(requested), [])
             next_report = time.monotonic() + REPORT_SECONDS
             for child in ended:
                 note_end(child, failures, progress)
                 if child.training.is_finished:
                     progress.say(f"{describe_finished(child)}  ({so_far(requested)}{time_left()})")
                 if time.monotonic() > next_report:
-                    write_report(sweep, count_open(requested), list(failures))
+                    report_so_far(sweep, count_open(requested), list(failures))
                     next_report = time.monotonic() + REPORT_SECONDS
     except BaseException:  # Ctrl-C, a full disk: nothing is under way any more
-        where = write_report(sweep, 0, list(failures))[-1]
+        where = report_so_far(sweep, 0, list(failures))[-1]
         progress.say(f"{so_far(requested)}; {where}")
         raise
     lost = plan.lost_runs(requested, sweep.conditions)
-    lines = [*write_report(sweep, 0, list(failures)), *failures.values(), *lost]
+    lines = [*report_so_far(sweep, 0, list(failures)), *failures.values(), *lost]
     lines.append(f"done in {duration(time.monotonic() - started)}")
     return Ended(1 if failures or lost else 0, lines)
 
 
-def write_report(sweep: Sweep, to_do: int, failed: list[str]) -> list[str]:
+def report_so_far(sweep: Sweep, to_do: int, failed: list[str]) -> list[str]:
     """Write the report of what is finished, and the folders of the studies; the answer."""
     said = sweep.report(sweep.plan.trainings, to_do, failed)
     view.write_copies(sweep.out, sweep.plan.trainings)
@@ -196,7 +196,7 @@ def collect(sweep: Sweep) -> Ended:
         with locked(sweep.lock):
             view.claim(sweep.out, view.places_of(sweep.runs))
             remove_leftovers(sweep)
-            lines = write_report(sweep, 0, [])
+            lines = report_so_far(sweep, 0, [])
     else:
         lines = [f"nothing is finished of what is asked for now: {page} is left as it was"]
     missing = [training for training in sweep.plan.requested if not training.is_finished]
