@@ -129,7 +129,7 @@ def main(arguments: list[str] | None = None, answer: Answer | None = None) -> in
             # Train: of what stands here, only the state is in a checkpoint.
             while not has_ended(state, settings.epochs):
                 train_epoch(state, images, settings.batch_size, settings.seed)
-                run_identity |= digests_of(loaded_files())  # of what the epoch has imported
+                run_identity.update(digests_of(loaded_files()))  # of what the epoch has imported
                 files.write_checkpoint(state, run_identity, places)
                 show_epoch(state, settings.epochs, progress)
             # Results.

@@ -618,12 +618,11 @@ STOPPING = """    STOP["wait"] = 0 if row.valid_loss < STOP["best"] else STOP["w
     STOP["best"] = min(STOP["best"], row.valid_loss)
 """
 MODULE = "def main("
+BEGINS = "    started = time"
+BATCHES = "    for indices in batches"
+FILLED = "                seen[state.epoch] = state.history[-1]\n"
 KEPT_IN_MODULES = {
     "a count": [(MODULE, "COUNT = [0]\n\n\n" + MODULE), (END, "    COUNT[0] += 1\n" + END)],
-    "a global": [
-        (MODULE, "COUNT = 0\n\n\n" + MODULE),
-        ("    started = time", "    global COUNT\n    COUNT += 1\n    started = time"),
-    ],
     "losses": [
         (MODULE, "SEEN = []\n\n\n" + MODULE),
         (END, "    SEEN.append(row.valid_loss)\n" + END),
@@ -649,6 +648,45 @@ KEPT_IN_MODULES = {
 def test_what_modules_keep_between_epochs_is_refused(name, edit):
     edit(*KEPT_IN_MODULES[name])
     assert "state (prepare of train.py)" in message()
+
+
+EPOCHS = "            while not has_ended("
+WROTE = "                show_epoch("
+STOPS = """                valid_loss = state.history[-1].valid_loss
+                wait = 0 if valid_loss < best else wait + 1
+                best = min(best, valid_loss)
+"""
+BESIDE_STATE = {
+    "a global": (
+        [(MODULE, "COUNT = 0\n\n\n" + MODULE), (BEGINS, "    global COUNT\n" + BEGINS)],
+        "global COUNT; a training that goes on would not have it: write state.COUNT",
+    ),
+    "early stopping beside the loop": (
+        [(EPOCHS, '            best, wait = float("inf"), 0\n' + EPOCHS), (WROTE, STOPS + WROTE)],
+        "is set before the loop over epochs and again in it",
+    ),
+    "an entry beside the loop": (
+        [(EPOCHS, "            seen = {}\n" + EPOCHS), (WROTE, FILLED + WROTE)],
+        "seen is set before the loop over epochs and again in it",
+    ),
+    "a break": (
+        [(WROTE, "                if state.epoch > 2:\n                    break\n" + WROTE)],
+        "break leaves the loop over epochs; a training that goes on would not have it: write it in",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE_STATE)
+def test_what_stands_beside_the_state_is_refused_with_its_line(name, edit, tmp_path):
+    edits, reason = BESIDE_STATE[name]
+    edit(*edits)
+    assert f"{tmp_path / 'train.py'}, line " in message()
+    assert reason in message()
+
+
+def test_sums_over_the_batches_of_an_epoch_are_variables(edit):
+    edit((BATCHES, "    seen = 0\n" + BATCHES), (LOSS, "seen += len(indices)\n        " + LOSS))
+    run_trial()
 
 
 def test_what_is_worked_out_once_from_all_images_may_be_kept_in_a_module(edit):

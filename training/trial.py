@@ -29,6 +29,7 @@ from records.runs import Layer
 from records.sources import import_closure
 from training.batches import Images
 from training.files import State, from_bytes, model_of, to_bytes
+from training.lost import refuse_lost_values
 from training.network import (
     ROOMS,
     BrokenCode,
@@ -58,6 +59,8 @@ def try_out(settings: Namespace, image_size: int, device: torch.device) -> Trial
     A network that fails with images in channels_last memory, as `.view` does, gets them in
     contiguous memory.
     """
+    load_program()
+    refuse_lost_values([Path(sys.modules[name].__file__ or "") for name in user_modules()])
     try:
         return try_in(torch.channels_last, settings, image_size, device)
     except BrokenCode as error:

@@ -1,0 +1,82 @@
+"""What a training would lose when it goes on, read in the code before anything is trained.
+
+    refuse_lost_values([Path("train.py"), Path("model.py")])
+
+A checkpoint holds the state. So what lasts longer than an epoch must stand there: not in a variable
+beside the loop over epochs, and not in one of a module.
+"""
+
+import ast
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from console.errors import InputError
+
+Loop = ast.For | ast.While
+
+
+def refuse_lost_values(files: Iterable[Path]) -> None:
+    """InputError with file and line where a value would be lost; of train.py its loop, too."""
+    for file in files:
+        tree = ast.parse(file.read_bytes())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Global):
+                what = f"global {', '.join(node.names)}"
+                refuse(file, node, what, f"write state.{node.names[0]}, set in prepare of train.py")
+            if isinstance(node, ast.FunctionDef) and file.name == "train.py":
+                for loop in loops_over_epochs(node):
+                    refuse_values_beside(file, node, loop)
+                    refuse_break(file, loop)
+
+
+def refuse(file: Path, node: ast.stmt | ast.expr, what: str, remedy: str) -> NoReturn:
+    """InputError that names the line."""
+    why = "a training that goes on would not have it"
+    raise InputError(f"{file}, line {node.lineno}: {what}; {why}: {remedy}")
+
+
+def loops_over_epochs(function: ast.FunctionDef) -> Iterator[Loop]:
+    """The loops of a function whose condition, or whose values, speak of epochs."""
+    for node in ast.walk(function):
+        if isinstance(node, Loop):
+            head = node.iter if isinstance(node, ast.For) else node.test
+            if "epoch" in ast.unparse(head) or "train_epoch(" in ast.unparse(node):
+                yield node
+
+
+def refuse_values_beside(file: Path, function: ast.FunctionDef, loop: Loop) -> None:
+    """Refuse a variable that is set before a loop over epochs and set again in it."""
+    before = {variable.id for variable in variables_set(function) if variable.lineno < loop.lineno}
+    for variable in variables_set(loop):
+        if variable.lineno > loop.lineno and variable.id in before - {"state"}:
+            what = f"{variable.id} is set before the loop over epochs and again in it"
+            remedy = f"write state.{variable.id}, set in prepare"
+            refuse(file, variable, what, remedy)
+
+
+def variables_set(node: ast.AST) -> Iterator[ast.Name]:
+    """The variables that statements set, also at a place in them: best, best["loss"]."""
+    for part in ast.walk(node):
+        if isinstance(getattr(part, "ctx", None), ast.Store):
+            variable = part.value if isinstance(part, ast.Subscript) else part
+            if isinstance(variable, ast.Name):
+                yield variable
+
+
+def refuse_break(file: Path, loop: Loop) -> None:
+    """Refuse to leave a loop over epochs in its midst."""
+    for node in statements_of(loop):
+        if isinstance(node, ast.Break):
+            refuse(file, node, "break leaves the loop over epochs", "write it in has_ended")
+
+
+def statements_of(loop: Loop) -> Iterator[ast.stmt]:
+    """The statements in a loop that are in no loop within it."""
+    waiting = list(loop.body)
+    while waiting:
+        statement = waiting.pop()
+        yield statement
+        if not isinstance(statement, Loop):
+            parts = ast.iter_child_nodes(statement)
+            waiting += [part for part in parts if isinstance(part, ast.stmt)]
