@@ -272,6 +272,7 @@ def about_training(
         "identity": run_identity,
         "command": [sys.executable, __file__, *words],
         "network": trial.layers,
+        "notes": trial.notes,
         "train_images": len(data.splits["train"]),
     }
 

@@ -51,6 +51,7 @@ from report.words import say, templates
 from studies.plan import Training
 from studies.settings import Run, key_of
 from training.settings import CALIBRATED
+from training.tried import SAME_START
 
 COMPARABLE = ("cifar10",)  # data on which the course report's accuracies say something
 
@@ -192,6 +193,7 @@ def page_values(
         "far": FAR,
         "noisier": NOISIER,
         "unequal": UNEQUAL,
+        "same_start": SAME_START,
     }
 
 

@@ -20,7 +20,7 @@ Trials = dict[str, Trial]  # by key_of_trial
 
 
 def try_out(device: str, image_size: int, runs: list[Run]) -> str:
-    """Have train.py try what is to be trained; the name of the device.
+    """Have train.py try what is to be trained, and say what is odd; the name of the device.
 
     InputError with its error line if something will not do, or if a study varies a setting that
     changes nothing.
@@ -33,6 +33,9 @@ def try_out(device: str, image_size: int, runs: list[Run]) -> str:
     trials = {}
     for key, line in zip(to_try, told, strict=True):
         trials[key] = Trial(**json.loads(line))
+    notes = [note for trial in trials.values() for note in trial.notes]
+    for note in dict.fromkeys(notes):  # each once
+        print(f"note: {note}", file=sys.stderr)
     refuse_unused(runs, trials)
     return name
 

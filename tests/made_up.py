@@ -63,6 +63,7 @@ RECORD = {
     "predictions_sha256": "",
     "network": [{"name": "conv1", "text": "3, 8", "shape": [8, 16, 16], "parameters": 224}],
     "identity": IDENTITY,
+    "notes": [],
 }
 
 

@@ -19,13 +19,15 @@ from conftest import (
 
 from records.files import file_digest
 
-RESNET = """from torch import nn
+RESNET = """import torch
+from torch import nn
 from torchvision.models import ResNet
 from torchvision.models.resnet import BasicBlock
 
 
 class CNN(ResNet):
     def __init__(self) -> None:
+        torch.manual_seed(42)
         super().__init__(BasicBlock, [1, 1, 1, 1], num_classes=2)
         self.layer3 = self.layer4 = nn.Identity()  # without the half that has most weights
         self.fc = nn.Linear(128, 2)
@@ -56,11 +58,12 @@ def train(project: Path, photos: Path, out: Path, **settings: object) -> str:
 
 
 class Swept(NamedTuple):
-    """A sweep with a changed copy of the project: the rows of results.csv, and the page."""
+    """A sweep with a changed copy of the project: rows of results.csv, the page, what it noted."""
 
     project: Path
     rows: list[dict[str, str]]
     page: str
+    notes: str
 
     def digests(self) -> list[str]:
         """Those of the weights of all rows."""
@@ -84,7 +87,7 @@ def results(project: Path, photos: Path) -> Swept:
     assert ended.status == 0, ended.out + ended.err
     rows = read_table(project / "result" / "results.csv")
     page = (project / "result" / "report.html").read_text()
-    return Swept(project, rows, page)
+    return Swept(project, rows, page, ended.err)
 
 
 # --- another network, optimiser, augmentation ------------------------------------------------
@@ -113,6 +116,11 @@ def test_another_network_goes_on_with_the_same_bits(resnet, photos, tmp_path):
 
 def test_the_layers_of_another_network_are_on_the_page(resnet):
     assert ">bn1<" in resnet.page
+
+
+def test_first_weights_that_no_seed_changes_are_told_before_training_and_on_the_page(resnet):
+    assert "note: the first weights are the same for all seeds\n" in resnet.notes
+    assert "The first weights are the same for all seeds" in resnet.page
 
 
 STEPS = pytest.mark.parametrize(

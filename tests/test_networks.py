@@ -409,6 +409,47 @@ def not_a_network() -> list:
     return []
 
 
+class SameSeed(Small):
+    def __init__(self) -> None:
+        torch.manual_seed(42)
+        super().__init__()
+
+
+class Frozen(Small):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem.requires_grad_(False)
+
+
+class PlainList(Small):
+    def __init__(self) -> None:
+        super().__init__()
+        self.more = [nn.Linear(2, 2)]
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.more[0](super().forward(images))
+
+
+class Softmax(Small):
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images).softmax(1)
+
+
+TOLD = {
+    SameSeed: "the first weights are the same for all seeds",
+    Frozen: "2 of 4 tensors of the network are trained; not: stem.weight, stem.bias",
+    PlainList: "layers in more are no part of the network; nn.ModuleList or",
+    Softmax: "the scores of an image sum to 1; leave out the softmax",
+}
+
+
+@pytest.mark.parametrize("network", TOLD, ids=lambda network: network.__name__)
+def test_what_is_odd_and_may_be_meant_is_told(network, use):
+    use(network)
+    told = run_trial().notes
+    assert sum(TOLD[network] in note for note in told) == 1
+
+
 REFUSED = {
     RunningState: "a training that goes on would differ in model and optimizer and kept",
     Counter: "put what it needs into state (prepare of train.py), or into a buffer of model.py",
@@ -609,6 +650,28 @@ def test_a_step_that_going_on_would_lose_is_refused_with_its_reason(name, edit):
     edits, reason = LOST[name]
     edit(*edits)
     assert reason in message()
+
+
+OTHERS = {
+    "parallel": "model = torch.nn.DataParallel(model)",
+    "another head": "model.more = torch.nn.Linear(2, 2)",
+    "compiled": "model = torch.compile(model, backend='eager')",
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_network_that_prepare_changes_is_refused(name, edit):
+    built = "model = build_network(network, images.device)"
+    edit((built, f"{built}\n    {OTHERS[name]}"))
+    assert "makes another network than CNN of model.py, which test.py builds" in message()
+
+
+def test_targets_before_scores_are_told(edit):
+    edit(("loss_function(scores, images.one_hot[indices])", SWAPPED))
+    assert "train_epoch gives the loss its targets first" in " ".join(run_trial().notes)
+
+
+SWAPPED = "loss_function(images.one_hot[indices], scores)"
 
 
 # --- values that modules keep ----------------------------------------------------------------

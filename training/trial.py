@@ -2,10 +2,11 @@
 
     trial = try_out(settings, image_size=64, device=torch.device("cpu"))
 
-It runs train.py's own functions on a few images of noise and writes nothing. It tells of code
-that fails, of weights that do not move, of what no checkpoint holds, of random numbers that no
-seed decides, and of results that depend on the number of epochs asked for. What modules keep
-between trainings would stay behind in the process: let nothing else train in it.
+It runs train.py's own functions on a few images of noise and writes nothing. It refuses
+code that fails, weights that do not move, what no checkpoint holds, random numbers that no seed
+decides, and results that depend on the number of epochs asked for. What is odd and may be meant it
+tells (training/doubts.py). What modules keep between trainings would stay behind in the process:
+let nothing else train in it.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ from records.files import digest_of
 from records.runs import Layer
 from records.sources import import_closure
 from training.batches import Images
+from training.doubts import doubts_about_scores, doubts_about_start, doubts_about_weights
 from training.files import State, from_bytes, model_of, to_bytes
 from training.lost import refuse_lost_values
 from training.network import (
@@ -77,7 +79,13 @@ def try_in(
     tried = Namespace(**settings_of_trial(vars(settings)))
     start = partial(Training, tried, images, settings_text(settings, image_size))
 
-    layers = check_step(start(load_program(), FAR))
+    first = start(load_program(), FAR)
+    layers, notes = check_step(first)
+    other_seed = Namespace(**vars(tried) | {"seed": 1})
+    other = Training(other_seed, images, first.tried, first.program, FAR)
+    notes += doubts_about_start(first.weights(), other.weights())
+    notes += doubts_about_targets(first)
+
     program = load_program()
     whole = start(program, FAR)
     before = whole.weights()
@@ -85,26 +93,15 @@ def try_in(
     checkpoint = whole.checkpoint()
     whole.train(EPOCHS)
     check_moved(before, whole)
-
-    left_behind = module_values()
-    again = start(program, FAR)
-    again.train(EPOCHS)
-    check_modules(left_behind)
-    check_same("the same training twice", whole, again, SEEDED)
-
-    resumed = start(load_program(), FAR)
-    resumed.go_on_from(checkpoint)
-    resumed.train(EPOCHS)
-    check_same("a training that goes on", whole, resumed, IN_STATE)
-    if GOES_ON:
-        short = start(load_program(), EPOCHS)
-        short.train(EPOCHS)
-        check_same(f"one of {EPOCHS} epochs and the first {EPOCHS} of more", whole, short, LENGTH)
+    notes += doubts_about_weights(whole.state.model, before)
+    check_again(start, program, whole)
+    check_going_on(start, checkpoint, whole)
     check_rebuilding(whole)
+
     is_channels_last = memory_format == torch.channels_last
     plain_layers = [layer._asdict() for layer in layers]
     fingerprint = digest_of(to_bytes(whole.values()).getvalue())
-    return Trial(plain_layers, is_channels_last, [], fingerprint)
+    return Trial(plain_layers, is_channels_last, notes, fingerprint)
 
 
 def noise(image_size: int) -> Data:
@@ -212,10 +209,10 @@ class Training:
         with blaming("going on from a checkpoint"):
             self.state.load_state_dict(checkpoint)
 
-    def weights(self) -> list[Tensor]:
-        """Copies of the network's weights that have gradients."""
-        parameters = self.state.model.parameters()
-        return [weight.detach().clone() for weight in parameters if weight.requires_grad]
+    def weights(self) -> dict[str, Tensor]:
+        """Copies of the network's weights, by name."""
+        parameters = self.state.model.named_parameters()
+        return {name: weight.detach().clone() for name, weight in parameters}
 
     def values(self) -> dict[str, Any]:
         """The state, but for its seconds."""
@@ -224,11 +221,14 @@ class Training:
         return values
 
 
+Start = Callable[[Program, int], Training]  # with a program, for so many epochs
+
+
 # --- one step --------------------------------------------------------------------------------
 
 
-def check_step(training: Training) -> list[Layer]:
-    """Take network and loss through a step, one after the other; the network's layers."""
+def check_step(training: Training) -> tuple[list[Layer], list[str]]:
+    """Take network and loss through a step, one after the other; the layers, and what is odd."""
     state, images = training.state, training.images
     check_weights(training)
     indices = images.splits["train"][: training.settings.batch_size]
@@ -239,12 +239,28 @@ def check_step(training: Training) -> list[Layer]:
         scores = scores_or_error(outputs, len(indices), "in training")
     with blaming(f"{training.settings.loss_function} of losses.py"):
         check_loss(state.loss_function(scores.float(), images.one_hot[indices]))
-    return layers
+    return layers, doubts_about_scores(scores)
+
+
+def doubts_about_targets(training: Training) -> list[str]:
+    """Whether train_epoch gives the loss scores where targets belong; it trains an epoch."""
+    loss_function = training.state.loss_function
+    swapped: list[bool] = []
+
+    def watched(scores: Tensor, one_hot: Tensor) -> Tensor:
+        swapped.append(one_hot.requires_grad)
+        return loss_function(scores, one_hot)
+
+    training.state.loss_function = watched
+    training.train(1)
+    if any(swapped):
+        return ["train_epoch gives the loss its targets first; the order is (scores, one_hot)"]
+    return []
 
 
 def check_weights(training: Training) -> None:
     """InputError if the network has no weights, or the loss has some that are not trained."""
-    if not training.weights():
+    if not any(weight.requires_grad for weight in training.state.model.parameters()):
         raise InputError("model.py's CNN has no weights that can be trained; give it a layer")
     trained = set()
     for group in training.state.optimizer.param_groups:
@@ -268,13 +284,34 @@ def check_loss(loss: object) -> None:
 # --- whole trainings -------------------------------------------------------------------------
 
 
-def check_moved(before: list[Tensor], training: Training) -> None:
+def check_moved(before: dict[str, Tensor], training: Training) -> None:
     """InputError if none of the network's weights has moved."""
-    pairs = zip(before, training.weights(), strict=True)
-    if all(torch.equal(*pair) for pair in pairs):
+    weights = training.weights()
+    if all(torch.equal(weight, weights[name]) for name, weight in before.items()):
         why = f"no weight of the network has moved after {EPOCHS} epochs"
         remedy = "mend backward(), step() or the optimizer in train.py, or the loss"
         raise InputError(f"{training.step} teaches nothing: {why}; {remedy}")
+
+
+def check_again(start: Start, program: Program, whole: Training) -> None:
+    """InputError if the same training again is another one, or leaves something in the modules."""
+    left_behind = module_values()
+    again = start(program, FAR)
+    again.train(EPOCHS)
+    check_modules(left_behind)
+    check_same("the same training twice", whole, again, SEEDED)
+
+
+def check_going_on(start: Start, checkpoint: dict[str, Any], whole: Training) -> None:
+    """InputError if a training that was stopped, or one of fewer epochs, is another one."""
+    resumed = start(load_program(), FAR)
+    resumed.go_on_from(checkpoint)
+    resumed.train(EPOCHS)
+    check_same("a training that goes on", whole, resumed, IN_STATE)
+    if GOES_ON:
+        short = start(load_program(), EPOCHS)
+        short.train(EPOCHS)
+        check_same(f"one of {EPOCHS} epochs and the first {EPOCHS} of more", whole, short, LENGTH)
 
 
 def check_modules(left_behind: dict[str, bytes]) -> None:
@@ -303,13 +340,18 @@ def check_rebuilding(whole: Training) -> None:
     """InputError if test.py would build another network than the one trained."""
     images, model = whole.images, whole.state.model
     network = describe_network(whole.settings, images)
-    rebuilt = model_of({"network": network, "last": weights_of(model)}, "last", images.device)
+    weight = {"network": network, "last": weights_of(model)}
+    try:
+        rebuilt = model_of(weight, "last", images.device)
+    except RuntimeError:  # other names or shapes
+        why = "prepare of train.py makes another network than CNN of model.py"
+        raise InputError(f"{why}, which test.py builds; change it in model.py") from None
     with blaming("model.py's CNN"):
         scores = probe_scores(model, network, images.device)
         rebuilt_scores = probe_scores(rebuilt, network, images.device)
     if not same(scores, rebuilt_scores, whole.tolerance):
         why = "something that decides its scores is not in its state_dict"
-        remedy = "register_buffer() in model.py keeps it"
+        remedy = "register_buffer() in model.py keeps it; what prepare changes belongs into CNN"
         raise InputError(f"test.py would test another network: {why}; {remedy}")
 
 

@@ -28,6 +28,7 @@ from records.sources import PROJECT, sources
 from training.settings import ALSO_DECIDE, GOES_ON, SETTINGS
 
 LARGEST_BATCH = 2  # that a trial has
+SAME_START = "the first weights are the same for all seeds"  # a note
 
 
 class Trial(NamedTuple):
