@@ -3,7 +3,7 @@
     python benchmarks/false_winners.py [--draws 20000] [--only seeds]
     python benchmarks/false_winners.py --data FOLDER [--image_size 32] [--out replicas]
 
-The first draws answers and curves, some ten minutes on a quiet core. The second trains replicas
+The first draws answers and curves, some twenty minutes on a quiet core. The second trains replicas
 before, 40 of the base setting (ordinary runs of my_script.py; what is finished is not trained
 again), and draws the noise from them. The answers are judged by the report's own functions, in
 points of accuracy, and every share has its standard error. docs/comparison.md holds what was

@@ -1,4 +1,4 @@
-"""The answer as values: every setting held against the base, and the setting to use.
+"""The answer as values: every setting held against the base, and the best guess of what to use.
 
     answer = make_answer(settings_of(results), chance)
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from dataset import Data
 from report import rules
-from report.comparison import BETTER, OPEN, SMALL, Comparison, compare_with_base, cut
+from report.comparison import OPEN, SMALL, Comparison, compare_with_base, cut
 from report.noise import Noise, Pool, noise_of_images, pooled_noise
 from report.results import Result, Setting, correct_images
 from studies.settings import Run, key_of
@@ -26,13 +26,13 @@ class Answer(NamedTuple):
     """Every setting against the base.
 
     `settings` has those that several studies share once, the base first if it is finished.
-    `rows` compares the kept weights in test accuracy, `last_rows` those of the last epoch,
-    `valid_rows` the kept ones on the validation images; all by Setting.key, empty where nothing
-    can be compared: `problem` says why, if it is the noise. `of_images` is what the choice of test
-    images adds to the differences of `rows`, None where it is not counted. `unlearned` has the
-    keys of settings that did not learn with any seed, `twins` the key of the shorter training
-    whose weights a setting kept, too. `close` is the difference up to which settings are alike.
-    `use` is the setting to use.
+    `rows` compares the kept weights in test accuracy, `last_rows` those of the last epoch; both by
+    Setting.key, empty where nothing can be compared: `problem` says why, if it is the noise.
+    `of_images` is what the choice of test images adds to the differences of `rows`, None where it
+    is not counted. `unlearned` has the keys of settings that did not learn with any seed, `twins`
+    the key of the shorter training whose weights a setting kept, too. `close` is the difference up
+    to which settings are alike. `guess` is the setting to use, as far as validation images tell.
+    `is_complete`: no run that is planned is missing.
     """
 
     settings: list[Setting]
@@ -42,12 +42,12 @@ class Answer(NamedTuple):
     pool: Pool | None
     rows: Rows
     last_rows: Rows
-    valid_rows: Rows
     unlearned: list[tuple]
     twins: dict[tuple, tuple]
     problem: str
     of_images: Mapping[tuple, Noise] | None
-    use: Setting | None
+    guess: Setting | None
+    is_complete: bool = True
 
     def whole(self, setting: Setting) -> Setting:
         """A setting with all its seeds: the base has more of them than the studies it is in."""
@@ -72,7 +72,6 @@ def make_answer(
     base = unique[0] if unique and unique[0].is_base else None
     kept = samples_of(unique, test_accuracy)
     last = samples_of(unique, last_accuracy)
-    valid_rows = rows_of(samples_of(unique, valid_accuracy), base, close)
     pool, problem = known_noise(kept)
     return Answer(
         settings=unique,
@@ -82,12 +81,11 @@ def make_answer(
         pool=pool,
         rows=rows_of(kept, base, close, planned, of_images),
         last_rows=rows_of(last, base, close),
-        valid_rows=valid_rows,
         unlearned=[setting.key for setting in unique if rules.failed(setting, chance)],
         twins=twins_of(unique),
         problem=problem,
         of_images=of_images,
-        use=setting_to_use(unique, base, valid_rows, chance),
+        guess=best_guess(unique, chance),
     )
 
 
@@ -97,7 +95,9 @@ def answer_of_runs(
     """The answer of what is finished of these runs; `until` is the precision asked for, points."""
     planned = len({key_of(run.settings) for run in runs}) - 1
     of_images = images_noise_of(settings)
-    return make_answer(settings, chance_of(data), close_of(until), planned, of_images)
+    answer = make_answer(settings, chance_of(data), close_of(until), planned, of_images)
+    finished = sum(len(setting.results) for setting in settings)
+    return answer._replace(is_complete=finished == len(runs))
 
 
 def close_of(until: float | None) -> float:
@@ -202,19 +202,13 @@ def rows_of(
     return cut(compare_with_base(samples, base.key, close, of_images, planned))
 
 
-def setting_to_use(
-    settings: list[Setting], base: Setting | None, valid_rows: Rows, chance: rules.Chance
-) -> Setting | None:
-    """The base, unless another setting is better on the validation images beyond noise.
+def best_guess(settings: list[Setting], chance: rules.Chance) -> Setting | None:
+    """The setting with the highest mean validation accuracy of those that learned, if any did.
 
-    Of several that are, the best there; where the base did not learn, the best there of all that
-    did. The test images have no say, not even in whether one learned. None where none did.
+    A choice, and no finding. The test images have no say, not even in whether one learned.
     """
     learned = [setting for setting in settings if rules.is_choosable(setting, chance)]
-    if base not in learned:
-        return max(learned, key=valid_mean, default=None)
-    better = with_verdict(learned, valid_rows, BETTER)
-    return max(better, key=valid_mean, default=base)
+    return max(learned, key=valid_mean, default=None)
 
 
 def valid_mean(setting: Setting) -> float:

@@ -33,6 +33,7 @@ from report.comparison import (
     found_from,
 )
 from report.results import Setting, studies_of, study_name, words_of
+from report.rules import Learned
 
 FEW_IMAGES = 100  # test images, each of which is a point or more
 VERDICTS = {"worse": WORSE, "better": BETTER, "alike": ALIKE, "open": OPEN}  # by kind of finding
@@ -66,6 +67,13 @@ class InSeeds(NamedTuple):
     seeds: int
 
 
+class Ahead(NamedTuple):
+    """By how much validation accuracy, a share, the best guess is ahead of another setting."""
+
+    name: str
+    size: float
+
+
 class Swing(NamedTuple):
     """How much a setting's validation loss changes between epochs, and its number of steps."""
 
@@ -95,18 +103,41 @@ def headline(answer: Answer, source: str = "") -> list[Finding]:
     findings = what_matters(answer, base)
     if not answer.rows:
         findings = [Finding("nothing_yet", {"compared": len(answer.settings) - 1})]
-    of_images = {"images": answer.chance.test_images, "source": source}
+    if rules.seeds_that(base, answer.chance, Learned.NO) * 2 >= len(base.results):
+        learned = rules.seeds_that(base, answer.chance, Learned.YES)
+        findings = [Finding("base_failed", {"count": learned, "seeds": len(base.results)})]
+    confirmed = answer.is_complete and not any(row.seems for row in answer.rows.values())
+    of_images = {"images": answer.chance.test_images, "source": source, "so_far": not confirmed}
     for number, finding in enumerate(findings):
         finding.values["where"] = of_images if number == 0 else None
-    use = answer.use
+    return [*findings, choice(answer)]
+
+
+def choice(answer: Answer) -> Finding:
+    """Whether anything is shown to be better, and the best guess of what to use."""
+    better = with_verdict(answer.settings, answer.rows, BETTER)
+    guess = answer.guess
     values = {
-        "use": use,
-        "keep_base": use is base,
-        "better": with_verdict(answer.settings, answer.rows, BETTER),
-        "base_failed": not rules.is_choosable(base, answer.chance),
-        "tests_at_chance": use is not None and rules.tests_at_chance(use, answer.chance),
+        "none_better": bool(answer.rows) and not better,
+        "name": guess and guess.name,
+        "valid": guess and valid_mean(guess),
+        "ahead": ahead_of(guess, answer) if guess else [],
+        "tests_at_chance": guess and rules.tests_at_chance(guess, answer.chance),
     }
-    return [*findings, Finding("choice", values)]
+    return Finding("choice", values)
+
+
+def ahead_of(guess: Setting, answer: Answer) -> list[Ahead]:
+    """How far a guess is ahead of the next one, and of the base."""
+    training = answer.twins.get(guess.key, guess.key)
+    others = []
+    for setting in answer.settings:
+        is_other = answer.twins.get(setting.key, setting.key) != training
+        if is_other and rules.is_choosable(setting, answer.chance):
+            others.append(setting)
+    others.sort(key=valid_mean, reverse=True)
+    shown = others[:1] + [setting for setting in others[1:] if setting.is_base]
+    return [Ahead(setting.name, valid_mean(guess) - valid_mean(setting)) for setting in shown]
 
 
 def what_matters(answer: Answer, base: Setting) -> list[Finding]:
@@ -202,7 +233,7 @@ def warnings_of(answer: Answer) -> list[Finding]:
     if answer.problem and answer.base and len(answer.settings) > 1:
         findings.append(Finding("no_noise", {"problem": answer.problem}))
     if answer.chance.test_images <= FEW_IMAGES:
-        findings.append(Finding("few_images", {"images": answer.chance.test_images}))
+        findings.append(few_images(answer))
     unlearned = [setting.name for setting in answer.settings if setting.key in answer.unlearned]
     if unlearned:
         findings.append(Finding("unlearned", {"names": unlearned}))
@@ -210,8 +241,8 @@ def warnings_of(answer: Answer) -> list[Finding]:
     at_chance: list[InSeeds] = []
     for setting in answer.settings:
         seeds = len(setting.results)
-        count = rules.seeds_that(setting, answer.chance, rules.Learned.YES)
-        if count and rules.seeds_that(setting, answer.chance, rules.Learned.NO):
+        count = rules.seeds_that(setting, answer.chance, Learned.YES)
+        if count and rules.seeds_that(setting, answer.chance, Learned.NO):
             partly.append(InSeeds(setting.name, count, seeds))
         ended = sum(rules.ends_at_chance(result, answer.chance) for result in setting.results)
         if count and 2 * ended > seeds:
@@ -221,6 +252,15 @@ def warnings_of(answer: Answer) -> list[Finding]:
     if at_chance:
         findings.append(Finding("ends_at_chance", {"settings": at_chance}))
     return findings
+
+
+def few_images(answer: Answer) -> Finding:
+    """That there are few test images, and whether they tell learning from guessing."""
+    chance = answer.chance
+    values: dict[str, Any] = {"images": chance.test_images, "guessing": None}
+    if answer.base and rules.seeds_that(answer.base, chance, Learned.UNKNOWN):
+        values["guessing"] = chance.test_bound()
+    return Finding("few_images", values)
 
 
 def details_of(answer: Answer) -> list[Finding]:
@@ -233,7 +273,7 @@ def details_of(answer: Answer) -> list[Finding]:
         Finding("base", {"settings": settings, "accuracies": base.accuracies}),
         *few_trainings(answer),
         *size_finding(answer, base),
-        use_finding(answer, base),
+        *guess_finding(answer),
         *longest_one(answer),
     ]
     if answer.unlearned:
@@ -314,24 +354,19 @@ def size_finding(answer: Answer, base: Setting) -> list[Finding]:
     return [Finding("size", values)]
 
 
-def use_finding(answer: Answer, base: Setting) -> Finding:
-    """Which setting to use, and by what it was chosen."""
-    use = answer.use
-    if use is None:
-        return Finding("use_none", {})
-    values: dict[str, Any] = {"valid": valid_mean(use)}
-    if use is base:
-        values["tested_better"] = with_verdict(answer.settings, answer.rows, BETTER)
-        values["compared"] = bool(answer.valid_rows)
-        return Finding("use_base", values)
-    values["name"] = use.name
-    values["accuracies"] = use.accuracies
-    if use.key in answer.valid_rows and rules.is_choosable(base, answer.chance):
-        values["row"] = answer.valid_rows[use.key]
-        values["tested_better"] = bool(with_verdict([use], answer.rows, BETTER))
-        values["of"] = len(answer.settings)
-        return Finding("use_better", values)
-    return Finding("use_without_base", values)
+def guess_finding(answer: Answer) -> list[Finding]:
+    """What the best guess comes to on the test images, and by what it was chosen."""
+    guess = answer.guess
+    if guess is None:
+        return []
+    better = with_verdict(answer.settings, answer.rows, BETTER)
+    values = {
+        "name": guess.name,
+        "accuracies": guess.accuracies,
+        "of": len(answer.settings),
+        "tested_better": [setting for setting in better if setting is not guess],
+    }
+    return [Finding("guess", values)]
 
 
 def guessing(settings: list[Setting], answer: Answer) -> dict[str, float]:

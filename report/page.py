@@ -159,7 +159,7 @@ def page_values(
     """Everything that the page shows, by the names that page.html has for it."""
     varied = [setting for setting in settings if not setting.is_base]
     results = [result for setting in settings for result in setting.results]
-    mistaken = answer.use or answer.settings[0]
+    mistaken = answer.guess or answer.settings[0]
     source = Path(data.source).name
     return {
         "folder": folder,

@@ -318,7 +318,7 @@ def test_a_grid_of_more_curves_than_can_be_told_apart_shows_its_map_alone():
         "mean ± standard deviation of 3 seeds; curves and weights of the first",
         "too close to tell weights kept: those of epoch 3",
         "lies within 2 points either way",
-        "The setting to use is the base. With seed 0 it got 3 of 10 test images wrong.",
+        "The best guess is the base. With seed 0 it got 3 of 10 test images wrong.",
         "16 × 16 pixels. split <script>x dog larger class train 8 8 50.0%",
     ],
 )
@@ -403,16 +403,14 @@ def test_a_setting_that_diverged_is_told_with_its_epoch(report):
 @pytest.mark.parametrize(
     ("chance", "told"),
     [
-        (CHANCE, "The setting to use is the base. With seed 0"),
+        (CHANCE, "The best guess is the base. With seed 0"),
         (
             Chance(0.9, 400, 0.9, 400),
             "No setting learned; these are of the base. With seed 0",
         ),
     ],
 )
-def test_mistakes_are_those_of_the_setting_to_use_if_there_is_one(
-    chance, told, report, monkeypatch
-):
+def test_mistakes_are_those_of_the_best_guess_if_there_is_one(chance, told, report, monkeypatch):
     monkeypatch.setattr(answer, "chance_of", lambda data: chance)
     assert told in text_of(report.write())
 
