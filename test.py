@@ -161,12 +161,12 @@ def prediction_rows(data: Data, scores: Tensor) -> list[tuple[str, str, str, str
 def load_test_data(source: str, weight: Values, skip_bad_images: bool) -> Data:
     """The images of a source, prepared as in training; InputError if they are of other classes."""
     skip_bad_images = skip_bad_images or weight["skip_bad_images"]
-    data = load_data(source, weight["image_size"], skip_bad_images, weight.get("group", False))
+    data = load_data(source, weight["image_size"], skip_bad_images, weight["group"])
     if list(data.classes) != weight["classes"]:
         classes = f"{data.source} holds the classes {', '.join(data.classes)}"
         known = f"but the weight file knows {', '.join(weight['classes'])}"
         raise InputError(f"{classes}, {known}; name the images it was trained for with --data")
-    warnings = data.warnings + scale_warning(data.scales, weight.get("scales", {}))
+    warnings = data.warnings + scale_warning(data.scales, weight["scales"])
     return replace(data, mean=weight["mean"], std=weight["std"], warnings=warnings)
 
 

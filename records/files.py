@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import time
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -211,6 +212,20 @@ def digest_of(value: bytes | object) -> str:
     """SHA-256, in hexadecimal, of bytes or of plain values."""
     plain = value if isinstance(value, bytes) else json.dumps(value).encode()
     return hashlib.sha256(plain).hexdigest()
+
+
+def open_unpacked(file: Path | IO[bytes]) -> zipfile.ZipFile:
+    """Open a zip archive whose members are stored as they are; BadZipFile if one is packed.
+
+    What is packed can be a thousand times as large as the file, and so can members that overlap.
+    """
+    archive = zipfile.ZipFile(file)
+    members = archive.infolist()
+    packed = [member.filename for member in members if member.compress_type != zipfile.ZIP_STORED]
+    size = sum(member.file_size for member in members)
+    if packed or size > archive.start_dir:
+        raise zipfile.BadZipFile(f"{size} bytes, more than the file has room for")
+    return archive
 
 
 def file_digest(path: Path) -> str:

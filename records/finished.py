@@ -9,12 +9,18 @@ Nothing else believes a file of a run. What a digest covers is as it was written
 
 import enum
 import json
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from records.files import Damaged, file_digest, parse_csv, read_file, read_record
+from records.files import (
+    Damaged,
+    file_digest,
+    open_unpacked,
+    parse_csv,
+    read_file,
+    read_record,
+)
 from records.runs import (
     ACCURACIES,
     HISTORY,
@@ -152,7 +158,7 @@ class Begun(NamedTuple):
 def read_begun(checkpoint: Path) -> Begun | None:
     """What a checkpoint tells without torch; None if there is none, or a damaged one."""
     try:
-        with zipfile.ZipFile(checkpoint) as archive:
+        with open_unpacked(checkpoint) as archive:
             values = json.loads(archive.read(BEGUN))
         return Begun(dict(values["identity"]), int(values["epochs"]))
     except Exception:  # a damaged archive raises almost anything; train.py names it

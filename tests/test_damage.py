@@ -5,11 +5,12 @@ import math
 import os
 import random
 import shutil
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from records import finished
 from records.files import Damaged, file_digest, parse_csv, write_csv, write_record, write_text
 from records.finished import DONE
 from training.files import CHECKPOINT, WEIGHT, load
+from training.weight_table import WEIGHT_VALUES
 
 ROUNDS = 25  # damaged copies of every file
 NUMBERS: list[Any] = [-1, 3, 0.5, 1e308]
@@ -263,17 +265,123 @@ def test_damaged_weights_are_not_used(predicted, trained, call, monkeypatch):
     assert f"{path} is no CNN weight file of this version, damaged" in said
 
 
-@pytest.mark.parametrize(("name", "value"), [("mean", [math.nan] * 3), ("std", [0.0, 0.2, 0.2])])
-def test_a_mean_or_deviation_that_no_training_gives_is_not_used(name, value, trained, call):
+WRONG_VALUES = [
+    ("kept", [1, 2]),
+    ("kept", {"conv1.weight": "text"}),
+    ("kept", {"conv1.weight": torch.full((2,), math.nan)}),
+    ("last", {"conv1.weight": torch.zeros(1).expand(10**12)}),
+    ("last", {"conv1.weight": torch.zeros(2).to_sparse()}),
+    ("kept_epoch", -1),
+    ("epochs", 2.5),
+    ("image_size", 100_000),
+    ("image_size", True),
+    ("image_size", "16"),
+    ("classes", 5),
+    ("classes", ["cat"]),
+    ("classes", ["cat", 5]),
+    ("classes", ["cat", "cat"]),
+    ("mean", 0.5),
+    ("mean", [0.5, 0.5]),
+    ("mean", ["0.5"] * 3),
+    ("mean", [math.nan] * 3),
+    ("std", [0.0, 0.2, 0.2]),
+    ("scales", []),
+    ("scales", {"floats": 1}),
+    ("scales", {"floats": [1, 0]}),
+    ("scales", {"floats": [0, math.inf]}),
+    ("data", 5),
+    ("data", ""),
+    ("data", "a\0b"),
+    ("skip_bad_images", "no"),
+    ("group", None),
+    ("loss_function", ["MSELoss"]),
+    ("network", []),
+    ("network", {"seed": 0}),
+    ("sources", {"model.py": 5}),
+    ("scores", [[0, 0]]),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_VALUES)
+def test_a_value_that_no_training_writes_is_named(name, value, trained, call):
     spoil(trained / "w.pth", {name: value})
-    assert "damaged or of another model" in refused(call("test", arguments_for_test(trained)))
+    said = refused(call("test", arguments_for_test(trained)))
+    assert f"is no CNN weight file that a training wrote: {name} is not " in said
 
 
-def test_weights_that_no_training_gives_are_not_used(trained, call):
-    kept = torch.load(trained / "w.pth", weights_only=True)["kept"]
-    kept["conv1.weight"].fill_(math.nan)
-    spoil(trained / "w.pth", {"kept": kept})
-    assert "damaged or of another model" in refused(call("test", arguments_for_test(trained)))
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("image_size", 100_000),
+        ("seed", -1),
+        ("channels_last", 1),
+        ("arguments", {"x": {}}),
+        ("arguments", {"image_size": 100_000}),
+        ("arguments", {"loss_function": 5}),
+    ],
+)
+def test_a_network_that_no_training_describes_is_refused(name, value, trained):
+    path = trained / "w.pth"
+    network = torch.load(path, weights_only=True)["network"]
+    spoil(path, {"network": {**network, name: value}})
+    with pytest.raises(InputError, match="network is not the description of a network"):
+        load(WEIGHT, path)
+
+
+def test_every_value_of_a_weight_file_is_looked_at(trained):
+    names = torch.load(trained / "w.pth", weights_only=True).keys()
+    assert names == {"kind", "version", *WEIGHT_VALUES}
+
+
+@pytest.mark.parametrize("value", [torch.ones(2), {"a": 1}])
+def test_a_checkpoint_of_values_that_cannot_be_compared_is_started_again(value, trained, call):
+    path = trained / "w_checkpoint.pth"
+    spoil(path, {"identity": {"epochs": value}})
+    (trained / "w.pth").unlink()
+    ended = call("train", train_arguments(trained / "photos", trained), "--no_pictures")
+    assert ended.status == 0
+    assert f"starting again: {path} is no CNN checkpoint file that a training wrote" in ended.out
+
+
+def test_a_checkpoint_of_another_state_is_refused_in_one_line(trained, call):
+    spoil(trained / "w_checkpoint.pth", {"state": {"history": 5}})
+    (trained / "w.pth").unlink()
+    ended = call("train", train_arguments(trained / "photos", trained), "--no_pictures")
+    assert "going on from a checkpoint fails: TypeError" in refused(ended)
+
+
+class Archive(NamedTuple):
+    """A small archive in place of a weight file, and how large it says its members are."""
+
+    path: Path
+    unpacked: int
+
+
+@pytest.fixture(params=["packed", "overlapping"])
+def bomb(request, tmp_path) -> Archive:
+    """An archive that unpacks to a thousand times its size, or says so."""
+    path = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        if request.param == "packed":
+            archive.writestr("archive/data/0", bytes(10**8), zipfile.ZIP_DEFLATED)
+        else:
+            archive.writestr("archive/data/0", bytes(10**5))
+            archive.filelist *= 1000  # one place under many names
+    return Archive(path, 10**8)
+
+
+@pytest.mark.parametrize("read", [partial(load, WEIGHT), partial(load, CHECKPOINT)])
+def test_an_archive_larger_than_its_file_is_refused_unread(read, bomb, monkeypatch):
+    monkeypatch.setattr(zipfile.ZipFile, "open", None)  # by which any member is read
+    with pytest.raises(InputError, match="BadZipFile"):
+        read(bomb.path)
+
+
+def test_a_plan_reads_no_packed_checkpoint(tmp_path):
+    path = tmp_path / "c.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(finished.BEGUN, json.dumps({"identity": {}, "epochs": 1}))
+    assert finished.read_begun(path) is None
 
 
 def test_a_record_of_a_test_proves_the_weights_that_were_loaded(trained, call, monkeypatch):

@@ -24,12 +24,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from console.errors import InputError, is_out_of_memory
+from console.errors import InputError, is_out_of_memory, printable
 from console.progress import Progress
 from dataset import Data
 from losses import Loss
 from records.files import (
     digest_of,
+    open_unpacked,
     refuse_to_replace,
     remove_abandoned,
     replacing,
@@ -51,12 +52,20 @@ from records.runs import (
 )
 from records.sources import digests_of, import_closure
 from training.batches import Images
-from training.network import build_network, describe_network, probe_scores, weights_of
+from training.network import (
+    blaming,
+    build_network,
+    describe_network,
+    probe_scores,
+    weights_of,
+)
 from training.optimizer import Optimizer
 from training.processes import from_first, rank
 from training.settings import GOES_ON
+from training.weight_table import CHECKPOINT_VALUES, WEIGHT_VALUES, what_is_wrong
 
 WEIGHT, CHECKPOINT = "CNN weight", "CNN checkpoint"
+TABLES = {WEIGHT: WEIGHT_VALUES, CHECKPOINT: CHECKPOINT_VALUES}
 VERSION = 2
 CPU = torch.device("cpu")
 PLAIN = (bool, int, float, str, Tensor, list, tuple, dict, type(None))
@@ -191,7 +200,8 @@ def resume(
                 furthest = checkpoint
     furthest = from_first(furthest)
     if furthest is not None:
-        state.load_state_dict(furthest["state"])
+        with blaming("going on from a checkpoint"):
+            state.load_state_dict(furthest["state"])
         progress.say(f"going on after epoch {state.epoch}")
 
 
@@ -213,7 +223,7 @@ def usable_checkpoint(path: Path, identity: Identity, progress: Progress) -> Val
     if not changed and checkpoint["epoch"] > identity["epochs"]:
         changed = f"it has {checkpoint['epoch']} epochs, more than {identity['epochs']}"
     if changed:
-        progress.say(f"not going on from {path}: {changed}")
+        progress.say(f"not going on from {path}: {printable(changed)}")
         return None
     return checkpoint
 
@@ -333,11 +343,14 @@ def load(kind: str, path: Path) -> Values:
         values = from_bytes(io.BytesIO(written))
         if (values["kind"], values["version"]) != (kind, VERSION):
             raise ValueError("of another kind or version")
+        wrong = what_is_wrong(TABLES[kind], values)
     except Exception as error:  # torch and pickle raise almost anything on foreign bytes
         if is_out_of_memory(error):
             raise
         why = f"damaged, or holds code, which is never run ({type(error).__name__})"
         raise InputError(f"{path} is no {kind} file of this version, {why}; train again") from None
+    if wrong:
+        raise InputError(f"{path} is no {kind} file that a training wrote: {wrong}; train again")
     values["sha256"] = digest_of(written)
     return values
 
@@ -348,7 +361,7 @@ def refuse_damaged(written: bytes) -> None:
     torch writes them, one for each tensor and one for the rest, and reads the file without a
     look at them. BadZipFile (or any other error) if one of them is wrong.
     """
-    with zipfile.ZipFile(io.BytesIO(written)) as archive:
+    with open_unpacked(io.BytesIO(written)) as archive:
         damaged = archive.testzip()
     if damaged:
         raise zipfile.BadZipFile(damaged)
@@ -358,13 +371,12 @@ def load_weight(path: Path) -> Values:
     """Read a weight file; InputError if it is broken, or model.py builds another network."""
     weight = load(WEIGHT, path)
     try:
-        refuse_nonsense(weight)
         model_of(weight, "last", CPU)
         model = model_of(weight, "kept", CPU)
         scores = probe_scores(model, weight["network"], CPU)
         is_same = nearly_equal(scores, torch.tensor(weight["scores"]))
     except Exception as error:  # whatever plain values can do to model.py's constructor
-        last_line = str(error).strip().splitlines()[-1]
+        *_, last_line = [type(error).__name__, *str(error).strip().splitlines()]
         why = f"damaged or of another model than model.py's ({last_line})"
         raise InputError(f"{path} is {why}; train again, or name another file") from None
     if not is_same:
@@ -373,21 +385,6 @@ def load_weight(path: Path) -> Values:
         remedy = "bring back the code it was trained with, or train again"
         raise InputError(f"{path} is {why}; {remedy}")
     return weight
-
-
-def refuse_nonsense(weight: Values) -> None:
-    """ValueError (or any other error) if values of a weight file cannot come from a training."""
-    if not isinstance(weight["image_size"], int) or weight["image_size"] < 1:
-        raise ValueError(f"an image_size of {weight['image_size']!r}")
-    for mean in weight["mean"]:
-        if not 0 <= mean <= 1:
-            raise ValueError(f"a mean of the images' channels of {weight['mean']}")
-    for deviation in weight["std"]:
-        if not 0 < deviation <= 1:
-            raise ValueError(f"a standard deviation of the images' channels of {weight['std']}")
-    for name, values in weight["kept"].items():
-        if values.isnan().any():  # the last epoch's may: that training diverged
-            raise ValueError(f"{name} of the kept weights is not a number")
 
 
 def nearly_equal(scores: Tensor, expected: Tensor) -> bool:
