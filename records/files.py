@@ -215,16 +215,15 @@ def digest_of(value: bytes | object) -> str:
 
 
 def open_unpacked(file: Path | IO[bytes]) -> zipfile.ZipFile:
-    """Open a zip archive whose members are stored as they are; BadZipFile if one is packed.
+    """Open a zip archive whose members are stored as they are; ValueError if one is packed.
 
     What is packed can be a thousand times as large as the file, and so can members that overlap.
     """
     archive = zipfile.ZipFile(file)
-    members = archive.infolist()
-    packed = [member.filename for member in members if member.compress_type != zipfile.ZIP_STORED]
-    size = sum(member.file_size for member in members)
-    if packed or size > archive.start_dir:
-        raise zipfile.BadZipFile(f"{size} bytes, more than the file has room for")
+    size = sum(member.file_size for member in archive.infolist())
+    for member in archive.infolist():
+        if member.compress_type != zipfile.ZIP_STORED or size > archive.start_dir:
+            raise ValueError(f"{member.filename} is packed")
     return archive
 
 

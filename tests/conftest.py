@@ -177,8 +177,10 @@ def spoil(path: Path, change: bytes | dict | None) -> None:
     """Put other bytes in a weight file or checkpoint, cut it, or change some of its values."""
     import torch  # not above: OMP_NUM_THREADS has to be set before, threads do not survive a fork
 
+    from training.files import save
+
     if isinstance(change, dict):
-        torch.save({**torch.load(path, weights_only=True), **change}, path)
+        save("", path, {**torch.load(path, weights_only=True), **change})
     else:
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2] if change is None else change)

@@ -6,11 +6,13 @@ import os
 import random
 import shutil
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -29,7 +31,7 @@ from images.cache import read_cache
 from records import finished
 from records.files import Damaged, file_digest, parse_csv, write_csv, write_record, write_text
 from records.finished import DONE
-from training.files import CHECKPOINT, WEIGHT, load
+from training.files import CHECKPOINT, WEIGHT, load, with_digest
 from training.weight_table import WEIGHT_VALUES
 
 ROUNDS = 25  # damaged copies of every file
@@ -188,6 +190,29 @@ def test_a_damaged_file_is_noticed_or_harmless(name, files, original):
             outcomes[outcome(read, before)] += 1
     assert outcomes["noticed"] > ROUNDS / 2, "else the check below could not fail"
     assert outcomes["believed"] == 0
+
+
+@pytest.mark.parametrize(("kind", "name"), [(WEIGHT, "w.pth"), (CHECKPOINT, "w_checkpoint.pth")])
+def test_a_wrong_bit_in_the_directory_of_an_archive_is_noticed(kind, name, trained):
+    path = trained / name
+    content = path.read_bytes()
+    first_entry = content.index(b"PK\x01\x02")
+    for place in range(first_entry, first_entry + 46):
+        damaged = bytearray(content)
+        damaged[place] ^= 16  # of a member's attributes: a folder, of which torch reads nothing
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="damaged"):
+            load(kind, path)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NotImplementedError(), EOFError(), RuntimeError("encrypted"), zlib.error(), RecursionError()],
+)
+def test_whatever_reading_a_checkpoint_raises_is_damage(error, trained, monkeypatch):
+    monkeypatch.setattr("training.files.from_bytes", Mock(side_effect=error))
+    with pytest.raises(InputError, match=f"damaged.*{type(error).__name__}"):
+        load(CHECKPOINT, trained / "w_checkpoint.pth")
 
 
 # --- what programs make of it ----------------------------------------------------------------
@@ -350,16 +375,9 @@ def test_a_checkpoint_of_another_state_is_refused_in_one_line(trained, call):
     assert "going on from a checkpoint fails: TypeError" in refused(ended)
 
 
-class Archive(NamedTuple):
-    """A small archive in place of a weight file, and how large it says its members are."""
-
-    path: Path
-    unpacked: int
-
-
 @pytest.fixture(params=["packed", "overlapping"])
-def bomb(request, tmp_path) -> Archive:
-    """An archive that unpacks to a thousand times its size, or says so."""
+def bomb(request, tmp_path) -> Path:
+    """An archive that unpacks to a thousand times its size."""
     path = tmp_path / "bomb.pth"
     with zipfile.ZipFile(path, "w") as archive:
         if request.param == "packed":
@@ -367,14 +385,16 @@ def bomb(request, tmp_path) -> Archive:
         else:
             archive.writestr("archive/data/0", bytes(10**5))
             archive.filelist *= 1000  # one place under many names
-    return Archive(path, 10**8)
+    path.write_bytes(with_digest(path.read_bytes()))
+    return path
 
 
 @pytest.mark.parametrize("read", [partial(load, WEIGHT), partial(load, CHECKPOINT)])
 def test_an_archive_larger_than_its_file_is_refused_unread(read, bomb, monkeypatch):
     monkeypatch.setattr(zipfile.ZipFile, "open", None)  # by which any member is read
-    with pytest.raises(InputError, match="BadZipFile"):
-        read(bomb.path)
+    monkeypatch.setattr("training.files.from_bytes", None)  # nor by torch
+    with pytest.raises(InputError, match="ValueError"):
+        read(bomb)
 
 
 def test_a_plan_reads_no_packed_checkpoint(tmp_path):

@@ -66,7 +66,8 @@ from training.weight_table import CHECKPOINT_VALUES, WEIGHT_VALUES, what_is_wron
 
 WEIGHT, CHECKPOINT = "CNN weight", "CNN checkpoint"
 TABLES = {WEIGHT: WEIGHT_VALUES, CHECKPOINT: CHECKPOINT_VALUES}
-VERSION = 2
+VERSION = 3
+DIGEST_LENGTH, COMMENT_LENGTH_BYTES = 64, 2  # of a zip archive's comment
 CPU = torch.device("cpu")
 PLAIN = (bool, int, float, str, Tensor, list, tuple, dict, type(None))
 
@@ -296,7 +297,7 @@ def save(kind: str, path: Path, values: Values, texts: dict[str, str] | None = N
         with zipfile.ZipFile(buffer, "a") as archive:
             for name, text in texts.items():
                 archive.writestr(zipfile.ZipInfo(name), text)  # with no time in it
-    written = buffer.getvalue()
+    written = with_digest(buffer.getvalue())
     with replacing(path) as temporary:
         temporary.write_bytes(written)
     return written
@@ -355,16 +356,24 @@ def load(kind: str, path: Path) -> Values:
     return values
 
 
-def refuse_damaged(written: bytes) -> None:
-    """Compare the parts of a weight file or checkpoint with their checksums.
+def with_digest(archive: bytes) -> bytes:
+    """A zip archive with the digest of all its bytes as its comment, which is at its end.
 
-    torch writes them, one for each tensor and one for the rest, and reads the file without a
-    look at them. BadZipFile (or any other error) if one of them is wrong.
+    The archive's own checksums leave out its directory, where one wrong bit has torch take
+    random memory for weights.
     """
-    with open_unpacked(io.BytesIO(written)) as archive:
-        damaged = archive.testzip()
-    if damaged:
-        raise zipfile.BadZipFile(damaged)
+    without_comment = archive.removesuffix(bytes(COMMENT_LENGTH_BYTES))
+    length = DIGEST_LENGTH.to_bytes(COMMENT_LENGTH_BYTES, "little")
+    before = without_comment + length
+    return before + digest_of(before).encode()
+
+
+def refuse_damaged(written: bytes) -> None:
+    """ValueError if the bytes of a file are not as they were written, or unpack to more."""
+    before, digest = written[:-DIGEST_LENGTH], written[-DIGEST_LENGTH:]
+    if digest != digest_of(before).encode():
+        raise ValueError("not as it was written")
+    open_unpacked(io.BytesIO(written)).close()
 
 
 def load_weight(path: Path) -> Values:
