@@ -67,9 +67,9 @@ STUDIES = {  # Change_ and what it varies: these values, the others being those 
 }
 
 
-def main() -> int:
-    """Train and test every setting of the studies, then report; the exit status."""
-    options = parse_options()
+def main(arguments: list[str] | None = None) -> int:
+    """Do the studies as the command line says, or these `arguments`; the exit status."""
+    options = parse_options(arguments)
     check_what_is_written()
     train_code = sources("train.py", ALSO_DECIDE)
     test_code = sources("test.py", ALSO_DECIDE)
@@ -231,12 +231,12 @@ def hold_against(options: Namespace) -> int:
 # --- what is asked for -------------------------------------------------------------------------
 
 
-def parse_options() -> Namespace:
-    """Read the command line; InputError if it is wrong."""
+def parse_options(arguments: list[str] | None) -> Namespace:
+    """Read the command line, or these `arguments`; InputError if they are wrong."""
     known = shared_options(["data", "image_size", "skip_bad_images", "group", "device", "fresh"])
     known |= own_options()
     purpose = "Train and test every setting of the studies, then write the report."
-    options = parse(purpose, known)
+    options = parse(purpose, known, arguments)
     if options.dry_run + options.collect + options.tidy > 1:
         raise InputError("--dry_run, --collect and --tidy exclude one another; name one of them")
     if options.until and (options.seeds > 1 or options.fresh or options.against):

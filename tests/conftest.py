@@ -117,7 +117,7 @@ def small(studies: str, *more: tuple[str, str], epochs: int = 1) -> list[tuple[s
     return [
         ('"epochs": 20', f'"epochs": {epochs}'),
         ("BASE_SEEDS = 6", "BASE_SEEDS = 1"),
-        ("def main()", f"STUDIES = {studies}\n\n\ndef main()"),
+        ("def main(", f"STUDIES = {studies}\n\n\ndef main("),
         *more,
     ]
 

@@ -149,3 +149,9 @@ def test_what_needs_no_package_is_answered_without_loading_one(word, status, pro
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ended.returncode == status
     assert not re.search(r"\| +(torch|numpy|matplotlib|PIL)\n", ended.stderr)
+
+
+def test_my_script_takes_its_arguments_as_a_list(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["a_script_of_the_users", "--frobnicate"])
+    assert my_script.main(["--data", "shapes", "--out", str(tmp_path), "--collect"]) == 1
+    assert "MISSING" in capsys.readouterr().out
