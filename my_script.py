@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     test_code = sources("test.py", ALSO_DECIDE)
     if options.against:
         return hold_against(options)
-    show_start(options)
+    Progress().show(f"looking at the images: {options.data}")  # which may take long
     import dataset  # here: numpy and Pillow take time, and --help needs none
     from report import rounds
 
@@ -195,8 +195,8 @@ def carry_out(options: Namespace, planned: Sweep) -> Ended:
     if epochs_of(planned.plan.requested) and (device == "cpu" or options.dry_run):
         try_out("cpu", options.image_size, planned.requested_runs)
     more = 0 if options.until else rounds.most_to_confirm(planned)
-    sweep.show_plan(planned, screen_of(options), more)
     chains = commands(planned.plan, options, device)
+    sweep.show_plan(planned, chains, screen_of(options), more)
     if options.dry_run:
         sweep.print_lines(chains)
         return Ended(0, [])
@@ -282,14 +282,6 @@ def check_what_is_written() -> None:
 def trains_here(options: Namespace) -> bool:
     """Whether a call is to train all that is left, not to plan it or to do something else."""
     return not (options.dry_run or options.collect or options.tidy)
-
-
-def show_start(options: Namespace) -> None:
-    """Say at once where the report will be, and that images are looked at, which may take long."""
-    progress = Progress()
-    if trains_here(options):
-        progress.say(f"report: {options.out / 'result' / 'report.html'}, also while runs go on")
-    progress.show(f"looking at the images: {options.data}")
 
 
 def choose_device(options: Namespace) -> str:

@@ -1,19 +1,20 @@
 """Trainings and tests as child programs: several at once, watched until the last has ended.
 
-    children = Children(chains, conditions, jobs=2, environment={})
-    for child in children.run(Progress(), time_left):
+    children = Children(chains, trainings, conditions, jobs=2, environment={})
+    for child in children.run(Progress()):
         print(child.training.names, child.process.returncode)
 
 Every child has one thread, writes to its run's log, and ends when this program does.
 """
 
+import itertools
 import os
 import re
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,11 +24,12 @@ from console.progress import Progress, duration
 from records.files import open_unfollowed
 from records.finished import DONE, Status, in_words
 from records.runs import LOG
-from studies.plan import Conditions, Training, epochs_of, seconds_per_epoch
+from studies.plan import Conditions, Training, seconds_per_epoch
 
 # Two trainings of several threads each would wait for one another.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 POLL_SECONDS = 0.05
+PROGRAM_SECONDS = 4.0  # that train.py takes beside its epochs, most of it the import of torch
 
 
 class Step(NamedTuple):
@@ -45,10 +47,15 @@ class Child:
     step: Step
     later: deque[Step]
     process: subprocess.Popen
+    started: float = field(default_factory=time.monotonic)
 
     @property
     def training(self) -> Training:
         return self.step.training
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
 
     @property
     def log(self) -> Path:
@@ -89,22 +96,27 @@ class Child:
 
 
 class Children:
-    """Chains of steps under way; `environment` is handed to every child."""
+    """Chains of steps under way; `environment` is handed to every child.
+
+    `trainings` are those of the chains and others, which tell how long an epoch takes.
+    """
 
     def __init__(
         self,
         chains: list[list[Step]],
+        trainings: list[Training],
         conditions: Conditions,
         jobs: int,
         environment: dict[str, str],
     ) -> None:
         self.waiting = deque(map(deque, chains))
+        self.trainings = trainings
         self.conditions = conditions
         self.jobs = jobs
         self.environment = environment | ONE_THREAD | {STDIN_IS_PARENT: "1"}
         self.running: list[Child] = []
 
-    def run(self, progress: Progress, time_left: Callable[[], str]) -> Generator[Child, None, None]:
+    def run(self, progress: Progress) -> Generator[Child, None, None]:
         """Run every step, and give each child that ends; its chain's next one runs by then.
 
         Whatever ends this call ends the children too.
@@ -114,7 +126,7 @@ class Children:
                 self.fill()
                 if progress.in_place:
                     running = " | ".join(map(str, self.running))
-                    progress.show(f"{running}{time_left()}")
+                    progress.show(f"{running}{self.time_left()}")
                 time.sleep(POLL_SECONDS)
                 for child in self.ended():
                     self.running.remove(child)
@@ -127,6 +139,11 @@ class Children:
                 child.process.terminate()
                 child.process.wait()
             progress.clear()
+
+    def time_left(self) -> str:
+        """What is left, as the function of that name has it."""
+        waiting = itertools.chain(*self.waiting, *(child.later for child in self.running))
+        return time_left(self.trainings, self.jobs, waiting, self.running)
 
     def ended(self) -> list[Child]:
         """Those of the children that have ended by now."""
@@ -169,29 +186,31 @@ class Children:
         self.running.append(Child(step, steps, process))
 
 
-class TimeLeft:
-    """A guess at the time left, from what epochs have taken, now or before."""
+def time_left(
+    trainings: list[Training], jobs: int, waiting: Iterable[Step], running: Iterable[Child] = ()
+) -> str:
+    """A guess at the time left: ", about 5 min left"; empty where nothing is known or left.
 
-    def __init__(self, trainings: list[Training], jobs: int) -> None:
-        self.trainings = trainings
-        self.jobs = jobs
-        self.started = time.monotonic()
-        self.seconds_before = seconds_per_epoch(trainings)
-        self.at_start = epochs_of(trainings)
+    What epochs of these `trainings` have taken, now or before, is known; a program's start and
+    end, and so a test, is taken to last PROGRAM_SECONDS.
+    """
+    of_epoch = seconds_per_epoch(trainings)
+    if of_epoch is None:
+        return ""
+    of_waiting = [seconds_of(step, of_epoch) for step in waiting]
+    of_running = [seconds_of(child.step, of_epoch) - child.seconds for child in running]
+    of_running = [max(1.0, seconds) for seconds in of_running]  # late, but not at its end yet
+    if not of_waiting and not of_running:
+        return ""
+    seconds = max((sum(of_waiting) + sum(of_running)) / jobs, *of_running, 0)
+    return f", about {duration(seconds)} left"
 
-    def __call__(self) -> str:
-        """ ", about 5 min left"; empty where nothing is known or left.
 
-        Of trainings that are under way, all epochs count as left.
-        """
-        left = epochs_of([training for training in self.trainings if not training.is_trained])
-        done = self.at_start - left
-        seconds = self.seconds_before and self.seconds_before / self.jobs
-        if done:
-            seconds = (time.monotonic() - self.started) / done
-        if not seconds or not left:
-            return ""
-        return f", about {duration(seconds * left)} left"
+def seconds_of(step: Step, of_epoch: float) -> float:
+    """How long a step is going to take."""
+    if step.program == "test":
+        return PROGRAM_SECONDS
+    return PROGRAM_SECONDS + step.training.epochs_to_do * of_epoch
 
 
 def default_jobs(device: str) -> int:

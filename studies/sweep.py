@@ -6,6 +6,7 @@
 It trains and tests here, prints lines for a scheduler, only collects, or tidies the store.
 """
 
+import itertools
 import shlex
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from console.progress import Progress, duration
 from records.files import remove_abandoned
 from records.lock import locked, remove_abandoned_locks
 from studies import plan, store, view, words
-from studies.children import Child, Children, Step, TimeLeft
+from studies.children import Child, Children, Step, time_left
 from studies.plan import Conditions, Plan, Training
 from studies.settings import RUNS, Run
 
@@ -71,7 +72,7 @@ class Ended(NamedTuple):
     answer: list[str]
 
 
-def show_plan(sweep: Sweep, screen: TextIO, more: int) -> None:
+def show_plan(sweep: Sweep, chains: list[list[Step]], screen: TextIO, more: int) -> None:
     """Say what images there are, what is to be done, and what the store holds besides.
 
     There may be `more` trainings, of settings that seem to differ.
@@ -79,8 +80,8 @@ def show_plan(sweep: Sweep, screen: TextIO, more: int) -> None:
     from dataset import describe  # here: numpy takes time, and --help needs none
 
     described = words.describe_plan(sweep.plan, sweep.runs, sweep.jobs)
-    time_left = TimeLeft(sweep.plan.requested, sweep.jobs)
-    lines = [describe(sweep.data), f"results: {sweep.out / 'result'}", f"{described}{time_left()}"]
+    left = time_left(sweep.plan.requested, sweep.jobs, itertools.chain(*chains))
+    lines = [describe(sweep.data), f"results: {sweep.out / 'result'}", f"{described}{left}"]
     if more:
         trainings = words.counted(more, "more training")
         lines.append(f"and up to {trainings} of settings that seem to differ, to confirm it")
@@ -120,7 +121,8 @@ def do(sweep: Sweep, chains: list[list[Step]]) -> Ended:
         view.claim(sweep.out, view.places_of(sweep.runs))
         remove_leftovers(sweep)
         handed_images = hand_over(sweep.data, *sweep.images[1:])
-        children = Children(chains, sweep.conditions, sweep.jobs, handed_images)
+        requested = sweep.plan.requested
+        children = Children(chains, requested, sweep.conditions, sweep.jobs, handed_images)
         ended = run_all(sweep, children)
     if chains and has_changed(sweep.data, *sweep.images):
         kept = "the results are of those that were there when it started"
@@ -156,23 +158,22 @@ def run_all(sweep: Sweep, children: Children) -> Ended:
     requested = sweep.plan.requested
     failures: dict[str, str] = {}
     progress = Progress()
-    time_left = TimeLeft(requested, sweep.jobs)
-    next_report = time.monotonic()
     try:
-        with closing(children.run(progress, time_left)) as ended:
+        with closing(children.run(progress)) as ended:
             if count_open(requested):
-                report_so_far(sweep, count_open(requested), [])
+                *_, where = report_so_far(sweep, count_open(requested), [])
+                progress.say(f"{where}, also while runs go on")
             next_report = time.monotonic() + REPORT_SECONDS
             for child in ended:
                 note_end(child, failures, progress)
                 if child.training.is_finished:
-                    progress.say(f"{describe_finished(child)}  ({so_far(requested)}{time_left()})")
+                    done = f"{so_far(requested)}{children.time_left()}"
+                    progress.say(f"{describe_finished(child)}  ({done})")
                 if time.monotonic() > next_report:
                     report_so_far(sweep, count_open(requested), list(failures))
                     next_report = time.monotonic() + REPORT_SECONDS
-    except BaseException:  # Ctrl-C, a full disk: nothing is under way any more
-        where = report_so_far(sweep, 0, list(failures))[-1]
-        progress.say(f"{so_far(requested)}; {where}")
+    except BaseException:  # Ctrl-C, a full disk: who stops a program does not wait for pictures
+        progress.say(f"{so_far(requested)}; the same command with --collect reports on them")
         raise
     lost = plan.lost_runs(requested, sweep.conditions)
     lines = [*report_so_far(sweep, 0, list(failures)), *failures.values(), *lost]

@@ -392,10 +392,11 @@ def test_no_study_at_all_is_refused():
 
 
 class Stopped(NamedTuple):
-    """A sweep that was stopped by Ctrl-C, its folder, and how it ended."""
+    """A sweep that was stopped by Ctrl-C, its folder, its page before, and how it ended."""
 
     sweep: Sweep
     out: Path
+    page: bytes
     ended: Ended
 
 
@@ -409,11 +410,12 @@ def stopped(photos, tmp_path_factory) -> Stopped:
     command = [sys.executable, project / "my_script.py", *words_of(options), "--out", out]
     process = subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True)
     wait_for(lambda: list(out.glob("result/runs/e100000-*/history.csv")) != [])
+    page = (out / "result/report.html").read_bytes()
     process.send_signal(signal.SIGINT)
     said, told = process.communicate(timeout=60)
     wait_for(lambda: not trainings_of(out))
     ended = Ended(process.returncode, said, told)
-    return Stopped(Sweep(project, [options, "--out", out]), out, ended)
+    return Stopped(Sweep(project, [options, "--out", out]), out, page, ended)
 
 
 def test_ctrl_c_stops_a_sweep_with_130(stopped):
@@ -425,20 +427,22 @@ def test_a_stopped_sweep_leaves_no_training_behind(stopped):
     assert trainings_of(stopped.out) == []
 
 
-def test_where_the_report_will_be_is_said_first(stopped):
+def test_where_the_report_is_is_said_as_soon_as_it_is_there(stopped):
     report = stopped.out / "result/report.html"
-    assert stopped.ended.out.startswith(f"report: {report}")
+    assert f"at once\nreport: {report}, also while runs go on\n" in stopped.ended.out
+
+
+def test_no_report_is_promised_before_an_error(call, tmp_path):
+    assert call("my_script", "--out", tmp_path, "--data", tmp_path / "none").out == ""
 
 
 def test_a_stopped_sweep_says_what_is_done(stopped):
-    report = re.escape(str(stopped.out / "result/report.html"))
-    last = rf"\n\d of 2 trainings done; report: {report}\n"
+    last = r"\n\d of 2 trainings done; the same command with --collect reports on them\n"
     assert re.search(last, stopped.ended.out)
 
 
-def test_the_page_of_a_stopped_sweep_does_not_reload_itself(stopped):
-    page = (stopped.out / "result/report.html").read_text()
-    assert "reloads itself" not in page
+def test_ctrl_c_does_not_wait_for_pictures(stopped):
+    assert (stopped.out / "result/report.html").read_bytes() == stopped.page
 
 
 def test_ctrl_c_in_a_sweep_is_answered_with_what_to_do(stopped):
