@@ -83,7 +83,7 @@ from typing import Any
 
 import torch
 
-from console.errors import InputError
+from console.errors import InputError, is_child
 from console.progress import Progress, duration
 from dataset import Data, describe, load_data
 from records.finished import DONE, MISSING, in_words, read_training
@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None, answer: Answer | None = None) -> in
             state = prepare(settings, images)
             run_identity |= loaded_sources("train.py", ALSO_DECIDE)  # with what that has imported
             # Resume from what an earlier call has left.
-            checkpoints = checkpoints_to_try(places, options.fresh, options.start_from, progress)
+            checkpoints = checkpoints_to_try(places, options, run_identity)
             files.resume(state, run_identity, checkpoints, progress)
             # Train: of what stands here, only the state is in a checkpoint.
             while not has_ended(state, settings.epochs):
@@ -251,15 +251,16 @@ def is_trained(places: Places, run_identity: Identity, fresh: bool, progress: Pr
     return False
 
 
-def checkpoints_to_try(
-    places: Places, fresh: bool, start_from: Path | None, progress: Progress
-) -> list[Path]:
-    """Checkpoints from which this training may go on: its own, and that of a shorter one."""
-    paths = [] if fresh else [places.checkpoint]
-    if start_from:
-        paths.append(start_from)
-        if not start_from.exists():
-            progress.say(f"not going on from {start_from}: there is no such file")
+def checkpoints_to_try(places: Places, options: Namespace, run_identity: Identity) -> list[Path]:
+    """Checkpoints from which this training may go on: its own, and that of a shorter one.
+
+    InputError if somebody names another that does not fit; a sweep does without it.
+    """
+    paths = [] if options.fresh else [places.checkpoint]
+    if options.start_from:
+        paths.append(options.start_from)
+        if not is_child() and processes.rank() == 0:
+            files.fitting_checkpoint(options.start_from, run_identity)
     return paths
 
 

@@ -66,8 +66,13 @@ def before_imports() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.excepthook = end_importing
     gc.disable()
-    if os.environ.get(STDIN_IS_PARENT):
+    if is_child():
         end_with_parent()
+
+
+def is_child() -> bool:
+    """Whether another program of this project has started this one."""
+    return bool(os.environ.get(STDIN_IS_PARENT))
 
 
 def refuse_system() -> None:

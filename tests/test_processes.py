@@ -288,7 +288,7 @@ def test_the_plan_knows_that_nothing_goes_on_from_two_processes(anew):
 
 
 def test_why_what_two_processes_began_is_not_gone_on_with_is_said(after_stopped):
-    assert "not going on from" in after_stopped.log
+    assert "is no checkpoint of this training" in after_stopped.log
     assert "processes was 2, is 1" in after_stopped.log
 
 

@@ -77,15 +77,27 @@ def test_a_training_goes_on_from_the_checkpoint_of_another_place(
     assert digests(longer) == digests(original)
 
 
-def test_that_a_checkpoint_to_start_from_is_not_there_is_said(tmp_path, train):
-    said = train(tmp_path, ["--start_from", tmp_path / "gone.pth"], epochs=1)
-    assert "gone.pth: there is no such file" in said
+@pytest.mark.parametrize(
+    ("name", "rate", "reason"),
+    [
+        ("gone.pth", 0.01, "is no file"),
+        ("w_checkpoint.pth", 0.02, "learning_rate was 0.01, is 0.02"),
+    ],
+)
+def test_a_checkpoint_to_start_from_that_does_not_fit_is_refused(
+    name, rate, reason, original, tmp_path
+):
+    arguments = train_arguments(original / "photos", tmp_path, learning_rate=rate)
+    said = refused(run_fork(TRAIN, [*arguments, "--start_from", original / name]))
+    assert str(original / name) in said
+    assert reason in said
+    assert not (tmp_path / "w.pth").exists()
 
 
 def test_a_checkpoint_of_more_epochs_than_asked_for_is_not_used(trained, train):
     checkpoint = trained / "w_checkpoint.pth"
     said = train(trained, photos=trained / "photos", epochs=2)
-    assert f"not going on from {checkpoint}" in said
+    assert f"{checkpoint} is no checkpoint of this training: it has " in said
     assert len(read_history(trained / "r")) == 2
 
 

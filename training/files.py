@@ -207,25 +207,30 @@ def resume(
 
 
 def usable_checkpoint(path: Path, identity: Identity, progress: Progress) -> Values | None:
-    """Read a checkpoint; None if there is none, or, after saying why, if it does not fit.
+    """Read a checkpoint; None if there is none, or, after saying why, if it does not fit."""
+    if not path.exists():
+        return None
+    try:
+        return fitting_checkpoint(path, identity)
+    except InputError as error:
+        progress.say(f"starting again: {error}")
+        return None
+
+
+def fitting_checkpoint(path: Path, identity: Identity) -> Values:
+    """Read a checkpoint; InputError if there is none, or one that does not fit.
 
     It fits where the identities agree: all its epochs were trained with the same processes,
     threads and device. Those of shorter trainings fit where GOES_ON.
     """
-    if not path.exists():
-        return None
-    try:
-        checkpoint = load(CHECKPOINT, path)
-    except InputError as error:
-        progress.say(f"starting again: {error}")
-        return None
+    checkpoint = load(CHECKPOINT, path)
     ignored = ("epochs",) if GOES_ON else ()
     changed = list_changes(what_changed(checkpoint["identity"], identity, ignore=ignored))
     if not changed and checkpoint["epoch"] > identity["epochs"]:
         changed = f"it has {checkpoint['epoch']} epochs, more than {identity['epochs']}"
     if changed:
-        progress.say(f"not going on from {path}: {printable(changed)}")
-        return None
+        why = printable(changed)
+        raise InputError(f"{path} is no checkpoint of this training: {why}; name another, or none")
     return checkpoint
 
 
