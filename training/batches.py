@@ -10,7 +10,7 @@ train together each gets its share of the images here, and what is counted is co
 import functools
 import random
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from dataset import Data
 from losses import Loss, one_hot
 from training.processes import rank, share_buffers, sum_over_all, take_share, world_size
 
+Augment = Callable[[Tensor], Tensor]  # of an image, uint8 (3, H, W)
 EVALUATION_PIXELS = 256 * 32 * 32  # scored at once: more gained nothing and takes more memory
 
 
@@ -64,10 +65,13 @@ class Images:
         self.scale = scale.expand(shape).contiguous()
         self.shift = shift.expand(shape).contiguous()
 
-    def inputs(self, indices: Tensor) -> Tensor:
-        """Normalised float32 (n, 3, H, W) in the memory format."""
-        pixels = self.images.index_select(0, indices).to(torch.float32)
-        normalised = torch.addcmul(self.shift, pixels, self.scale)
+    def inputs(self, indices: Tensor, augment: Augment | None = None) -> Tensor:
+        """Normalised float32 (n, 3, H, W) in the memory format; `augment` gets each image first."""
+        pixels = self.images.index_select(0, indices)
+        if augment is not None:
+            augmented = [augment(image) for image in pixels.permute(0, 3, 1, 2)]
+            pixels = torch.stack(augmented).permute(0, 2, 3, 1)
+        normalised = torch.addcmul(self.shift, pixels.to(torch.float32), self.scale)
         channels_first = normalised.permute(0, 3, 1, 2)
         return channels_first.contiguous(memory_format=self.memory_format)
 
