@@ -254,7 +254,8 @@ def own_options() -> dict[str, Option]:
     """The options that only this program has."""
     studies = f"studies to do (default: {' '.join(STUDIES)})"
     seeds = f"how often every setting is trained; the base {BASE_SEEDS} times or more"
-    until = "seeds until settings are known to so many points (default: off)"
+    until = """train a setting again, ten times at most, until it is known to differ from the base
+    or to be within so many points of accuracy of it (default: off)"""
     jobs = "trainings at once (default: one per core; 1 on a GPU)"
     tidy = "remove from the store of trainings what this call does not ask for; train nothing"
     against = "compare with this other --out, train nothing (default: none)"

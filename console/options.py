@@ -136,9 +136,9 @@ cat.0.jpg, dog.0.jpg; or shapes (drawn by the program: synthetic, for trying it 
 the images that the weights were trained beside"""
 OF_IMAGE_SIZE = """side in pixels to which images are brought, from 16 (default: 64; 32 for shapes
 and cifar10)"""
-OF_DEVICE = """auto (a CUDA GPU if there is one), cpu, cuda, cuda:1, mps; a CPU's threads: one below
-64 pixels and in a sweep, else one for each 2,048 pixels of an image, no more than there are cores;
-or what OMP_NUM_THREADS says"""
+OF_DEVICE = """what to compute on: auto takes an NVIDIA graphics card if there is one, else the
+processor; or name it: cpu, cuda, cuda:1 (the second card), mps (a Mac's); how many of a processor's
+cores a training takes is decided by the image size, or by OMP_NUM_THREADS"""
 OPTIONS: dict[str, Option] = {
     "seed": Option(whole_number(0), 0, "start of all random numbers"),
     "weight_path": Option(path, "weights/weight.pth", "weight file"),
