@@ -9,7 +9,7 @@ one with every value of the other: "Loss_by_rate": {"loss_function": [...], "lea
 import ast
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,6 +60,7 @@ def check_studies(studies: Studies, base: dict) -> None:
     if not studies:
         raise InputError("STUDIES in my_script.py names no study; it must name one")
     check_base(base)
+    refuse_same_folder("STUDIES", studies)
     for study, values in studies.items():
         if is_grid(values):
             check_grid(study, values)
@@ -99,7 +100,7 @@ def what_a_study_is(study: str) -> str:
 def check_grid(study: str, varied: dict[str, list]) -> None:
     """Refuse a study of several settings whose name or lists will not do."""
     what = f"{study!r} in my_script.py"
-    is_taken = study.startswith(PREFIX) or study.lower() == RUNS
+    is_taken = study.lower().startswith(PREFIX.lower()) or study.lower() == RUNS
     if is_taken or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", study):
         remedy = "name it with letters, digits and _, not Change_ or runs: it becomes a folder"
         raise InputError(f"{what} varies several settings; {remedy}")
@@ -119,16 +120,22 @@ def is_filled_list(values: object) -> bool:
 
 def check_values(study: str, name: str, values: list) -> None:
     """Refuse values of a setting that cannot be used or stand there twice."""
-    folders: dict[str, object] = {}
     for index, value in enumerate(values):
         check_value(study, name, value)
         if value in values[:index]:
             raise InputError(f"{study} in my_script.py lists {value!r} twice; remove one")
-        folder = folder_name(value).lower()  # some file systems do not tell case
+    refuse_same_folder(study, values)
+
+
+def refuse_same_folder(table: str, names: Iterable[object]) -> None:
+    """Refuse names of which two would be one folder, also where case makes no difference."""
+    folders: dict[str, object] = {}
+    for name in names:
+        folder = folder_name(name).lower()
         if folder in folders:
-            both = f"{folders[folder]!r} and {value!r}"
-            raise InputError(f"{both} of {study} in my_script.py are one folder; change one")
-        folders[folder] = value
+            both = f"{folders[folder]!r} and {name!r}"
+            raise InputError(f"{both} of {table} in my_script.py are one folder; change one")
+        folders[folder] = name
 
 
 def check_value(study: str, name: str, value: object) -> None:

@@ -116,12 +116,19 @@ def test_a_setting_that_a_grid_shares_with_a_plain_study_is_trained_once():
         ("Loss_by_rate", {"seed": [1, 2]}, "--seeds"),
         ("Change_both", {"learning_rate": RATES}, "becomes a folder"),
         ("../rates", {"learning_rate": RATES}, "becomes a folder"),
+        ("change_seed", {"learning_rate": RATES}, "becomes a folder"),
     ],
 )
 def test_a_grid_that_cannot_be_run_is_refused(study, second, message):
     grid = {"loss_function": LOSSES, **second}
     with pytest.raises(InputError, match=message):
         check_studies({study: grid}, BASE)
+
+
+def test_studies_that_differ_in_case_alone_are_refused():
+    [grid] = GRID.values()
+    with pytest.raises(InputError, match=r"'Rates' and 'rates' of STUDIES .* are one folder"):
+        check_studies({"Rates": grid, "rates": grid}, BASE)
 
 
 @pytest.fixture
