@@ -39,8 +39,11 @@ def locked(path: Path, shared: bool = False, place: Path | None = None) -> Itera
         try:
             yield
         finally:
-            if not shared:  # others may hold it still
-                path.unlink(missing_ok=True)
+            # Others may hold a shared one still. One that stays, where a folder was made read-only
+            # meanwhile, locks nothing: that error would hide what it did to the program.
+            if not shared:
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
 
 def remove_abandoned_locks(folders: Iterable[Path]) -> None:

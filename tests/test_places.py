@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from conftest import PROJECT, Ended, copy_project, refused, train_arguments
@@ -16,6 +17,7 @@ from forks import run_fork, run_process, run_sweep
 from console.errors import InputError
 from images.sources import image_folder
 from records.files import open_unfollowed
+from records.lock import locked
 from records.places import refuse_among_images
 
 FEATURES = "        features ="  # a line of model.py
@@ -257,3 +259,9 @@ def test_a_number_of_seeds_that_would_be_planned_for_ever_is_refused(photos, tmp
     ]
     said = refused(run_sweep(PROJECT, arguments))
     assert "'100000' is not a whole number from 1 to 1000" in said
+
+
+def test_a_lock_that_cannot_be_removed_hides_no_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "unlink", Mock(side_effect=PermissionError))
+    with pytest.raises(OSError, match="the disk is full"), locked(tmp_path / ".lock"):
+        raise OSError("the disk is full")
