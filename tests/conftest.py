@@ -17,6 +17,7 @@ import matplotlib
 import numpy as np
 import pytest
 from forks import (  # noqa: F401 (tests take them from here)
+    PATIENCE,
     PROJECT,
     ROOMS,
     Ended,
@@ -198,7 +199,7 @@ def trainings_of(out: Path) -> list[int]:  # their process numbers, without thei
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.02)

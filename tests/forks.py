@@ -34,6 +34,7 @@ from PIL.PngImagePlugin import PngInfo
 
 PROJECT = Path(__file__).resolve().parent.parent
 ROOMS = ("console", "records", "images", "training", "studies", "report")
+PATIENCE = 600  # seconds after which a test hangs, also where the machine is busy
 BYTECODE = tempfile.TemporaryDirectory()  # of the project's modules: compiled once for all forks
 PACKAGES = (  # imported once for all
     "torch._dynamo",
@@ -68,7 +69,7 @@ def words_of(arguments: Iterable[object]) -> list[str]:
 def run_process(program: Path, *arguments: object, **options: Any) -> Ended:
     """Run a script in a process of its own, as a user does."""
     command = [sys.executable, str(program), *words_of(arguments)]
-    ended = subprocess.run(command, timeout=120, capture_output=True, text=True, **options)
+    ended = subprocess.run(command, timeout=PATIENCE, capture_output=True, text=True, **options)
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 

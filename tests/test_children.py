@@ -13,6 +13,14 @@ from studies.children import PROGRAM_SECONDS, Child, Step, time_left
 DONE = SimpleNamespace(trained=SimpleNamespace(record={"seconds": 100.0, "epochs": 10}))
 
 
+NOW = 1000.0  # seconds
+
+
+@pytest.fixture(autouse=True)
+def clock_stands(monkeypatch):
+    monkeypatch.setattr(time, "monotonic", lambda: NOW)
+
+
 def step(program: str, epochs: int = 0) -> Step:
     """A program for a training of so many epochs."""
     training: Any = SimpleNamespace(epochs_to_do=epochs)
@@ -21,7 +29,7 @@ def step(program: str, epochs: int = 0) -> Step:
 
 def running(of_step: Step, seconds: float) -> Child:
     """A child that has run for so long."""
-    return Child(of_step, deque(), Mock(), time.monotonic() - seconds)
+    return Child(of_step, deque(), Mock(), NOW - seconds)
 
 
 def left(jobs: int, waiting: list[Step], children: list[Child]) -> str:

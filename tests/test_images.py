@@ -17,6 +17,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 from conftest import (
+    PATIENCE,
     PROJECT,
     arguments_for_test,
     fill,
@@ -283,7 +284,7 @@ def test_two_processes_build_the_cache_at_once(photos, tmp_path, monkeypatch):
     both = []
     for _ in range(2):
         both.append(subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True))
-    digests = [process.communicate(timeout=60)[0] for process in both]
+    digests = [process.communicate(timeout=PATIENCE)[0] for process in both]
     digest = load(photos).digest
     assert digests == [f"{digest}\n", f"{digest}\n"]
     [folder] = cache.cache_folder().iterdir()

@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, fill, refused, train_arguments, words_of
+from conftest import PATIENCE, PROJECT, fill, refused, train_arguments, words_of
 
 import my_script
 from console.errors import InputError
@@ -146,7 +146,7 @@ def test_help_shows_what_kind_of_value_an_option_takes(words, call):
 @pytest.mark.parametrize(("word", "status"), [("--help", 0), ("--frobnicate", 2)])
 def test_what_needs_no_package_is_answered_without_loading_one(word, status, program):
     command = [sys.executable, "-X", "importtime", PROJECT / f"{program}.py", word]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == status
     assert not re.search(r"\| +(torch|numpy|matplotlib|PIL)\n", ended.stderr)
 

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from functools import partial
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from conftest import (
+    PATIENCE,
     PROJECT,
     copy_project,
     fork,
@@ -91,7 +91,7 @@ def under_torchrun(tmp_path_factory) -> UnderTorchrun:
         launcher = fork(torchrun, [words, "--no_pictures"], out, out, before)
     wait_for((root / "r/history.csv").is_file)
     os.kill(int((root / "worker").read_text()), signal.SIGKILL)
-    launcher.join(120)
+    launcher.join(PATIENCE)
     return UnderTorchrun(launcher.exitcode, log.read_text())
 
 
@@ -132,7 +132,7 @@ def start_two(
 def statuses(processes: list[ForkProcess]) -> list[int | None]:
     """Wait for processes; their exit statuses."""
     for process in processes:
-        process.join(60)
+        process.join(PATIENCE)
     return [process.exitcode for process in processes]
 
 
@@ -315,7 +315,7 @@ CHILD = """
 from console.errors import before_imports
 before_imports()
 print(os.getpid(), flush=True)
-sum(range(10**9))  # some ten seconds: as a long import does, it lets no other thread of Python run
+sum(range(10**11))  # half an hour: as a long import does, it lets no other thread of Python run
 """
 PARENT = """
 import os, subprocess, sys
@@ -331,9 +331,7 @@ def test_a_child_ends_with_its_parent_from_its_first_moment_on():
     child = Path("/proc", parent.stdout.readline().strip())
     parent.kill()
     parent.communicate()
-    killed = time.monotonic()
     wait_for(lambda: not child.exists() or not (child / "cmdline").read_bytes())
-    assert time.monotonic() - killed < 1
 
 
 FAILING = """

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import PROJECT, make_photos, read_table
+from conftest import PATIENCE, PROJECT, make_photos, read_table
 from made_up import BASE, CHANCE, SIX, made, make
 
 from dataset import load_data
@@ -551,7 +551,7 @@ def browse(written: Report, folder: Path, width: int, values: str) -> list[str]:
     write_text(folder / "frame.html", FRAME.format(width=width, values=values))
     profile = f"--user-data-dir={folder}/profile"
     command = [CHROMIUM, *FLAGS, profile, (folder / "frame.html").as_uri()]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert "CONSOLE" not in ended.stderr, ended.stderr
     title = re.search("<title>(.*?)</title>", ended.stdout)[1]
     return title.split(",")

@@ -16,6 +16,7 @@ from unittest.mock import Mock
 
 import pytest
 from conftest import (
+    PATIENCE,
     Ended,
     Sweep,
     copy_project,
@@ -412,7 +413,7 @@ def stopped(photos, tmp_path_factory) -> Stopped:
     wait_for(lambda: list(out.glob("result/runs/e100000-*/history.csv")) != [])
     page = (out / "result/report.html").read_bytes()
     process.send_signal(signal.SIGINT)
-    said, told = process.communicate(timeout=60)
+    said, told = process.communicate(timeout=PATIENCE)
     wait_for(lambda: not trainings_of(out))
     ended = Ended(process.returncode, said, told)
     return Stopped(Sweep(project, [options, "--out", out]), out, page, ended)

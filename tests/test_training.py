@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import (
+    PATIENCE,
     PROJECT,
     arguments_for_test,
     fill,
@@ -321,7 +322,7 @@ def stopped(original, tmp_path_factory):
         while piece := os.read(parent, 4096):
             said += piece
     os.close(parent)
-    process.join(20)
+    process.join(PATIENCE)
     return SimpleNamespace(out=out, said=said, status=process.exitcode)
 
 
@@ -346,7 +347,7 @@ def test_ctrl_c_while_packages_load_ends_without_a_traceback(program):
     next(line for line in process.stderr if "import 'numpy'" in line or "numpy/__init__" in line)
     process.send_signal(signal.SIGINT)
     said = process.stderr.read()
-    assert process.wait(20) in (-signal.SIGINT, 130)
+    assert process.wait(PATIENCE) in (-signal.SIGINT, 130)
     assert "Traceback" not in said
     assert "KeyboardInterrupt" not in said
 
