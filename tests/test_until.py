@@ -139,6 +139,11 @@ def test_every_round_is_said_with_what_is_still_open(rounds):
     assert rounds.said.count("next round: still open: 1 setting;") == 1
 
 
+def test_the_answer_is_said_once_after_the_last_round(rounds):
+    last_round = rounds.said.rpartition("next round")[2]
+    assert rounds.said.count("done in ") == last_round.count("done in ") == 1
+
+
 def test_every_round_gives_the_base_a_seed_too(rounds):
     folders = rounds.folder_of("Change_seed").glob("[0-9]")
     seeds = {folder.name for folder in folders}
