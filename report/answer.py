@@ -5,7 +5,6 @@
 What is said of it stands in findings.py.
 """
 
-import itertools
 from collections.abc import Callable, Mapping
 from statistics import fmean, median
 from typing import NamedTuple
@@ -14,7 +13,7 @@ import numpy as np
 
 from dataset import Data
 from report import rules
-from report.comparison import OPEN, SMALL, Comparison, compare_with_base, cut
+from report.comparison import OPEN, SAME, SMALL, Comparison, compare_with_base, cut
 from report.noise import Noise, Pool, noise_of_images, pooled_noise
 from report.results import Result, Setting, correct_images
 from studies.settings import Run, key_of
@@ -30,7 +29,7 @@ class Answer(NamedTuple):
     Setting.key, empty where nothing can be compared: `problem` says why, if it is the noise.
     `of_images` is what the choice of test images adds to the differences of `rows`, None where it
     is not counted. `unlearned` has the keys of settings that did not learn with any seed, `twins`
-    the key of the shorter training whose weights a setting kept, too. `close` is the difference up
+    the key of another setting whose weights a setting kept, too. `close` is the difference up
     to which settings are alike. `guess` is the setting to use, as far as validation images tell.
     `is_complete`: no run that is planned is missing.
     """
@@ -73,16 +72,18 @@ def make_answer(
     kept = samples_of(unique, test_accuracy)
     last = samples_of(unique, last_accuracy)
     pool, problem = known_noise(kept)
+    twins = twins_of(unique)
+    rows = rows_of(kept, base, close, planned, of_images)
     return Answer(
         settings=unique,
         base=base,
         chance=chance,
         close=close,
         pool=pool,
-        rows=rows_of(kept, base, close, planned, of_images),
+        rows=without_twins_of_base(rows, twins, base),
         last_rows=rows_of(last, base, close),
         unlearned=[setting.key for setting in unique if rules.failed(setting, chance)],
-        twins=twins_of(unique),
+        twins=twins,
         problem=problem,
         of_images=of_images,
         guess=best_guess(unique, chance),
@@ -220,38 +221,53 @@ def valid_mean(setting: Setting) -> float:
 
 
 def twins_of(settings: list[Setting]) -> dict[tuple, tuple]:
-    """The key of the shorter training, by that of a longer one that kept its weights every time.
+    """The key of a setting, by that of one whose every training kept the same weights.
 
-    To go on changed nothing then: the two are one training, tested twice.
+    The two are one training, tested twice. That of fewer epochs comes first.
     """
-    lengths: dict[tuple, list[Setting]] = {}
-    for setting in settings:
-        lengths.setdefault(without_epochs(setting), []).append(setting)
+    ordered = sorted(settings, key=lambda setting: dict(setting.key)["epochs"])
     twins: dict[tuple, tuple] = {}
-    for of_all_lengths in lengths.values():
-        ordered = sorted(of_all_lengths, key=lambda setting: dict(setting.key)["epochs"])
-        for shorter, longer in itertools.pairwise(ordered):
-            if all(same_weights(shorter, longer)) and set(longer.seeds) <= set(shorter.seeds):
-                twins[longer.key] = twins.get(shorter.key, shorter.key)
+    for position, setting in enumerate(ordered):
+        for other in ordered[:position]:
+            same = same_weights(other, setting)
+            if len(same) == len(setting.results) and all(same):
+                twins[setting.key] = twins.get(other.key, other.key)
+                break
     return twins
 
 
-def without_epochs(setting: Setting) -> tuple:
+def without_epochs(key: tuple) -> tuple:
     """What names a setting whatever its number of epochs."""
-    return tuple(pair for pair in setting.key if pair[0] != "epochs")
+    return tuple(pair for pair in key if pair[0] != "epochs")
 
 
 def same_weights(shorter: Setting, longer: Setting) -> list[bool]:
-    """Of each seed that both have, whether they kept the weights of one epoch of one training."""
+    """Of each seed that both have, whether they kept the weights of one epoch of one training.
+
+    Where none could be kept, whether they are one training to the end.
+    """
     longer_by_seed = {result.seed: result for result in longer.results}
     same = []
     for result in shorter.results:
         other = longer_by_seed.get(result.seed)
         if other:
             kept = result.train["kept_epoch"]
+            epochs = kept or max(len(result.history), len(other.history))
             is_same_epoch = kept == other.train["kept_epoch"]
-            same.append(is_same_epoch and result.history[:kept] == other.history[:kept])
+            same.append(is_same_epoch and result.history[:epochs] == other.history[:epochs])
     return same
+
+
+def without_twins_of_base(rows: Rows, twins: dict[tuple, tuple], base: Setting | None) -> Rows:
+    """Rows in which a setting that is one training with the base is not compared with it."""
+    if base is None:
+        return rows
+    training = twins.get(base.key, base.key)
+    told = {}
+    for key, row in rows.items():
+        is_same = twins.get(key, key) == training
+        told[key] = row._replace(verdict=SAME) if is_same else row
+    return told
 
 
 # --- settings by verdict -----------------------------------------------------------------------

@@ -16,6 +16,7 @@ from report.distributions import MANY, NORMAL, f_quantile, t_quantile
 from report.noise import Noise, added_up, noise_of, own_noise, pooled_noise
 
 BETTER, WORSE, ALIKE, OPEN = "better", "worse", "as good", "too close to tell"
+SAME = "the same weights"  # as the base's, bit for bit: nothing is compared
 LEAST_SEEDS = 3  # trainings of a setting before anything is said of it
 SEEMS = 0.01  # how often fewer trainings of a setting that equals the base seem to differ from it
 LOOKS = (3, 4, 6, 10)  # numbers of seeds at which --until looks

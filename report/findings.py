@@ -21,6 +21,7 @@ from report.answer import (
     variance_of_images,
     with_row,
     with_verdict,
+    without_epochs,
 )
 from report.comparison import (
     ALIKE,
@@ -29,6 +30,7 @@ from report.comparison import (
     MOST_SEEDS,
     OPEN,
     POWER,
+    SAME,
     WORSE,
     found_from,
 )
@@ -149,6 +151,8 @@ def what_matters(answer: Answer, base: Setting) -> list[Finding]:
     names: dict[str, list[str]] = {ALIKE: [], OPEN: []}
     for study in varied_studies(answer):
         name = study_name(study[0].study)
+        if len(with_verdict(study, answer.rows, SAME)) == len(study):
+            continue  # nothing was varied
         gaps = gaps_of(study, answer, base)
         if gaps:
             largest = max(abs(gap.size) for gap in gaps)
@@ -208,7 +212,8 @@ def study_lines(answer: Answer) -> list[Finding]:
     """One line for each study: whether it matters, and where the true differences lie."""
     lines = []
     for study in varied_studies(answer):
-        compared = with_row(study, answer.rows)
+        same = with_verdict(study, answer.rows, SAME)
+        compared = [setting for setting in with_row(study, answer.rows) if setting not in same]
         if not compared:
             continue
         named = [setting for setting in compared if answer.rows[setting.key].named]
@@ -234,6 +239,7 @@ def warnings_of(answer: Answer) -> list[Finding]:
         findings.append(Finding("no_noise", {"problem": answer.problem}))
     if answer.chance.test_images <= FEW_IMAGES:
         findings.append(few_images(answer))
+    findings += same_trainings(answer)
     unlearned = [setting.name for setting in answer.settings if setting.key in answer.unlearned]
     if unlearned:
         findings.append(Finding("unlearned", {"names": unlearned}))
@@ -251,6 +257,17 @@ def warnings_of(answer: Answer) -> list[Finding]:
         findings.append(Finding("partly", {"settings": partly}))
     if at_chance:
         findings.append(Finding("ends_at_chance", {"settings": at_chance}))
+    return findings
+
+
+def same_trainings(answer: Answer) -> list[Finding]:
+    """What was varied, not only in epochs, and changed no bit of any training."""
+    names = {setting.key: setting.name for setting in answer.settings}
+    findings = []
+    for key, other in answer.twins.items():
+        if without_epochs(key) != without_epochs(other):
+            values = {"names": [names[other], names[key]]}
+            findings.append(Finding("same_training", values))
     return findings
 
 

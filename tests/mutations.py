@@ -142,7 +142,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("finished == len(runs)", "finished != len(runs)"),
         ("if rows[setting.key].verdict == verdict]", "if rows[setting.key].verdict != verdict]"),
         ("if self.base and setting.key == self.base.key:", "if not self.base:"),
-        ("set(longer.seeds) <= set(shorter.seeds)", "longer"),
+        ("if len(same) == len(setting.results) and all(same):", "if all(same):"),
     ],
     "report/findings.py": [
         ('"all": len(few) == len(answer.rows)', '"all": len(few) != len(answer.rows)'),

@@ -296,25 +296,29 @@ def test_where_differences_are_too_many_for_a_panel_the_answers_picture_alone_ha
     assert len(drawn) == 2
 
 
-SAME = {"losses": curve(0.7, 0.5, then=0.6, epochs=40)}  # as 80 epochs, up to the kept epoch
+SAME = {
+    "losses": curve(0.7, 0.5, then=0.6, epochs=40),
+    "mark": "one",
+}  # as 80 epochs, up to the kept epoch
 
 
 def test_trainings_that_kept_the_same_weights_are_one_line():
-    changes = {40: SAME, 80: {"losses": curve(0.7, 0.5, then=0.6, epochs=80)}}
+    changes = {40: SAME, 80: {"losses": curve(0.7, 0.5, then=0.6, epochs=80), "mark": "one"}}
     studies, answer = make(changes, studies={"Change_epochs": [20, 40, 80]})
     labels = [entry.label for entry in study_entries(studies["Change_epochs"], held_in(answer))]
     assert labels == ["20", "40 = 80"]
 
 
 def test_a_training_that_kept_the_weights_of_the_base_is_the_base():
-    losses = curve(*CURVE, then=0.6, epochs=40)
-    studies, answer = make({40: {"losses": losses}}, studies={"Change_epochs": [20, 40]})
+    longer = {"losses": curve(*CURVE, then=0.6, epochs=40), "mark": "one"}
+    changes = {"base": {"mark": "one"}, 40: longer}
+    studies, answer = make(changes, studies={"Change_epochs": [20, 40]})
     (entry,) = study_entries(studies["Change_epochs"], held_in(answer))
     assert entry == Entry("20 = 40", is_base=True)
 
 
 def test_trainings_that_kept_the_same_weights_with_some_seeds_only_are_two_lines():
-    changes = {40: SAME, (80, 0): {"losses": curve(0.7, 0.5, then=0.6, epochs=80)}}
+    changes = {40: SAME, (80, 0): {"losses": curve(0.7, 0.5, then=0.6, epochs=80), "mark": "one"}}
     _, answer = make(changes, seeds=2, studies={"Change_epochs": [20, 40, 80]})
     assert answer.twins == {}
 

@@ -100,8 +100,8 @@ def test_a_gap_of_as_many_steps_that_converged_needs_no_reason():
 
 
 def test_trainings_that_kept_the_same_weights_count_once():
-    rising = {"losses": curve(0.7, 0.5, then=0.6, epochs=40), "shift": -0.2}
-    longer = {"losses": curve(0.7, 0.5, then=0.6, epochs=80), "shift": -0.2}
+    rising = {"losses": curve(0.7, 0.5, then=0.6, epochs=40), "shift": -0.2, "mark": "one"}
+    longer = {"losses": curve(0.7, 0.5, then=0.6, epochs=80), "shift": -0.2, "mark": "one"}
     values = only("matters", {40: rising, 80: longer}, studies={EPOCHS: [20, 40, 80]})
     assert [gap.labels for gap in values["gaps"]] == [["40", "80"]]
     told = say(all_found({40: rising, 80: longer}, studies={EPOCHS: [20, 40, 80]}))
@@ -265,7 +265,9 @@ def test_that_the_guess_tests_at_chance_is_not_said_otherwise():
 
 def test_trainings_that_kept_the_same_weights_are_not_ahead_of_one_another():
     rising = [0.7, 0.5] + [0.6] * 38
-    changes = {name: {"losses": rising[:name], "valid": 0.8} for name in (20, 40)}
+    changes = {}
+    for epochs in (20, 40):
+        changes[epochs] = {"losses": rising[:epochs], "valid": 0.8, "mark": "one"}
     values = guess(changes | {"base": changes[20]}, studies={EPOCHS: [20, 40]}, seeds=6)
     assert values["name"] == "the base"
     assert values["ahead"] == []
@@ -394,9 +396,10 @@ def test_a_diverged_training_says_nothing_about_overfitting():
 
 
 def test_two_numbers_of_epochs_that_kept_the_same_weights_are_counted():
-    rising = {"losses": curve(*CURVE, then=0.6, epochs=80)}  # after 20 epochs as of the base
+    rising = {"losses": curve(*CURVE, then=0.6, epochs=80), "mark": "one"}
     lower = {"losses": [0.4] * 80}
-    values = only("same_weights", {80: rising, (80, 1): lower}, EPOCHS, seeds=3)
+    changes = {20: {"mark": "one"}, 80: rising, (80, 1): lower}
+    values = only("same_weights", changes, EPOCHS, seeds=3)
     assert (values["count"], values["seeds"]) == (2, 3)
 
 
@@ -506,6 +509,8 @@ CALMING = {
     "seeds": 6,
 }
 CALM = {"changes": swinging({"base": 0.1, 32: 0.1, 16: 0.1, 64: 0.05}), "seeds": 6}
+SAME_BATCHES = {"mark": "one"}
+ALIKE = {"changes": {"base": SAME_BATCHES, 64: SAME_BATCHES}, "studies": {BATCHES: [32, 64]}}
 CASES = [
     {},
     {"seeds": 6, "changes": {0.1: {"shift": -0.3}, 16: {"shift": 0.2}}},
@@ -521,6 +526,8 @@ CASES = [
     {"studies": {"Change_loss_function": ["MSELoss", "SmoothL1Loss"]}},
     {"studies": {"Grid": {"batch_size": [16, 64], "learning_rate": [0.01, 0.1]}}},
     CALMING,
+    ALIKE,
+    {"changes": {20: {"mark": "one"}, 80: {"mark": "one"}}},
 ]
 
 
@@ -532,6 +539,13 @@ def everything(case) -> list[Finding]:
     for settings in others:
         findings += study_findings(settings, answer)
     return findings
+
+
+def test_what_differs_in_no_bit_is_told_and_is_no_finding():
+    told = " ".join(say(everything(ALIKE)))
+    assert "The base and batch size 64: the same training, bit for bit" in told
+    assert "as good" not in told.lower()
+    assert "no difference" not in told
 
 
 @pytest.mark.parametrize("case", CASES)
