@@ -7,7 +7,6 @@
 Every child has one thread, writes to its run's log, and ends when this program does.
 """
 
-import itertools
 import os
 import re
 import subprocess
@@ -142,8 +141,7 @@ class Children:
 
     def time_left(self) -> str:
         """What is left, as the function of that name has it."""
-        waiting = itertools.chain(*self.waiting, *(child.later for child in self.running))
-        return time_left(self.trainings, self.jobs, waiting, self.running)
+        return time_left(self.trainings, self.jobs, self.waiting, self.running)
 
     def ended(self) -> list[Child]:
         """Those of the children that have ended by now."""
@@ -187,30 +185,37 @@ class Children:
 
 
 def time_left(
-    trainings: list[Training], jobs: int, waiting: Iterable[Step], running: Iterable[Child] = ()
+    trainings: list[Training],
+    jobs: int,
+    waiting: Iterable[Iterable[Step]],
+    running: Iterable[Child] = (),
 ) -> str:
     """A guess at the time left: ", about 5 min left"; empty where nothing is known or left.
 
     What epochs of these `trainings` have taken, now or before, is known; a program's start and
-    end, and so a test, is taken to last PROGRAM_SECONDS.
+    end, and so a test, is taken to last PROGRAM_SECONDS. Steps of a chain are done in turn.
     """
     of_epoch = seconds_per_epoch(trainings)
     if of_epoch is None:
         return ""
-    of_waiting = [seconds_of(step, of_epoch) for step in waiting]
-    of_running = [seconds_of(child.step, of_epoch) - child.seconds for child in running]
-    of_running = [max(1.0, seconds) for seconds in of_running]  # late, but not at its end yet
-    if not of_waiting and not of_running:
+    of_chains = [seconds_of(chain, of_epoch) for chain in waiting]
+    for child in running:
+        seconds = seconds_of([child.step], of_epoch) - child.seconds
+        seconds = max(1.0, seconds)  # it may be late, but it has not ended yet
+        of_chains.append(seconds + seconds_of(child.later, of_epoch))
+    if not of_chains:
         return ""
-    seconds = max((sum(of_waiting) + sum(of_running)) / jobs, *of_running, 0)
-    return f", about {duration(seconds)} left"
+    return f", about {duration(max(sum(of_chains) / jobs, *of_chains))} left"
 
 
-def seconds_of(step: Step, of_epoch: float) -> float:
-    """How long a step is going to take."""
-    if step.program == "test":
-        return PROGRAM_SECONDS
-    return PROGRAM_SECONDS + step.training.epochs_to_do * of_epoch
+def seconds_of(steps: Iterable[Step], of_epoch: float) -> float:
+    """How long steps are going to take in turn."""
+    seconds = 0.0
+    for step in steps:
+        seconds += PROGRAM_SECONDS
+        if step.program == "train":
+            seconds += step.training.epochs_to_do * of_epoch
+    return seconds
 
 
 def default_jobs(device: str) -> int:

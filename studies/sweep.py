@@ -6,7 +6,6 @@
 It trains and tests here, prints lines for a scheduler, only collects, or tidies the store.
 """
 
-import itertools
 import shlex
 import time
 from collections.abc import Callable
@@ -80,7 +79,7 @@ def show_plan(sweep: Sweep, chains: list[list[Step]], screen: TextIO, more: int)
     from dataset import describe  # here: numpy takes time, and --help needs none
 
     described = words.describe_plan(sweep.plan, sweep.runs, sweep.jobs)
-    left = time_left(sweep.plan.requested, sweep.jobs, itertools.chain(*chains))
+    left = time_left(sweep.plan.requested, sweep.jobs, chains)
     lines = [describe(sweep.data), f"results: {sweep.out / 'result'}", f"{described}{left}"]
     if more:
         trainings = words.counted(more, "more training")

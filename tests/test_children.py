@@ -32,7 +32,7 @@ def running(of_step: Step, seconds: float) -> Child:
     return Child(of_step, deque(), Mock(), NOW - seconds)
 
 
-def left(jobs: int, waiting: list[Step], children: list[Child]) -> str:
+def left(jobs: int, waiting: list[list[Step]], children: list[Child]) -> str:
     """The time that is left where an epoch takes 10 s."""
     trainings: Any = [DONE]
     return time_left(trainings, jobs, waiting, children)
@@ -40,11 +40,19 @@ def left(jobs: int, waiting: list[Step], children: list[Child]) -> str:
 
 def test_programs_and_tests_take_time_beside_epochs():
     assert PROGRAM_SECONDS == 4
-    assert left(1, [step("train", epochs=1), step("test")], []) == ", about 18 s left"
+    assert left(1, [[step("train", epochs=1), step("test")]], []) == ", about 18 s left"
 
 
 def test_trainings_at_once_share_the_time():
-    assert left(2, [step("train", epochs=1)] * 4, []) == ", about 28 s left"
+    assert left(2, [[step("train", epochs=1)]] * 4, []) == ", about 28 s left"
+
+
+def test_what_is_done_in_turn_does_not_share_it():
+    chain = [step("train", epochs=1), step("test")]
+    assert left(2, [chain], []) == ", about 18 s left"
+    child = running(chain[0], seconds=0)
+    child.later.append(chain[1])
+    assert left(2, [], [child]) == ", about 18 s left"
 
 
 def test_the_time_left_is_that_of_the_longest_training_at_least():
@@ -63,4 +71,4 @@ def test_no_time_is_said_where_nothing_is_left():
 
 
 def test_no_time_is_said_before_an_epoch_was_timed():
-    assert time_left([], 1, [step("test")]) == ""
+    assert time_left([], 1, [[step("test")]]) == ""
