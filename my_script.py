@@ -43,7 +43,7 @@ from studies.plan import (
 )
 from studies.settings import Run
 from studies.sweep import Ended, Sweep
-from studies.trials import try_out
+from studies.trials import notes_of_batches, try_out
 from studies.words import MANY, describe_price
 from training.settings import ALSO_DECIDE, check_settings, option_words
 from training.tried import plain_device
@@ -194,6 +194,9 @@ def carry_out(options: Namespace, planned: Sweep) -> Ended:
     device = planned.conditions.device
     if epochs_of(planned.plan.requested) and (device == "cpu" or options.dry_run):
         try_out("cpu", options.image_size, planned.requested_runs)
+    train_images = len(planned.data.splits["train"])
+    for note in notes_of_batches(planned.requested_runs, train_images):
+        print(note, file=sys.stderr)
     more = 0 if options.until else rounds.most_to_confirm(planned)
     chains = commands(planned.plan, options, device)
     sweep.show_plan(planned, chains, screen_of(options), more)

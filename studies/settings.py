@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from console.errors import InputError
-from console.options import Reader, did_you_mean, value_text
+from console.options import OPTIONS, Reader, did_you_mean, value_text
 from training.settings import SETTINGS, as_key, is_value
 
 RUNS = "runs"  # in result/ and weights/: every training, whatever study asks for it
@@ -64,11 +64,15 @@ def check_studies(studies: Studies, base: dict) -> None:
     for study, values in studies.items():
         if is_grid(values):
             check_grid(study, values)
-        elif not study.startswith(PREFIX) or not is_filled_list(values):
+        elif not study.startswith(PREFIX):
             raise InputError(what_a_study_is(study))
+        elif not isinstance(values, list) or not values:
+            raise InputError(f"{study} in my_script.py is {values!r}; {as_a_list(values)}")
         for name, values_of_setting in values_in(study, values).items():
             if name not in SETTINGS:
                 meant = did_you_mean(name, SETTINGS)
+                if name in OPTIONS and not is_grid(values):
+                    meant = f"; call it with --{name} for each value, each with an --out of its own"
                 raise InputError(f"{what_a_study_is(study)}{meant}")
             check_values(study, name, values_of_setting)
 
@@ -113,9 +117,10 @@ def check_grid(study: str, varied: dict[str, list]) -> None:
             raise InputError(f"{what} does not vary {name}; {remedy}")
 
 
-def is_filled_list(values: object) -> bool:
-    """Whether these are the values of a study of one setting."""
-    return isinstance(values, list) and len(values) > 0
+def as_a_list(values: object) -> str:
+    """What to write instead of values that are no list."""
+    listed = list(values) if isinstance(values, (tuple, set, range)) else [values]
+    return f"use a list: {listed}" if values else "give it a list of values"
 
 
 def check_values(study: str, name: str, values: list) -> None:
@@ -154,7 +159,7 @@ def what_was_meant(read: Callable[[str], Any], value: object) -> str:
         return "; see --help"
     hint = read.hint(str(value))
     if value == 0 and read.convert is float:
-        hint = "; if it is the beginning of 0,1 write 0.1, with a decimal point"
+        hint = "; for 0,1 write 0.1, with a decimal point; to allow 0 give SETTINGS another reader"
     return f": it is not {read.meaning}{hint}"
 
 

@@ -46,25 +46,45 @@ def key_of_trial(run: Run) -> str:
 
 
 def refuse_unused(runs: list[Run], trials: Trials) -> None:
-    """InputError if a study varies a setting whose values all give the same weights."""
+    """InputError if a study varies what changes nothing; where some values are alike, say so."""
     for study in dict.fromkeys(run.study for run in runs):
         of_study = [run for run in runs if run.study == study]
         for name in of_study[0].varied:
-            if name not in NOT_TRIED and not is_used(name, of_study, trials):
-                remedy = f"use settings.{name} in train.py, or let CNN of model.py take {name}"
-                raise InputError(f"{study} varies {name}, which nothing reads; {remedy}")
+            if name in NOT_TRIED:
+                continue
+            for values in values_alike(name, of_study, trials):
+                if len(values) == len({json.dumps(run.settings[name]) for run in of_study}):
+                    remedy = f"use settings.{name} in train.py, or let CNN of model.py take {name}"
+                    raise InputError(f"{study} varies {name}, which nothing reads; {remedy}")
+                same = f"{name} {' and '.join(values)} of {study}"
+                print(f"note: {same}: the same training, bit for bit", file=sys.stderr)
 
 
-def is_used(name: str, runs: Iterable[Run], trials: Trials) -> bool:
-    """Whether two runs that differ in one setting alone have other weights after a few steps.
+def values_alike(name: str, runs: Iterable[Run], trials: Trials) -> list[list[str]]:
+    """Values of a setting, in JSON, that give the same weights after a few steps.
 
-    True where no two runs do.
+    Whatever the other settings are: a loss may leave a setting unused that another one reads.
     """
-    fingerprints: dict[str, dict[str, str]] = {}  # by the other settings, then by the value
+    fingerprints: dict[str, list[str]] = {}  # by the value, one for each of the other settings
     for run in runs:
-        others = settings_of_trial(run.settings)
-        value = json.dumps(others.pop(name))
-        of_others = fingerprints.setdefault(json.dumps(others), {})
-        of_others[value] = trials[key_of_trial(run)].fingerprint
-    several = [by_value for by_value in fingerprints.values() if len(by_value) > 1]
-    return not several or any(len(set(by_value.values())) > 1 for by_value in several)
+        of_value = fingerprints.setdefault(json.dumps(run.settings[name]), [])
+        of_value.append(trials[key_of_trial(run)].fingerprint)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for value, of_value in fingerprints.items():
+        alike.setdefault(tuple(of_value), []).append(value)
+    return [values for values in alike.values() if len(values) > 1]
+
+
+def notes_of_batches(runs: Iterable[Run], train_images: int) -> list[str]:
+    """What to say of batch sizes that make the same batches: one of all the training images."""
+    sizes: dict[str, set[int]] = {}
+    for run in runs:
+        if run.settings["batch_size"] >= train_images:
+            sizes.setdefault(run.study, set()).add(run.settings["batch_size"])
+    notes = []
+    for study, whole in sizes.items():
+        if len(whole) > 1:
+            named = " and ".join(map(str, sorted(whole)))
+            why = f"one batch of the {train_images} training images each"
+            notes.append(f"note: batch_size {named} of {study}: the same training, {why}")
+    return notes

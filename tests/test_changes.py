@@ -276,6 +276,34 @@ def test_a_study_of_a_setting_that_nothing_reads_is_refused(name, photos, tmp_pa
     assert not (project / "weights").exists()
 
 
+# --- settings that change nothing ------------------------------------------------------------
+
+LATE = """for gamma in (1, 2):
+    LOSSES[f"Focal{gamma}"] = lambda scores, targets: gamma * focal_loss(scores, targets)
+"""
+CHANGE_NOTHING = """{
+    "Change_loss_function": ["CrossEntropyLoss", "Focal1", "Focal2"],
+    "Change_batch_size": [32, 64, 128],
+}"""
+
+
+def test_settings_that_change_nothing_are_told_before_training(photos, tmp_path):
+    project = copy_project(tmp_path / "project", my_script=small(CHANGE_NOTHING))
+    with (project / "losses.py").open("a") as file:
+        file.write(LATE)
+    ended = run_sweep(project, "--data", photos, "--image_size", 16, "--dry_run")
+    told = [line for line in ended.err.splitlines() if line.startswith("note: ")]
+    losses, sizes = told
+    same = "the same training"
+    assert (
+        losses
+        == f'note: loss_function "Focal1" and "Focal2" of Change_loss_function: {same}, bit for bit'
+    )
+    assert sizes.startswith(
+        f"note: batch_size 32 and 64 and 128 of Change_batch_size: {same}, one batch"
+    )
+
+
 # --- what cannot work ------------------------------------------------------------------------
 
 

@@ -470,6 +470,11 @@ def test_a_network_that_cannot_be_right_is_refused_with_its_reason(network, use)
     assert REFUSED[network] in message()
 
 
+def test_a_network_in_place_of_what_makes_one_is_refused(use):
+    use(Small())
+    assert "it is a network, not what makes one; write def CNN(): return" in message()
+
+
 def test_a_model_py_without_a_cnn_is_one_line(use, monkeypatch):
     monkeypatch.setitem(sys.modules, "model", types.SimpleNamespace(Net=Small))
     assert "model.py fails: ImportError: cannot import name 'CNN'" in message()
@@ -525,6 +530,7 @@ REFUSED_LOSSES = [
     (one_for_each_image, "it gives (2,), not one number"),
     (a_number, "it gives float, not one number"),
     (Weighted(), "the loss has weights that the optimizer does not train"),
+    (nn.CrossEntropyLoss, "is a class, not what it makes; write CrossEntropyLoss() in losses.py"),
     (of_class_numbers, "losses.py fails: RuntimeError"),
 ]
 
@@ -719,6 +725,7 @@ STOPS = """                valid_loss = state.history[-1].valid_loss
                 wait = 0 if valid_loss < best else wait + 1
                 best = min(best, valid_loss)
 """
+AFTERWARDS = "                state.schedule.step()\n"
 BESIDE_STATE = {
     "a global": (
         [(MODULE, "COUNT = 0\n\n\n" + MODULE), (BEGINS, "    global COUNT\n" + BEGINS)],
@@ -731,6 +738,10 @@ BESIDE_STATE = {
     "an entry beside the loop": (
         [(EPOCHS, "            seen = {}\n" + EPOCHS), (WROTE, FILLED + WROTE)],
         "seen is set before the loop over epochs and again in it",
+    ),
+    "a schedule stepped after the checkpoint": (
+        [(STATE, SCHEDULE.format("StepLR(optimizer, 1)")), (WROTE, AFTERWARDS + WROTE)],
+        "state.schedule.step() stands after write_checkpoint; a training that goes on would not",
     ),
     "a break": (
         [(WROTE, "                if state.epoch > 2:\n                    break\n" + WROTE)],

@@ -13,7 +13,7 @@ import my_script
 from console.errors import InputError
 from console.options import Option, did_you_mean, parse, path, shared_options
 from studies.settings import check_studies
-from training.settings import SETTINGS
+from training.settings import SETTINGS, check_settings
 
 LOSSES = ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
 
@@ -97,7 +97,7 @@ def test_a_dash_is_a_dash_in_an_options_value():
     [
         (
             {"Change_learning_rate": [0, 1]},
-            "if it is the beginning of 0,1 write 0.1, with a decimal point",
+            "for 0,1 write 0.1, with a decimal point; to allow 0 give SETTINGS another",
         ),
         ({"Change_learning_rate": ["0,1"]}, "write 0.1, with a decimal point"),
         ({"Change_epoch": [5]}, "did you mean epochs?"),
@@ -155,3 +155,17 @@ def test_my_script_takes_its_arguments_as_a_list(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["a_script_of_the_users", "--frobnicate"])
     assert my_script.main(["--data", "shapes", "--out", str(tmp_path), "--collect"]) == 1
     assert "MISSING" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "reason"),
+    [
+        ("augment", Option(bool, False, "flip"), "any text as True; use switch(False, ...)"),
+        ("test_accuracy", Option(float, 0.5, "share"), "is the name of something else already"),
+        ("train_seconds", Option(float, 0.5, "time"), "is the name of something else already"),
+    ],
+)
+def test_a_setting_that_will_not_do_is_refused(name, option, reason, monkeypatch):
+    monkeypatch.setitem(SETTINGS, name, option)
+    with pytest.raises(InputError, match=re.escape(reason)):
+        check_settings()

@@ -472,7 +472,7 @@ REFUSED = [
     ("train", "--device", "toaster", "--device toaster cannot be used: no device is called so"),
     ("train", "--device", "cuda", "--device cuda cannot be used"),
     ("train", "--seed", -1, "--seed: '-1' is not a whole number from 0"),
-    ("train", "--loss_function", "Hinge", "invalid choice: 'Hinge' (losses.py has"),
+    ("train", "--loss_function", "Hinge", "no loss is called 'Hinge'; losses.py has"),
     ("train", "--frobnicate", "1", "unrecognized arguments: --frobnicate"),
     ("train", "--data", "/nowhere/at/all", "/nowhere/at/all is not a folder"),
     ("train", "--data", "", "--data: '' is not a name: it is empty"),

@@ -28,6 +28,7 @@ def refuse_lost_values(files: Iterable[Path]) -> None:
                 for loop in loops_over_epochs(node):
                     refuse_values_beside(file, node, loop)
                     refuse_break(file, loop)
+                    refuse_after_checkpoint(file, loop)
 
 
 def refuse(file: Path, node: ast.stmt | ast.expr, what: str, remedy: str) -> NoReturn:
@@ -80,3 +81,24 @@ def statements_of(loop: Loop) -> Iterator[ast.stmt]:
         if not isinstance(statement, Loop):
             parts = ast.iter_child_nodes(statement)
             waiting += [part for part in parts if isinstance(part, ast.stmt)]
+
+
+def refuse_after_checkpoint(file: Path, loop: Loop) -> None:
+    """Refuse what changes the state in an epoch whose checkpoint is written already."""
+    is_written = False
+    for statement in loop.body:
+        if is_written:
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Call | ast.Assign | ast.AugAssign) and is_of_state(node):
+                    what = f"{ast.unparse(node)} stands after write_checkpoint"
+                    refuse(file, node, what, "put it at the end of train_epoch")
+        is_written = is_written or "write_checkpoint(" in ast.unparse(statement)
+
+
+def is_of_state(node: ast.Call | ast.Assign | ast.AugAssign) -> bool:
+    """Whether a statement sets something in the state, or calls what stands there."""
+    if isinstance(node, ast.Call):
+        targets = [node.func]
+    else:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return any(ast.unparse(target).startswith("state.") for target in targets)

@@ -101,6 +101,8 @@ def build_network(network: dict[str, Any], device: torch.device) -> nn.Module:
     constructor = network_class()
     seed_all(network["seed"], 0)  # again: importing model.py may have drawn some
     with blaming(f"model.py's CNN({call_text(network)})"):
+        if isinstance(constructor, nn.Module):
+            raise TypeError("it is a network, not what makes one; write def CNN(): return ...")
         model = constructor(**network["arguments"])
         if not isinstance(model, nn.Module):
             raise TypeError(f"it gives {type(model).__name__}, not a torch.nn.Module")
@@ -143,9 +145,11 @@ def loss_of(name: str, device: torch.device) -> Loss:
     from losses import LOSSES  # here: a trial imports it anew
 
     if name not in LOSSES:
-        choices = f"losses.py has {', '.join(LOSSES)}"
         meant = did_you_mean(name, LOSSES)
-        raise InputError(f"--loss_function: invalid choice: {name!r} ({choices}){meant}")
+        raise InputError(f"no loss is called {name!r}; losses.py has {', '.join(LOSSES)}{meant}")
+    if isinstance(LOSSES[name], type):
+        remedy = f"write {LOSSES[name].__name__}() in losses.py"
+        raise InputError(f"the loss {name} is a class, not what it makes; {remedy}")
     loss_function = copy.deepcopy(LOSSES[name])  # some have weights, which training changes
     if isinstance(loss_function, nn.Module):
         loss_function.to(device)

@@ -50,15 +50,27 @@ TAKEN = (
     "weight",
     "diverged",
     "kept_epoch",
+    "copy_of",
+    "test_accuracy",
+    "test_low",
+    "test_high",
+    "last_test_accuracy",
+    "valid_accuracy",
+    "last_valid_accuracy",
+    "last_train_accuracy",
+    "train_seconds",
+    "test_seconds",
 )
 
 
 def check_settings() -> None:
     """InputError if a setting has a name that something else has, or that is none."""
-    for name in SETTINGS:
+    for name, option in SETTINGS.items():
         place = f"{name!r} in SETTINGS of training/settings.py"
         if name in OPTIONS or name in TAKEN:
             raise InputError(f"{place} is the name of something else already; give it another")
+        if option.read is bool and option.action is None:
+            raise InputError(f"{place} reads any text as True; use switch(False, ...) for it")
         if not name.isidentifier():
             raise InputError(f"{place} is no name; use letters, digits and _")
 
