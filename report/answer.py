@@ -30,8 +30,8 @@ class Answer(NamedTuple):
     `of_images` is what the choice of test images adds to the differences of `rows`, None where it
     is not counted. `unlearned` has the keys of settings that did not learn with any seed, `twins`
     the key of another setting whose weights a setting kept, too. `close` is the difference up
-    to which settings are alike. `guess` is the setting to use, as far as validation images tell.
-    `is_complete`: no run that is planned is missing.
+    to which settings are alike. `guesses` are settings to use, the best first, as far as validation
+    images tell. `is_complete`: no run that is planned is missing.
     """
 
     settings: list[Setting]
@@ -45,8 +45,13 @@ class Answer(NamedTuple):
     twins: dict[tuple, tuple]
     problem: str
     of_images: Mapping[tuple, Noise] | None
-    guess: Setting | None
+    guesses: list[Setting]
     is_complete: bool = True
+
+    @property
+    def guess(self) -> Setting | None:
+        """The best guess of what to use; None where nothing learned."""
+        return self.guesses[0] if self.guesses else None
 
     def whole(self, setting: Setting) -> Setting:
         """A setting with all its seeds: the base has more of them than the studies it is in."""
@@ -86,7 +91,7 @@ def make_answer(
         twins=twins,
         problem=problem,
         of_images=of_images,
-        guess=best_guess(unique, chance),
+        guesses=guesses_of(unique, twins, chance),
     )
 
 
@@ -203,13 +208,19 @@ def rows_of(
     return cut(compare_with_base(samples, base.key, close, of_images, planned))
 
 
-def best_guess(settings: list[Setting], chance: rules.Chance) -> Setting | None:
-    """The setting with the highest mean validation accuracy of those that learned, if any did.
+def guesses_of(
+    settings: list[Setting], twins: dict[tuple, tuple], chance: rules.Chance
+) -> list[Setting]:
+    """Settings that learned, that of the highest mean validation accuracy first.
 
-    A choice, and no finding. The test images have no say, not even in whether one learned.
+    A choice, and no finding. The test images have no say, not even in whether one learned. Of
+    settings that are one training the first alone stands here, which has the most seeds.
     """
-    learned = [setting for setting in settings if rules.is_choosable(setting, chance)]
-    return max(learned, key=valid_mean, default=None)
+    guesses = []
+    for setting in settings:
+        if setting.key not in twins and rules.is_choosable(setting, chance):
+            guesses.append(setting)
+    return sorted(guesses, key=valid_mean, reverse=True)
 
 
 def valid_mean(setting: Setting) -> float:

@@ -38,7 +38,7 @@ from report.results import Setting, studies_of, study_name, words_of
 from report.rules import Learned
 
 FEW_IMAGES = 100  # test images, each of which is a point or more
-VERDICTS = {"worse": WORSE, "better": BETTER, "alike": ALIKE, "open": OPEN}  # by kind of finding
+VERDICTS = (WORSE, BETTER, ALIKE, OPEN)  # in the order in which they are said
 
 
 class Finding(NamedTuple):
@@ -131,13 +131,7 @@ def choice(answer: Answer) -> Finding:
 
 def ahead_of(guess: Setting, answer: Answer) -> list[Ahead]:
     """How far a guess is ahead of the next one, and of the base."""
-    training = answer.twins.get(guess.key, guess.key)
-    others = []
-    for setting in answer.settings:
-        is_other = answer.twins.get(setting.key, setting.key) != training
-        if is_other and rules.is_choosable(setting, answer.chance):
-            others.append(setting)
-    others.sort(key=valid_mean, reverse=True)
+    others = answer.guesses[1:]
     shown = others[:1] + [setting for setting in others[1:] if setting.is_base]
     return [Ahead(setting.name, valid_mean(guess) - valid_mean(setting)) for setting in shown]
 
@@ -148,19 +142,16 @@ def what_matters(answer: Answer, base: Setting) -> list[Finding]:
     At most two of them have a sentence of their own.
     """
     differing: list[Finding] = []
-    names: dict[str, list[str]] = {ALIKE: [], OPEN: []}
+    names: dict[str, list[str]] = {OPEN: [], ALIKE: [], SAME: []}
     for study in varied_studies(answer):
         name = study_name(study[0].study)
-        if len(with_verdict(study, answer.rows, SAME)) == len(study):
-            continue  # nothing was varied
         gaps = gaps_of(study, answer, base)
         if gaps:
             largest = max(abs(gap.size) for gap in gaps)
             values = {"what": name, "base": label_of_base(study[0], base), "gaps": gaps}
             differing.append(Finding("matters", {**values, "largest": largest}))
         else:
-            is_open = with_verdict(study, answer.rows, OPEN)
-            names[OPEN if is_open else ALIKE].append(name)
+            names[verdict_of_study(study, answer.rows)].append(name)
     differing.sort(key=lambda finding: -finding.values["largest"])
     findings = differing[:2]
     if differing[2:]:
@@ -170,7 +161,17 @@ def what_matters(answer: Answer, base: Setting) -> list[Finding]:
         findings.append(Finding("undecided", {"names": names[OPEN], "size": size_of(answer)}))
     if names[ALIKE]:
         findings.append(Finding("no_difference", {"names": names[ALIKE], "close": answer.close}))
+    if names[SAME]:
+        findings.append(Finding("no_change", {"names": names[SAME]}))
     return findings
+
+
+def verdict_of_study(study: list[Setting], rows: Rows) -> str:
+    """The verdict of a study in which nothing differs beyond noise."""
+    for verdict in (OPEN, ALIKE):
+        if with_verdict(study, rows, verdict):
+            return verdict
+    return SAME
 
 
 def varied_studies(answer: Answer) -> list[list[Setting]]:
@@ -212,8 +213,7 @@ def study_lines(answer: Answer) -> list[Finding]:
     """One line for each study: whether it matters, and where the true differences lie."""
     lines = []
     for study in varied_studies(answer):
-        same = with_verdict(study, answer.rows, SAME)
-        compared = [setting for setting in with_row(study, answer.rows) if setting not in same]
+        compared = with_row(study, answer.rows)
         if not compared:
             continue
         named = [setting for setting in compared if answer.rows[setting.key].named]
@@ -223,6 +223,7 @@ def study_lines(answer: Answer) -> list[Finding]:
             "study": study[0].study,
             "what": study_name(study[0].study),
             "is_open": bool(unknown),
+            "is_same": not named and verdict_of_study(study, answer.rows) == SAME,
             "labels": labels_of(named),
             "low": min(row.low for row in shown),
             "high": max(row.high for row in shown),
@@ -295,33 +296,6 @@ def details_of(answer: Answer) -> list[Finding]:
     ]
     if answer.unlearned:
         findings.append(Finding("learned_rule", guessing(answer.settings, answer)))
-    return findings
-
-
-def differences_in(settings: list[Setting], rows: Rows) -> list[Finding]:
-    """What is better and what is worse than the base, in one study."""
-    findings = []
-    for kind in ("better", "worse"):
-        differing = with_verdict(settings, rows, VERDICTS[kind])
-        if differing:
-            sizes = [abs(rows[setting.key].difference) for setting in differing]
-            values = {"settings": differing, "rows": rows, "least": min(sizes), "most": max(sizes)}
-            findings.append(Finding(kind, values))
-    return findings
-
-
-def close_ones(settings: list[Setting], answer: Answer) -> list[Finding]:
-    """What is alike, and what cannot be told yet."""
-    findings = []
-    alike = with_verdict(settings, answer.rows, ALIKE)
-    if alike:
-        findings.append(Finding("alike", {"settings": alike, "close": answer.close}))
-    unknown = with_verdict(settings, answer.rows, OPEN)
-    if unknown:
-        lowest = min(answer.rows[setting.key].low for setting in unknown)
-        highest = max(answer.rows[setting.key].high for setting in unknown)
-        values = {"settings": unknown, "lowest": lowest, "highest": highest}
-        findings.append(Finding("open", values))
     return findings
 
 
@@ -407,9 +381,8 @@ def longest_one(answer: Answer) -> list[Finding]:
 
 
 def study_findings(settings: list[Setting], answer: Answer) -> list[Finding]:
-    """What one study found: against the base, then what it is about."""
-    findings = differences_in(settings, answer.rows)
-    findings += close_ones(settings, answer)
+    """What one study is about; how its settings differ from the base stands in their rows."""
+    findings: list[Finding] = []
     what = settings[0].what
     if what == "epochs":
         findings += about_epochs(settings, answer)
@@ -436,7 +409,7 @@ def about_epochs(settings: list[Setting], answer: Answer) -> list[Finding]:
     for shorter, longer in itertools.pairwise(settings):
         findings += same_kept_weights(shorter, longer)
     verdicts = []
-    for verdict in VERDICTS.values():
+    for verdict in VERDICTS:
         labels = labels_of(with_verdict(settings, answer.last_rows, verdict))
         if labels:
             verdicts.append((labels, verdict))

@@ -14,7 +14,7 @@ from statistics import fmean, stdev
 import jinja2
 
 from console.progress import duration
-from report.comparison import BETTER, WORSE, Comparison, bound, digits_of_bound, points
+from report.comparison import BETTER, WORSE, Comparison, bound, points
 from report.examples import file_uri, image_uri
 from report.findings import Finding
 from report.results import Setting, folder_of_setting, study_name, words_of
@@ -77,11 +77,6 @@ def far(share: float) -> str:
 def size(share: float | None, digits: int = 1) -> str:
     """A share in percent, or a difference of shares in points, without its sign: 0.0123 -> 1.2."""
     return DASH if share is None else f"{100 * share:.{digits}f}"
-
-
-def bound_size(end: float) -> str:
-    """The end of an interval of sizes, in points; none that leaves out zero ends at it."""
-    return size(end, digits_of_bound(end))
 
 
 def rounded(share: float) -> str:
@@ -224,7 +219,6 @@ WRITERS = (
     points,
     bound,
     size,
-    bound_size,
     rounded,
     part_of,
     whole,

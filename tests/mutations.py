@@ -95,7 +95,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("{% if others %}{{ summary", "{% if not others %}{{ summary"),
     ],
     "report/words.txt": [
-        ("({{ ends|min|bound_size }} to", "({{ ends|max|bound_size }} to"),
         ("{% if v.seeming %}", "{% if not v.seeming %}"),
         ("{% if v.where %}", "{% if not v.where %}"),
         ('"size", "lt", 0)', '"size", "gt", 0)'),
@@ -106,10 +105,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         (
             "{% if v.all %}each setting but the base",
             "{% if not v.all %}each setting but the base",
-        ),
-        (
-            "from {{ v.lowest|points }} to {{ v.highest|points }}",
-            "from {{ v.highest|points }} to {{ v.lowest|points }}",
         ),
         ("{% if ahead.size < 0.0005 %}", "{% if ahead.size >= 0.0005 %}"),
         (
@@ -136,8 +131,8 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("if rules.failed(setting, chance)]", "if not rules.failed(setting, chance)]"),
         ("return result.last_accuracy\n", "return result.accuracy\n"),
         (
-            "return max(learned, key=valid_mean, default=None)",
-            "return min(learned, key=valid_mean, default=None)",
+            "return sorted(guesses, key=valid_mean, reverse=True)",
+            "return sorted(guesses, key=valid_mean)",
         ),
         ("finished == len(runs)", "finished != len(runs)"),
         ("if rows[setting.key].verdict == verdict]", "if rows[setting.key].verdict != verdict]"),

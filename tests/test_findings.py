@@ -136,12 +136,6 @@ def test_that_there_are_few_test_images_is_a_warning():
     assert not warnings_of(answer._replace(chance=CHANCE))
 
 
-def test_a_difference_is_that_of_a_setting():
-    values = only("worse", WORSE, RATES)
-    assert names_in(values["settings"]) == ["learning rate 0.1"]
-    assert values["most"] == pytest.approx(0.3, abs=0.02)
-
-
 def names_in(settings: list[Setting]) -> list[str]:
     return [setting.name for setting in settings]
 
@@ -177,7 +171,7 @@ def test_the_base_is_shown_by_its_mean():
 @pytest.mark.parametrize(("base", "why"), [(SIX[:1], "two seeds"), ([0.5] * 6, "do not differ")])
 def test_where_the_noise_is_not_known_nothing_is_compared(base, why):
     assert why in only("no_noise", WORSE, base=base, seeds=1)["problem"]
-    assert not found("worse", WORSE, base=base, seeds=1)
+    assert not found("matters", WORSE, base=base, seeds=1)
 
 
 @pytest.mark.parametrize("finished", [slice(0, 0), slice(0, 1), slice(1, None)])
@@ -570,8 +564,6 @@ def test_no_sentence_needs_a_statistician(word):
 @pytest.mark.parametrize(
     ("case", "told"),
     [
-        ({"changes": WORSE}, r"0\.1 is worse than the base by 3\d\.\d points"),
-        ({"changes": WORSE, "seeds": 6}, r"points \(2\d\.\d to 3\d\.\d\)\."),
         (
             {"base": SIX[:1], "seeds": 1},
             "On 400 test images, nothing can be said yet about 5 settings.",
@@ -589,7 +581,6 @@ def test_no_sentence_needs_a_statistician(word):
             {"changes": WORSE, "seeds": 1},
             r"seems to differ from the base, .* to confirm: learning rate 0\.1\.$",
         ),
-        ({}, r"anywhere from −\d\.\d to \+\d\.\d points"),
         ({"changes": {"base": DIVERGED}}, "the base learned in 0 of 6 trainings: this study"),
         ({"changes": {16: {"shift": 0.2}}}, "That batch size 16 tested better is no ground to"),
         (
@@ -609,7 +600,6 @@ def test_no_sentence_needs_a_statistician(word):
             {"studies": {"Change_loss_function": ["MSELoss", "SmoothL1Loss"]}},
             "is half of MSELoss",
         ),
-        ({"seeds": 6}, "As good as the base, to within 2 points"),
         ({"seeds": 6}, r"on these very test images: 80 as good\."),
     ],
 )
@@ -673,7 +663,6 @@ def test_where_some_have_too_few_trainings_only_those_are_named():
 @pytest.mark.parametrize(("share", "text"), [(0.0004, "0.04"), (-0.00003, "0.003"), (0.0, "0.0")])
 def test_the_end_of_an_interval_is_never_rounded_to_zero(share, text):
     assert words.bound(share) in (f"+{text}", f"−{text}")
-    assert words.bound_size(abs(share)) == text
 
 
 def test_no_more_seeds_are_offered_than_rounds_give():
@@ -687,11 +676,9 @@ def test_more_seeds_are_offered_where_rounds_give_them():
 
 def test_more_settings_than_a_sentence_holds_are_counted():
     sizes = list(range(16, 26))
-    studies, answer = make({size: {"shift": -0.3} for size in sizes}, studies={BATCHES: sizes})
+    _, answer = make({size: {"shift": -0.3} for size in sizes}, studies={BATCHES: sizes})
     told = say(headline(answer))
     assert "batch size matters: 10 values lose 30 points of accuracy to 32." in told[0]
-    told = say(study_findings(studies[BATCHES], answer))
-    assert any(re.match(r"Batch size: 10 are worse than the base, by \d", text) for text in told)
 
 
 def test_a_label_of_several_values_is_one_name_in_a_sentence():
