@@ -319,7 +319,7 @@ def test_a_grid_of_more_curves_than_can_be_told_apart_shows_its_map_alone():
         "too close to tell weights kept: those of epoch 3",
         "lies within 2 points either way",
         "The best guess is the base. With seed 0 it got 3 of 10 test images wrong.",
-        "16 × 16 pixels. split <script>x dog larger class train 8 8 50.0%",
+        "16 × 16 pixels. A picture that is no square was squeezed to one. split <script>x dog larger class train 8 8 50.0%",
     ],
 )
 def test_a_page_at_rest_says_what_is_so(sentence, written):
