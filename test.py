@@ -125,6 +125,7 @@ def test(
     kept = score_with("kept", weight, images, batch_size)
     counts = {
         "test_images": len(data.splits["test"]),
+        "larger_class": int(images.one_hot[images.splits["test"]].sum(0).max()),
         "correct": kept.correct,
         "last_correct": last.correct,
     }

@@ -180,7 +180,14 @@ def read_predictions(folder: Path) -> list[dict[str, str]]:
 
 
 def accuracies_text(record: dict[str, Any]) -> str:
-    """The text of acc.txt: the test accuracy of the kept weights and of the last ones."""
+    """The text of acc.txt: the test accuracy of the kept weights and of the last ones.
+
+    A third line says so where the first is no more than the share of the larger class.
+    """
     kept = 100 * record["correct"] / record["test_images"]
     last = 100 * record["last_correct"] / record["test_images"]
-    return f"Test accuracy: {kept:.4f}%\nLast epoch: {last:.4f}%\n"
+    text = f"Test accuracy: {kept:.4f}%\nLast epoch: {last:.4f}%\n"
+    larger = 100 * record["larger_class"] / record["test_images"]
+    if kept <= larger:
+        text += f"Larger class: {larger:.4f}%, which always to say it gets, too\n"
+    return text

@@ -4,6 +4,7 @@ summaries = summarize(answer, data.classes)
 write_summary(Path("result"), summaries, data)
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
@@ -21,13 +22,24 @@ from report.words import ended, templates, verdict_word
 from training.settings import SETTINGS
 
 
-class Recognition(NamedTuple):
-    """How the two classes were told apart: recall of each, area under the ROC curve.
+class OfClass(NamedTuple):
+    """How one class is recognised, in shares; None where no image is of it, or is taken for it.
 
-    None where the test images do not hold the class, or only one of the two.
+    Recall is of its images, precision of those taken for it; F1 is their harmonic mean.
     """
 
-    recalls: list[float | None]
+    recall: float | None
+    precision: float | None
+    f1: float | None
+
+
+class Recognition(NamedTuple):
+    """How the two classes were told apart: each of them, and the area under the ROC curve.
+
+    The area is None where the test images do not hold both.
+    """
+
+    of_classes: list[OfClass]
     auc: float | None
     predicts_one_class: bool
 
@@ -37,37 +49,57 @@ class Summary(NamedTuple):
 
     `comparison` is None for the base and where nothing can be compared; `one_class` counts the
     seeds that predict the same class for every image; `ends` counts how its trainings ended.
+    `larger_class` is the share of the larger class where the accuracy does not exceed it.
     """
 
     setting: Setting
     comparison: Comparison | None
-    recalls: list[float | None]
+    of_classes: list[OfClass]
     auc: float | None
     one_class: int
     ends: dict[str, int]
+    larger_class: float | None
+
+    @property
+    def balanced_accuracy(self) -> float | None:
+        """The mean recall of the classes."""
+        return mean_or_none([one.recall for one in self.of_classes])
+
+    @property
+    def seconds(self) -> float:
+        """The mean time of its trainings."""
+        return fmean(result.train["seconds"] for result in self.setting.results)
 
 
 # --- how the classes were told apart ---------------------------------------------------------
 
 
 def recognition(predictions: list[dict[str, str]], classes: list[str]) -> Recognition:
-    """Recalls and AUC from the rows of a run's predictions.csv."""
+    """How the classes were told apart, from the rows of a run's predictions.csv."""
     true_classes = [row["true_class"] for row in predictions]
     predicted_classes = [row["predicted_class"] for row in predictions]
     is_second = np.array(true_classes) == classes[1]
     chose_second = np.array(predicted_classes) == classes[1]
     probability = np.array([float(row["probability"]) for row in predictions])
     scores = np.where(chose_second, probability, 1 - probability)
-    recalls = [recall_of(~chose_second, ~is_second), recall_of(chose_second, is_second)]
+    of_classes = [of_class(~chose_second, ~is_second), of_class(chose_second, is_second)]
     one_class = len(set(predicted_classes)) < len(set(true_classes))
-    return Recognition(recalls, area_under_roc(scores, is_second), one_class)
+    return Recognition(of_classes, area_under_roc(scores, is_second), one_class)
 
 
-def recall_of(hits: np.ndarray, members: np.ndarray) -> float | None:
-    """The share of members that are hits, both bool (n,); None without members."""
-    if not members.any():
-        return None
-    return float(hits[members].mean())
+def of_class(taken: np.ndarray, members: np.ndarray) -> OfClass:
+    """How a class is recognised whose `members` were `taken` for it, both bool (n,)."""
+    hits = taken & members
+    return OfClass(
+        recall=ratio(hits.sum(), members.sum()),
+        precision=ratio(hits.sum(), taken.sum()),
+        f1=ratio(2 * hits.sum(), taken.sum() + members.sum()),
+    )
+
+
+def ratio(part: int, whole: int) -> float | None:
+    """A share; None of nothing."""
+    return float(part / whole) if whole else None
 
 
 def area_under_roc(scores: np.ndarray, positive: np.ndarray) -> float | None:
@@ -101,17 +133,23 @@ def summarize_setting(setting: Setting, answer: Answer, classes: list[str]) -> S
     for result in setting.results:
         recognised.append(recognition(read_predictions(result.folder), classes))
     ends = ends_of(setting, answer.chance)
+    of_classes = []
+    for target in range(len(classes)):
+        of_seeds = [one.of_classes[target] for one in recognised]
+        of_classes.append(OfClass(*map(mean_or_none, zip(*of_seeds, strict=True))))
+    share = answer.chance.test_share
     return Summary(
         setting=setting,
         comparison=answer.rows.get(setting.key),
-        recalls=[mean_or_none([one.recalls[target] for one in recognised]) for target in (0, 1)],
+        of_classes=of_classes,
         auc=mean_or_none([one.auc for one in recognised]),
         one_class=sum(one.predicts_one_class for one in recognised),
         ends={end.value: count for end, count in ends.items()},
+        larger_class=share if setting.accuracy <= share else None,
     )
 
 
-def mean_or_none(values: list[float | None]) -> float | None:
+def mean_or_none(values: Iterable[float | None]) -> float | None:
     """The mean; None if a value is missing."""
     known: list[float] = []
     for value in values:
@@ -153,10 +191,14 @@ def columns_of(summary: Summary, classes: list[str]) -> dict[str, object]:
     values["high_points"] = in_percent(row.high if row else None)
     values["verdict"] = verdict_word(row) if row else ""
     values["last_test_accuracy_percent"] = in_percent(fmean(summary.setting.last_accuracies))
-    for name, recall in zip(classes, summary.recalls, strict=True):
-        values[f"recall_{name}_percent"] = in_percent(recall)
+    values["larger_class_percent"] = in_percent(summary.larger_class)
+    values["balanced_accuracy_percent"] = in_percent(summary.balanced_accuracy)
+    for measure in OfClass._fields:
+        for name, one in zip(classes, summary.of_classes, strict=True):
+            values[f"{measure}_{name}_percent"] = in_percent(getattr(one, measure))
     values["auc"] = "" if summary.auc is None else f"{summary.auc:.6f}"
     values["ended"] = ended(summary.ends)
+    values["train_seconds"] = f"{summary.seconds:.1f}"
     return values
 
 

@@ -220,8 +220,8 @@ def note_end(child: Child, failures: dict[str, str], progress: Progress) -> None
 
 def describe_finished(child: Child) -> str:
     """Say what a finished training came to."""
-    accuracies = (child.training.place.result / "acc.txt").read_text().splitlines()
-    return f"{child.training.names}  {accuracies[0]}"
+    first, _, *larger_class = (child.training.place.result / "acc.txt").read_text().splitlines()
+    return "  ".join([child.training.names, first, *larger_class])
 
 
 def so_far(trainings: list[Training]) -> str:

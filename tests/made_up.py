@@ -56,6 +56,7 @@ RECORD = {
     "train_images": 1000,
     "test_images": 10,
     "correct": 7,
+    "larger_class": 5,
     "finished": "today",
     "machine": "a machine",
     "command": ["python"],
@@ -109,7 +110,7 @@ def write_run(out: Path, result: Result, identity: dict, tested: str = "") -> st
     correct = round(1000 * result.accuracy)
     right, wrong = ("0.png", "cat", "cat", "0.9"), ("1.png", "cat", "dog", "0.9")
     rows = [right] * correct + [wrong] * (1000 - correct)
-    counts = {"test_images": 1000, "correct": correct, "last_correct": correct}
+    counts = {"test_images": 1000, "correct": correct, "last_correct": correct, "larger_class": 500}
     digests = {
         "acc_sha256": write_text(folder / ACCURACIES, accuracies_text(counts)),
         "predictions_sha256": write_csv(folder / PREDICTIONS, PREDICTION_COLUMNS, rows),

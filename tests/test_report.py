@@ -16,7 +16,12 @@ from made_up import BASE, CHANCE, SIX, made, make
 
 from dataset import load_data
 from records.files import write_csv, write_text
-from records.finished import PREDICTION_COLUMNS, PREDICTIONS, read_predictions
+from records.finished import (
+    PREDICTION_COLUMNS,
+    PREDICTIONS,
+    accuracies_text,
+    read_predictions,
+)
 from records.runs import HISTORY, HISTORY_COLUMNS
 from report import answer, differences, examples, page
 from report.results import Result
@@ -319,7 +324,7 @@ def test_a_grid_of_more_curves_than_can_be_told_apart_shows_its_map_alone():
         "too close to tell weights kept: those of epoch 3",
         "lies within 2 points either way",
         "The best guess is the base. With seed 0 it got 3 of 10 test images wrong.",
-        "16 × 16 pixels. A picture that is no square was squeezed to one. split <script>x dog larger class train 8 8 50.0%",
+        "A picture that is no square was squeezed to one. split <script>x dog larger class train 8",
     ],
 )
 def test_a_page_at_rest_says_what_is_so(sentence, written):
@@ -364,7 +369,7 @@ def with_last_epoch(written, tmp_path_factory) -> Report:
 def test_a_row_of_the_table_holds_all_of_a_setting(with_last_epoch):
     text = text_of((with_last_epoch.folder / "report.html").read_text())
     difference = r"\+1\.6 \(−\S+ to \+\S+\)"
-    cells = rf"batch size 16 1 76\.3 too close to tell {difference} 61\.0 60\.0 60\.0 0\.600"
+    cells = rf"batch size 16 1 76\.3 too close to tell {difference} 61\.0 0\.600"
     assert re.search(cells, text)
 
 
@@ -480,7 +485,27 @@ def recognised(tmp_path) -> Recognition:
 
 
 def test_recalls_are_those_of_the_predictions(recognised):
-    assert recognised.recalls == [pytest.approx(2 / 3), 1.0]
+    assert [one.recall for one in recognised.of_classes] == [pytest.approx(2 / 3), 1.0]
+
+
+def test_precision_and_f1_are_those_of_the_predictions(recognised):
+    cat, dog = recognised.of_classes
+    assert (cat.precision, dog.precision) == (1.0, 0.5)
+    assert (cat.f1, dog.f1) == (pytest.approx(0.8), pytest.approx(2 / 3))
+
+
+@pytest.mark.parametrize(("correct", "told"), [(90, True), (91, False)])
+def test_an_accuracy_that_the_larger_class_gets_is_told_so(correct, told):
+    record = {"correct": correct, "last_correct": 95, "test_images": 100, "larger_class": 90}
+    lines = accuracies_text(record).splitlines()
+    assert lines[0] == f"Test accuracy: {correct}.0000%"
+    assert lines[2:] == ["Larger class: 90.0000%, which always to say it gets, too"] * told
+
+
+def test_the_page_names_the_larger_class_beside_such_an_accuracy(report, monkeypatch):
+    chance = CHANCE._replace(test_share=0.763)
+    monkeypatch.setattr(answer, "chance_of", lambda data: chance)
+    assert re.search(r"batch size 16 1 76\.3, larger class 76\.3", text_of(report.write()))
 
 
 def test_the_area_is_that_of_the_predictions(recognised):

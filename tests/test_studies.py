@@ -182,13 +182,13 @@ def test_a_sweep_says_what_is_done_already(finished):
 
 def test_a_training_that_studies_share_is_told_once_with_all_its_names(finished):
     names = "Change_seed/0, Change_epochs/2, Change_learning_rate/0_01"
-    line = rf"^{names}  Test accuracy: \d+\.\d{{4}}%  \([12] of 3 trainings"
+    line = rf"^{names}  Test accuracy: \d+\.\d{{4}}%  [^(]*\([12] of 3 trainings"
     assert len(re.findall(line, finished.ended.out, re.M)) == 1
 
 
 def test_every_training_is_told_with_its_accuracy(finished):
     lines = re.findall(
-        r"  Test accuracy: \d+\.\d{4}%  \(\d of 3 trainings done", finished.ended.out
+        r"  Test accuracy: \d+\.\d{4}%  [^(\n]*\(\d of 3 trainings done", finished.ended.out
     )
     assert len(lines) == 3
 
