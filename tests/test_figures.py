@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from records.runs import HISTORY, HISTORY_COLUMNS
 from report import figures, study
 from report.answer import Answer
 from report.differences import Entry, answer_entries, draw_answer, held_in, study_entries, title_of
-from report.figures import draw_confusion_matrix, draw_curves
+from report.figures import draw_confusion_matrix, draw_curves, draw_picture
 from report.heatmap import draw_heat_map, map_of
 from report.results import Setting
 from report.study import draw_study
@@ -465,3 +466,27 @@ def test_the_answer_is_a_pdf_too(tmp_path):
     entries = entries_of(studies, answer)
     draw_answer(tmp_path / "answer.png", entries, "Test accuracy", for_print=True)
     assert (tmp_path / "answer.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_letters_that_no_font_has_are_told_in_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(figures, "fonts", lambda: ["DejaVu Sans"])
+    figures.say_letters_missing.cache_clear()
+    for name in ("one", "other"):
+        draw_picture(tmp_path / f"{name}.png", name, lambda _: named_figure("\u732b"))
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "note: no font here has all letters of the names in pictures" in told
+
+
+def test_fonts_that_have_more_letters_are_used_where_they_are_there(monkeypatch):
+    font = SimpleNamespace(name="PingFang SC")
+    monkeypatch.setattr(figures, "fontManager", SimpleNamespace(ttflist=[font]))
+    figures.fonts.cache_clear()
+    assert figures.fonts() == ["DejaVu Sans", "PingFang SC"]
+    figures.fonts.cache_clear()
+
+
+def named_figure(name: str) -> Figure:
+    figure = Figure(figsize=(2, 2))
+    figure.suptitle(name)
+    return figure
