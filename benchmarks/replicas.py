@@ -19,6 +19,7 @@ import numpy as np
 from measure import copy_project
 
 from my_script import BASE, STUDIES
+from report.results import correct_images
 
 FIRST_SEED = 200
 READ = {"epochs": int, "batch_size": int, "learning_rate": float, "loss_function": str}
@@ -29,12 +30,14 @@ Key = tuple  # of a setting: (name, value) of each
 class Training(NamedTuple):
     """A finished training: its history by epoch, its records, shares of right images.
 
+    `correct` says which test images are right, bool (images,), in one order for all trainings.
     `valid_accuracy` is that of the kept weights, 0 where none were kept.
     """
 
     history: np.recarray
     train: dict
     test: dict
+    correct: np.ndarray
     accuracy: float
     last_accuracy: float
     valid_accuracy: float
@@ -87,6 +90,7 @@ def read_training(row: dict[str, str], folder: Path) -> Training:
         history=history.view(np.recarray),
         train=json.loads((folder / "train.json").read_text()),
         test=json.loads((folder / "test.json").read_text()),
+        correct=correct_images(folder, row["result"]),
         accuracy=float(row["test_accuracy"]),
         last_accuracy=float(row["last_test_accuracy"]),
         valid_accuracy=float(np.nan_to_num(float(row["valid_accuracy"]))),
