@@ -50,19 +50,19 @@ def is_switch(value: Any) -> bool:
     return isinstance(value, bool)
 
 
-def is_number(value: Any) -> bool:
+def is_any_number(value: Any) -> bool:
     """Whether a value is a number; NaN is one."""
     return type(value) in (int, float)
 
 
 def is_mean(value: Any) -> bool:
     """Whether a value can be a mean of values from 0 to 1."""
-    return is_number(value) and 0 <= value <= 1
+    return is_any_number(value) and 0 <= value <= 1
 
 
 def is_deviation(value: Any) -> bool:
     """Whether a value can be a standard deviation of such values, by which they are divided."""
-    return is_number(value) and 0 < value <= 1
+    return is_any_number(value) and 0 < value <= 1
 
 
 def is_plain(value: Any) -> bool:
@@ -92,7 +92,7 @@ def list_of(fits: Fits, count: int) -> Fits:
     return fit
 
 
-def table_of(fits: Fits) -> Fits:
+def mapping_of(fits: Fits) -> Fits:
     """What tells whether a value holds values that fit, by name."""
 
     def fit(value: Any) -> bool:
@@ -106,19 +106,19 @@ def table_of(fits: Fits) -> Fits:
 # --- values that belong together ---------------------------------------------------------------
 
 
-def are_classes(value: Any) -> bool:
+def are_class_names(value: Any) -> bool:
     """Whether a value is the names of two classes."""
     return list_of(is_text, 2)(value) and value[0] != value[1]
 
 
 def is_scale(value: Any) -> bool:
     """Whether a value is what becomes black and what becomes white."""
-    return list_of(is_number, 2)(value) and -math.inf < value[0] < value[1] < math.inf
+    return list_of(is_any_number, 2)(value) and -math.inf < value[0] < value[1] < math.inf
 
 
 def are_arguments(value: Any) -> bool:
     """Whether a value is arguments of CNN: settings as train.py takes them, and an image size."""
-    if not table_of(is_plain)(value):
+    if not mapping_of(is_plain)(value):
         return False
     if "image_size" in value and not SIZE.fits(value["image_size"]):
         return False
@@ -145,25 +145,25 @@ NETWORK_VALUES = {
     "channels_last": SWITCH,
 }
 WEIGHT_VALUES = {
-    "kept": Value("weights by name, without NaN", table_of(is_tensor_of_numbers)),
-    "last": Value("weights by name", table_of(is_tensor)),
+    "kept": Value("weights by name, without NaN", mapping_of(is_tensor_of_numbers)),
+    "last": Value("weights by name", mapping_of(is_tensor)),
     "kept_epoch": COUNT,
     "epochs": COUNT,
     "image_size": SIZE,
-    "classes": Value("the names of two classes", are_classes),
+    "classes": Value("the names of two classes", are_class_names),
     "mean": Value(f"{CHANNELS} numbers from 0 to 1", list_of(is_mean, CHANNELS)),
     "std": Value(f"{CHANNELS} numbers above 0 and up to 1", list_of(is_deviation, CHANNELS)),
-    "scales": Value("black and white of kinds of values", table_of(is_scale)),
+    "scales": Value("black and white of kinds of values", mapping_of(is_scale)),
     "data": TEXT,
     "skip_bad_images": SWITCH,
     "group": SWITCH,
     "loss_function": TEXT,
     "network": Value("the description of a network", is_network),
-    "sources": Value("digests by name", table_of(is_text)),
-    "scores": Value(f"{PROBES} pairs of numbers", list_of(list_of(is_number, 2), PROBES)),
+    "sources": Value("digests by name", mapping_of(is_text)),
+    "scores": Value(f"{PROBES} pairs of numbers", list_of(list_of(is_any_number, 2), PROBES)),
 }
 CHECKPOINT_VALUES = {
-    "identity": Value("what decides a training, by name", table_of(is_plain)),
+    "identity": Value("what decides a training, by name", mapping_of(is_plain)),
     "epoch": COUNT,
-    "state": Value("a training's state, by name", table_of(lambda _: True)),
+    "state": Value("a training's state, by name", mapping_of(lambda _: True)),
 }
