@@ -150,13 +150,13 @@ def summarize_setting(setting: Setting, answer: Answer, classes: list[str]) -> S
 
 
 def mean_or_none(values: Iterable[float | None]) -> float | None:
-    """The mean; None if a value is missing."""
+    """The mean; None of none, or if a value is missing."""
     known: list[float] = []
     for value in values:
         if value is None:
             return None
         known.append(value)
-    return fmean(known)
+    return fmean(known) if known else None
 
 
 # --- files -----------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
             "{{ mistake.true_class }} taken for {{ mistake.predicted_class }}",
             "{{ mistake.predicted_class }} taken for {{ mistake.true_class }}",
         ),
-        ("{% if is_drawn %}", "{% if not is_drawn %}"),
+        ("{% if not is_drawn %}", "{% if is_drawn %}"),
         ("{% if commit %}", "{% if not commit %}"),
         ("lies within {{ answer.close|whole }} points", "lies within {{ answer.close }} points"),
         ("whole.last_accuracies|with_deviation", "whole.accuracies|with_deviation"),

@@ -661,7 +661,6 @@ def test_a_step_that_going_on_would_lose_is_refused_with_its_reason(name, edit):
 OTHERS = {
     "parallel": "model = torch.nn.DataParallel(model)",
     "another head": "model.more = torch.nn.Linear(2, 2)",
-    "compiled": "model = torch.compile(model, backend='eager')",
 }
 
 
