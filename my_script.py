@@ -84,17 +84,20 @@ def main(arguments: list[str] | None = None) -> int:
     if options.until:
         rounds.check_precision(options.until, len(data.splits["test"]))
     seeds: settings.Seeds = {}  # of settings that were asked for more
+    what_for = ""
     while True:
         planned = plan_sweep(options, data, conditions, asked_runs(options, seeds))
         more = rounds.more_seeds(planned, options.until)
         if not more:
+            if what_for and sweep.count_open(planned.plan.requested):
+                print(what_for, file=screen_of(options), flush=True)
             ended = carry_out(options, planned)
             more = rounds.more_seeds(planned, options.until)
             if ended.status or not more or not trains_here(options):
                 for line in ended.answer:
                     print(line)
                 return ended.status
-            print(rounds.describe_next(planned, more, options.until), flush=True)
+        what_for = rounds.describe_next(planned, more, options.until)
         seeds |= more
 
 

@@ -171,6 +171,16 @@ def test_an_interrupted_round_is_gone_on_with(rounds):
     assert (last / "predictions.csv").read_bytes() == before
 
 
+def test_collecting_says_what_missing_trainings_are_for(rounds, tmp_path):
+    last = stored(rounds.sweep.project, "Change_learning_rate/0_02/seed_2")
+    shutil.move(last, tmp_path / "away")
+    ended = rounds.sweep.run("--collect")
+    shutil.move(tmp_path / "away", last)
+    assert ended.status == 1
+    assert "next round: still open: 1 setting;" in ended.out
+    assert "MISSING Change_learning_rate/0_02/seed_2" in ended.out
+
+
 @pytest.fixture
 def chosen() -> list[Run]:
     """Of studies of a list and a switch the runs of a round: 6 seeds of the base, 3 of a list."""
