@@ -20,6 +20,7 @@ from images.words import PARTS
 from records.files import digest_of
 
 NAMED_BLANK = 5  # images of a single colour that a message names
+FEW = 5  # images of a class in a split: with fewer, one is more than 20 points of its recall
 
 
 class Seen(NamedTuple):
@@ -160,24 +161,23 @@ def warnings_of(source: Source, seen: Seen, divided: Divided) -> list[str]:
     names = [item.name for item in seen.items]
     classes = [source.classes[target] for target in seen.targets]
     warnings = list(divided.warnings)
-    warnings += few_warning(classes, divided.parts)
     warnings += blank_warning(names, seen.is_blank)
     warnings += copy_notes(names, seen.digests, divided.parts, classes)
     if source.name not in BUILT_IN:
         warnings += group_warning(seen.items, divided.parts)
-    return warnings
+    return warnings + few_warning(classes, divided.parts)
 
 
 def few_warning(classes: list[str], parts: np.ndarray) -> list[str]:
-    """Warn of splits with a single image of a class: an accuracy there is that of one picture."""
+    """Warn of splits with very few images of a class, with their numbers."""
     few = []
     for (name, part), count in Counter(zip(classes, parts, strict=True)).items():
-        if count == 1:
-            few.append(f"of {name} in {part}")
+        if count < FEW:
+            few.append(f"{count} of {name} in {part}")
     if not few:
         return []
     listed = ", ".join(sorted(few))
-    return [f"a single picture {listed}: what is measured there rests on it; add some"]
+    return [f"very few pictures ({listed}): what is learned or measured rests on them; add some"]
 
 
 def blank_warning(names: list[str], is_blank: np.ndarray) -> list[str]:

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -57,6 +57,11 @@ def make_photos(root: Path, train: int = 10, test: int = 5) -> Path:  # cats dar
         fill(root / "train" / name, train, 1000 * target, bright=60 * target)
         fill(root / "test" / name, test, 1000 * target + 500, bright=60 * target)
     return root
+
+
+def warnings_of(data: Any) -> list[str]:
+    """What a reader is told of images, but for tests' own being few."""
+    return [warning for warning in data.warnings if not warning.startswith("very few")]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import arguments_for_test, fill, train_arguments
+from conftest import arguments_for_test, fill, train_arguments, warnings_of
 from PIL import Image
 
 from console.errors import InputError
@@ -86,7 +86,7 @@ def test_that_videos_stand_in_several_splits_is_told_with_an_example_and_the_rem
 
 def test_where_videos_stay_together_nothing_is_told_but_that(videos):
     data = load(videos, group=True)
-    assert data.warnings == []
+    assert warnings_of(data) == []
     told = "kept in one split each: groups of names that begin alike (60)"
     assert data.notes[1:] == [told]
 
@@ -103,7 +103,7 @@ def test_videos_that_stand_in_several_folders_of_the_user_are_told(tmp_path):
     "name", ["{}/{:02}_video{:02}.png", "{}/IMG_{:02}{:02}.png", "{0}.{1}{2}.png", "{}/{}{:03}.png"]
 )
 def test_names_that_say_nothing_of_a_source_are_no_ground_for_a_warning(name, tmp_path):
-    assert load(coin_videos(tmp_path, name.replace("video", ""), videos=6)).warnings == []
+    assert warnings_of(load(coin_videos(tmp_path, name.replace("video", ""), videos=6))) == []
 
 
 BEGINNINGS = {
@@ -131,7 +131,7 @@ def test_a_folder_below_a_class_stays_in_one_split(tmp_path):
     data = load(coin_videos(tmp_path, "{}/video{:02}/{}.png", videos=20))
     assert {len(parts) for parts in splits_of(data).values()} == {1}
     assert data.notes[1:] == ["kept in one split each: folders below the classes (20)"]
-    assert data.warnings == []
+    assert warnings_of(data) == []
 
 
 def test_folders_of_one_name_below_both_classes_stay_in_one_split(tmp_path):
@@ -146,7 +146,7 @@ def test_that_folders_below_a_class_are_too_few_is_told(tmp_path):
         fill(tmp_path / name, 10, first=1000 * number)
     data = load(tmp_path)
     assert data.classes == ["neg", "pos"]
-    assert data.warnings == ["the folders below a class are too few to stay in one split each"]
+    assert warnings_of(data) == ["the folders below a class are too few to stay in one split each"]
 
 
 def test_folders_of_the_same_names_below_both_classes_are_read_where_the_user_says_so(tmp_path):
@@ -176,11 +176,11 @@ def test_names_that_tell_no_groups_are_an_error_where_the_user_asks_for_them(tmp
         load(tmp_path, group=True)
 
 
-def test_a_split_with_a_single_picture_of_a_class_is_told(tmp_path):
+def test_a_split_with_very_few_pictures_of_a_class_is_told_with_their_numbers(tmp_path):
     fill(tmp_path / "many", 60)
-    fill(tmp_path / "rare", 4, first=1000)
+    fill(tmp_path / "rare", 14, first=1000)
     [warning] = load(tmp_path).warnings
-    assert warning.startswith("a single picture of rare in test, of rare in valid: ")
+    assert warning.startswith("very few pictures (3 of rare in test, 3 of rare in valid): ")
 
 
 # --- the rule --------------------------------------------------------------------------------

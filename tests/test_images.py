@@ -25,6 +25,7 @@ from conftest import (
     noise,
     refused,
     train_arguments,
+    warnings_of,
 )
 from PIL import Image
 
@@ -115,7 +116,7 @@ def test_train_lends_nothing_where_there_is_a_folder_valid(photos):
 
 
 def test_pictures_of_one_split_each_are_no_ground_for_a_warning(photos):
-    assert load(photos).warnings == []
+    assert warnings_of(load(photos)) == []
 
 
 def test_a_picture_in_two_splits_is_a_warning_that_names_it(photos):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from conftest import arguments_for_test, fill, noise, refused, train_arguments
+from conftest import arguments_for_test, fill, noise, refused, train_arguments, warnings_of
 from PIL import Image, TiffImagePlugin
 
 from console.errors import InputError
@@ -115,7 +115,7 @@ def test_the_scale_of_deep_pictures_is_told_with_their_number(deep, tmp_path):
 @pytest.mark.parametrize("deep", DEEP)
 def test_deep_pictures_are_no_ground_for_a_warning(deep, tmp_path):
     data = load(save_all(tmp_path, deep.convert, deep.ending))
-    assert data.warnings == []
+    assert warnings_of(data) == []
 
 
 def inverted(values: np.ndarray) -> np.ndarray:
@@ -174,7 +174,7 @@ def test_pictures_of_one_single_colour_are_counted(tmp_path):
     save_all(tmp_path, as_type("u1"), ".png")
     for number in (17, 18):
         Image.new("L", (30, 20), 12 * number).save(tmp_path / "dark" / f"{number}.png")
-    assert load(tmp_path).warnings == ["one single colour (2 of 22): dark/17.png, dark/18.png"]
+    assert warnings_of(load(tmp_path)) == ["one single colour (2 of 22): dark/17.png, dark/18.png"]
 
 
 def test_predict_scales_as_the_training_did(tmp_path, call):
@@ -234,7 +234,7 @@ def test_a_scale_of_which_hardly_a_part_is_used_is_told(values, tmp_path):
         Image.fromarray(pixels).save(tmp_path / "dark" / "odd.png")
     else:
         save_all(tmp_path, as_type("u2", 16, 32768), ".png")
-    [warning] = load(tmp_path).warnings
+    [warning] = warnings_of(load(tmp_path))
     told = r"whole numbers are read as 0 to 65535, and nearly all of them lie in \d+ of 256 grey"
     assert re.match(told, warning)
     assert ("odd.png" in warning) == (values == "one odd pixel")
@@ -353,7 +353,7 @@ def test_copies_stay_in_one_split(tmp_path, copies):
 
 @pytest.mark.parametrize("copies", [2, 3, 5])
 def test_copies_in_one_split_are_no_ground_for_a_warning(tmp_path, copies):
-    assert load(make_copies(tmp_path, copies)).warnings == []
+    assert warnings_of(load(make_copies(tmp_path, copies))) == []
 
 
 @pytest.mark.parametrize("copies", [2, 3, 5])
@@ -377,7 +377,7 @@ def copies_in_train(tmp_path) -> Data:
 
 
 def test_copies_stay_in_one_split_where_valid_is_held_out_of_train(copies_in_train):
-    assert copies_in_train.warnings == []  # as there is where copies are in two splits
+    assert warnings_of(copies_in_train) == []  # as there is where copies are in two splits
 
 
 def test_valid_is_a_fifth_of_train_where_train_holds_copies(copies_in_train):
@@ -398,4 +398,4 @@ def test_the_same_picture_in_both_classes_is_told(tmp_path):
     fill(tmp_path / "dog", 10, first=8)
     told = "same pixels in both classes (2 pictures, 4 files): "
     pairs = "cat/8.png (cat) = dog/8.png (dog); cat/9.png (cat) = dog/9.png (dog)"
-    assert load(tmp_path).warnings == [told + pairs]
+    assert warnings_of(load(tmp_path)) == [told + pairs]
