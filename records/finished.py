@@ -182,12 +182,17 @@ def read_predictions(folder: Path) -> list[dict[str, str]]:
 def accuracies_text(record: dict[str, Any]) -> str:
     """The text of acc.txt: the test accuracy of the kept weights and of the last ones.
 
-    A third line says so where the first is no more than the share of the larger class.
+    A third line tells the share of the larger class, if one of them does not exceed it.
     """
-    kept = 100 * record["correct"] / record["test_images"]
-    last = 100 * record["last_correct"] / record["test_images"]
-    text = f"Test accuracy: {kept:.4f}%\nLast epoch: {last:.4f}%\n"
-    larger = 100 * record["larger_class"] / record["test_images"]
-    if kept <= larger:
-        text += f"Larger class: {larger:.4f}%, which always to say it gets, too\n"
+    kept = record["correct"] / record["test_images"]
+    last = record["last_correct"] / record["test_images"]
+    larger = record["larger_class"] / record["test_images"]
+    text = f"Test accuracy: {100 * kept:.4f}%\nLast epoch: {100 * last:.4f}%\n"
+    if min(kept, last) <= larger:
+        text += larger_class_line(larger)
     return text
+
+
+def larger_class_line(share: float) -> str:
+    """The line of acc.txt that tells what an accuracy has to exceed."""
+    return f"Larger class: {100 * share:.4f}%, the accuracy of always saying it\n"

@@ -80,7 +80,7 @@ def write_files(
 def summary_of(setting: Setting, rows: Rows) -> Summary:
     """A line of the report's table, without what only the images could tell."""
     row = rows[setting.key]
-    return Summary(setting, row, [], auc=None, one_class=0, ends={}, larger_class=None)
+    return Summary(setting, row, [], auc=None, one_class=0, ends={})
 
 
 # --- the two sweeps --------------------------------------------------------------------------

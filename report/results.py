@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from records.files import write_csv, write_text
-from records.finished import read_predictions
+from records.finished import larger_class_line, read_predictions
 from records.runs import ACCURACIES, Epoch
 from report.distributions import wilson
 from studies.plan import Training, training_key
@@ -112,6 +112,12 @@ class Setting(NamedTuple):
     def accuracy(self) -> float:
         """Mean test accuracy of the kept weights."""
         return fmean(self.accuracies)
+
+    @property
+    def larger_class(self) -> float:
+        """The share of the larger class of the test images, the accuracy of always saying it."""
+        test = self.results[0].test
+        return test.get("larger_class", 0) / test["test_images"]  # an older sweep does not tell
 
     @property
     def last_accuracies(self) -> list[float]:
@@ -237,15 +243,15 @@ def write_accuracies(setting: Setting) -> None:
     folder = folder_of_setting(setting)
     if folder == setting.results[0].view:
         return
-    lines = [
-        f"Test accuracy: {mean_and_deviation(setting.accuracies)}",
-        f"Last epoch: {mean_and_deviation(setting.last_accuracies)}",
-        f"mean ± standard deviation of {len(setting.results)} seeds:",
-    ]
+    text = f"Test accuracy: {mean_and_deviation(setting.accuracies)}\n"
+    text += f"Last epoch: {mean_and_deviation(setting.last_accuracies)}\n"
+    text += f"mean ± standard deviation of {len(setting.results)} seeds:\n"
     for result in setting.results:
         shares = f"{100 * result.accuracy:.4f}%, last epoch {100 * result.last_accuracy:.4f}%"
-        lines.append(f"seed {result.seed}: {shares}")
-    write_text(folder / ACCURACIES, "\n".join(lines) + "\n")
+        text += f"seed {result.seed}: {shares}\n"
+    if min(setting.accuracies + setting.last_accuracies) <= setting.larger_class:
+        text += larger_class_line(setting.larger_class)
+    write_text(folder / ACCURACIES, text)
 
 
 def mean_and_deviation(shares: list[float]) -> str:

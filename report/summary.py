@@ -49,7 +49,6 @@ class Summary(NamedTuple):
 
     `comparison` is None for the base and where nothing can be compared; `one_class` counts the
     seeds that predict the same class for every image; `ends` counts how its trainings ended.
-    `larger_class` is the share of the larger class where the accuracy does not exceed it.
     """
 
     setting: Setting
@@ -58,7 +57,6 @@ class Summary(NamedTuple):
     auc: float | None
     one_class: int
     ends: dict[str, int]
-    larger_class: float | None
 
     @property
     def balanced_accuracy(self) -> float | None:
@@ -137,7 +135,6 @@ def summarize_setting(setting: Setting, answer: Answer, classes: list[str]) -> S
     for target in range(len(classes)):
         of_seeds = [one.of_classes[target] for one in recognised]
         of_classes.append(OfClass(*map(mean_or_none, zip(*of_seeds, strict=True))))
-    share = answer.chance.test_share
     return Summary(
         setting=setting,
         comparison=answer.rows.get(setting.key),
@@ -145,7 +142,6 @@ def summarize_setting(setting: Setting, answer: Answer, classes: list[str]) -> S
         auc=mean_or_none([one.auc for one in recognised]),
         one_class=sum(one.predicts_one_class for one in recognised),
         ends={end.value: count for end, count in ends.items()},
-        larger_class=share if setting.accuracy <= share else None,
     )
 
 
@@ -191,7 +187,7 @@ def columns_of(summary: Summary, classes: list[str]) -> dict[str, object]:
     values["high_points"] = in_percent(row.high if row else None)
     values["verdict"] = verdict_word(row) if row else ""
     values["last_test_accuracy_percent"] = in_percent(fmean(summary.setting.last_accuracies))
-    values["larger_class_percent"] = in_percent(summary.larger_class)
+    values["larger_class_percent"] = in_percent(summary.setting.larger_class)
     values["balanced_accuracy_percent"] = in_percent(summary.balanced_accuracy)
     for measure in OfClass._fields:
         for name, one in zip(classes, summary.of_classes, strict=True):

@@ -158,6 +158,12 @@ def with_deviation(shares: list[float], sign: str = "") -> str:
     return f"{text} ± {size(stdev(shares))}"
 
 
+def or_larger_class(shares: list[float], larger: float) -> str:
+    """What stands beside a mean accuracy that does not exceed the share of the larger class."""
+    is_above = round(fmean(shares) - larger, 9) > 0  # a mean of equal shares may be off by a bit
+    return "" if is_above else f", larger class {size(larger)}"
+
+
 def difference_of(row: Comparison | None) -> str:
     """A difference with its interval, in points: −1.2 (−3.0 to +0.6)."""
     if row is None:
@@ -232,6 +238,7 @@ WRITERS = (
     from_to,
     duration,
     with_deviation,
+    or_larger_class,
     difference_of,
     verdict_word,
     area,

@@ -24,7 +24,7 @@ from records.finished import (
 )
 from records.runs import HISTORY, HISTORY_COLUMNS
 from report import answer, differences, examples, page
-from report.results import Result
+from report.results import Result, settings_of, write_accuracies
 from report.rules import Chance
 from report.summary import Recognition, area_under_roc, recognition
 from report.words import tex
@@ -494,18 +494,46 @@ def test_precision_and_f1_are_those_of_the_predictions(recognised):
     assert (cat.f1, dog.f1) == (pytest.approx(0.8), pytest.approx(2 / 3))
 
 
-@pytest.mark.parametrize(("correct", "told"), [(90, True), (91, False)])
-def test_an_accuracy_that_the_larger_class_gets_is_told_so(correct, told):
-    record = {"correct": correct, "last_correct": 95, "test_images": 100, "larger_class": 90}
+LARGER_CLASS = "Larger class: 90.0000%, the accuracy of always saying it"
+
+
+@pytest.mark.parametrize(
+    ("correct", "last", "told"), [(90, 95, True), (91, 90, True), (91, 91, False)]
+)
+def test_an_accuracy_that_the_larger_class_gets_is_told_so(correct, last, told):
+    record = {"correct": correct, "last_correct": last, "test_images": 100, "larger_class": 90}
     lines = accuracies_text(record).splitlines()
     assert lines[0] == f"Test accuracy: {correct}.0000%"
-    assert lines[2:] == ["Larger class: 90.0000%, which always to say it gets, too"] * told
+    assert lines[2:] == [LARGER_CLASS] * told
 
 
-def test_the_page_names_the_larger_class_beside_such_an_accuracy(report, monkeypatch):
-    chance = CHANCE._replace(test_share=0.763)
-    monkeypatch.setattr(answer, "chance_of", lambda data: chance)
-    assert re.search(r"batch size 16 1 76\.3, larger class 76\.3", text_of(report.write()))
+@pytest.fixture
+def unequal(report) -> Report:
+    """A report in which the last epoch of the base is as right as always to say one class."""
+    for place, result in enumerate(report.results):
+        test = result.test | {"test_images": 10, "larger_class": 9}
+        report.results[place] = result._replace(accuracy=0.95, last_accuracy=0.9, test=test)
+    report.write()
+    return report
+
+
+@pytest.mark.parametrize("name", ["report.html", "summary.md"])
+def test_the_larger_class_stands_beside_an_accuracy_that_does_not_exceed_it(name, unequal):
+    text = text_of((unequal.folder / name).read_text())
+    assert "90.0, larger class 90.0" in text
+    assert "95.0, larger class" not in text
+    assert "95.0 ± 0.0, larger class" not in text
+
+
+def test_the_larger_class_stands_in_the_curves_cell_of_a_study(unequal):
+    text = text_of((unequal.folder / "report.html").read_text())
+    assert "last epoch: 90.0%, larger class 90.0" in text
+
+
+def test_acc_txt_of_several_seeds_tells_the_larger_class(unequal, tmp_path):
+    seeds = [result._replace(view=tmp_path / "seed_0") for result in unequal.results[:3]]
+    write_accuracies(settings_of(seeds)[0])
+    assert (tmp_path / "acc.txt").read_text().splitlines()[-1] == LARGER_CLASS
 
 
 def test_the_area_is_that_of_the_predictions(recognised):
