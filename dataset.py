@@ -51,6 +51,11 @@ class Data:
     scales: Scales = field(default_factory=dict)
     group: bool = False
 
+    @property
+    def title(self) -> str:
+        """What a reader calls the source."""
+        return printable(Path(self.source).name)
+
 
 def load_data(
     name: str, image_size: int, skip_bad_images: bool = False, group: bool = False

@@ -7,7 +7,7 @@ accuracies and result/report.html. What is finished is never done again: the sam
 goes on after a stop.
 """
 
-from console.errors import InputError, before_imports, run_program
+from console.errors import InputError, before_imports, printable, run_program
 
 if __name__ == "__main__":
     before_imports()
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     test_code = sources("test.py", ALSO_DECIDE)
     if options.against:
         return hold_against(options)
-    Progress().show(f"looking at the images: {options.data}")  # which may take long
+    Progress().show(f"looking at the images: {printable(options.data)}")  # which may take long
     import dataset  # here: numpy and Pillow take time, and --help needs none
     from report import rounds
 

@@ -24,7 +24,7 @@ UNFINISHED = ".unfinished"  # ending of temporary files
 STALE_SECONDS = 600  # no write takes this long: an older file was left by a kill
 BLOCK_BYTES = 1 << 20  # read at once
 DIGEST = "record_sha256"  # of a record's other values, in the record itself
-FORMULA = ("=", "+", "-", "@", "'")  # begins what a spreadsheet would compute, or our escape
+FORMULA = tuple("=+-@＝＋－＠'")  # begins what a spreadsheet would compute, or our escape
 
 
 class Damaged(InputError):

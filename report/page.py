@@ -105,7 +105,7 @@ def write_report(
         values = page_values(folder, settings, answer, summaries, data)
     values["status"] = SweepStatus(done, count_trainings(runs), to_do, failed)
     write_text(folder / "report.html", templates().get_template("page.html").render(values))
-    findings = answer_findings(answer, Path(data.source).name)
+    findings = answer_findings(answer, data.title)
     return [*say(findings), f"report: {folder / 'report.html'}"]
 
 
@@ -160,15 +160,14 @@ def page_values(
     varied = [setting for setting in settings if not setting.is_base]
     results = [result for setting in settings for result in setting.results]
     mistaken = answer.guess or answer.settings[0]
-    source = Path(data.source).name
     return {
         "folder": folder,
         "data": data,
-        "source": source,
+        "source": data.title,
         "answer": answer,
         "summaries": summaries,
         "results": results,
-        "lead": say(headline(answer, source)),
+        "lead": say(headline(answer, data.title)),
         "warnings": [*say(warnings_of(answer)), *data.warnings],
         "lines": study_lines(answer),
         "details": say(details_of(answer)),

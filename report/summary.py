@@ -166,7 +166,7 @@ def write_summary(folder: Path, summaries: list[Summary], data: Data) -> None:
         "summaries": summaries,
         "classes": data.classes,
         "images": len(data.splits["test"]),
-        "source": Path(data.source).name,
+        "source": data.title,
     }
     for name in ("summary.md", "summary.tex"):
         write_text(folder / name, templates().get_template(name).render(values))

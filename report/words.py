@@ -8,6 +8,7 @@ error, never another sentence.
 
 import functools
 import math
+import re
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -24,6 +25,7 @@ DASH = "–"  # where there is no value
 MOST_NAMES = 8  # in a sentence: more settings are counted
 NUMBERS = ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 PARTS = {1 / 2: "half", 1 / 3: "a third of", 1 / 4: "a quarter of", 1 / 10: "a tenth of"}
+MARKDOWN = re.compile(r"[\\`*_<>\[\]&~$|]")  # letters that may begin markup
 TEX = {letter: f"\\{letter}" for letter in "&%$#_{}"}
 TEX |= {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
 TEX |= {"−": "$-$", "–": "--", "×": "$\\times$", "±": "$\\pm$"}
@@ -196,8 +198,8 @@ def ended(ends: dict[str, int]) -> str:
 
 
 def markdown(text: str) -> str:
-    """Text for a cell of a Markdown table."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+    """Text for a cell of a Markdown table, of which nothing is markup."""
+    return MARKDOWN.sub(r"\\\g<0>", text.replace("\n", " "))
 
 
 def tex(text: str) -> str:

@@ -27,7 +27,7 @@ from report import answer, differences, examples, page
 from report.results import Result, settings_of, write_accuracies
 from report.rules import Chance
 from report.summary import Recognition, area_under_roc, recognition
-from report.words import tex
+from report.words import markdown, tex
 from studies.settings import runs_of
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -544,17 +544,47 @@ def test_predictions_of_both_classes_are_not_those_of_one(recognised):
     assert not recognised.predicts_one_class
 
 
-@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex is installed")
+needs_latex = pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex is installed")
+
+
+def compile_tex(name: str, folder: Path) -> str:
+    """What pdflatex says of a text, which has to compile."""
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", name]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout[-2000:]
+    return ended.stdout
+
+
+@needs_latex
 @pytest.mark.parametrize("name", ["summary", "thesis"])
 def test_summary_tex_compiles_alone_or_within_a_text(name, written, tmp_path):
     shutil.copy(written.folder / "summary.tex", tmp_path)
     thesis = "\\documentclass{article}\n\\usepackage{booktabs,siunitx}\n"
     thesis += "\\begin{document}\n\\input{summary}\n\\end{document}\n"
     (tmp_path / "thesis.tex").write_text(thesis)
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", name]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stdout[-2000:]
-    assert "Overfull" not in ended.stdout
+    assert "Overfull" not in compile_tex(name, tmp_path)
+
+
+@needs_latex
+def test_every_letter_of_a_name_compiles(report, tmp_path):
+    letters = [chr(number) for number in range(32, 256)]
+    report.data = replace(report.data, classes=["".join(letters), "犬 \\\\[1em] %"])
+    for result in report.results:
+        report.predict(result, lambda index: index % 2)
+    report.write()
+    shutil.copy(report.folder / "summary.tex", tmp_path)
+    compile_tex("summary", tmp_path)
+
+
+def test_no_letter_of_a_name_is_markup_of_a_markdown_table():
+    assert markdown("<b>_a_</b> `b`|") == "\\<b\\>\\_a\\_\\</b\\> \\`b\\`\\|"
+    assert markdown("[a](b) *c*") == "\\[a\\](b) \\*c\\*"
+
+
+def test_a_folder_of_images_is_named_and_not_obeyed_by_a_terminal(report):
+    report.data = replace(report.data, source="/photos/\x1b[31m")
+    assert "/" not in report.data.title
+    assert "\x1b" not in report.write() + (report.folder / "summary.tex").read_text()
 
 
 def test_letters_that_latex_reads_otherwise_are_escaped():
