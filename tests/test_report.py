@@ -373,6 +373,30 @@ def test_a_row_of_the_table_holds_all_of_a_setting(with_last_epoch):
     assert re.search(cells, text)
 
 
+def test_the_table_tells_the_seconds_of_a_setting_and_of_all(report):
+    for place, seconds in enumerate((10, 20, 60, 7, 10)):
+        result = report.results[place]
+        train, test = result.train | {"seconds": seconds}, result.test | {"seconds": 2}
+        report.results[place] = result._replace(train=train, test=test)
+    table = report.write().partition('id="settings"')[2]
+    text = text_of(table.partition("</table>")[0])
+    assert re.search(r"the base 3 .* 0\.600 30 \w.* batch size 16 1 .* 0\.600 7 ", text)
+    assert text.endswith("all trainings and tests, each once 105")  # batch size 32 is the base
+
+
+@pytest.mark.parametrize(("goes_on", "seconds"), [(True, 32), (False, 42)])
+def test_the_time_of_a_training_holds_that_of_the_one_it_went_on_from(
+    goes_on, seconds, monkeypatch
+):
+    monkeypatch.setattr(page, "GOES_ON", goes_on)
+    results = []
+    for run in runs_of({"Change_epochs": [40]}, BASE, range(1), range(1)):
+        result = made(run)
+        train = result.train | {"seconds": run.settings["epochs"] / 2}
+        results.append(result._replace(train=train, test=result.test | {"seconds": 6}))
+    assert page.computing_seconds(results) == seconds
+
+
 def test_the_accuracy_of_the_last_epoch_stands_beside_that_of_the_kept_one(
     with_last_epoch,
 ):
