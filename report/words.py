@@ -163,7 +163,7 @@ def with_deviation(shares: list[float], sign: str = "") -> str:
 def or_larger_class(shares: list[float], larger: float) -> str:
     """What stands beside a mean accuracy that does not exceed the share of the larger class."""
     is_above = round(fmean(shares) - larger, 9) > 0  # a mean of equal shares may be off by a bit
-    return "" if is_above else f", larger class {size(larger)}"
+    return "" if is_above else f" (larger class {size(larger)})"
 
 
 def difference_of(row: Comparison | None) -> str:
