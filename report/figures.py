@@ -8,12 +8,12 @@ else.
 Colours and lines stand in figures.mplstyle beside this file.
 """
 
-import contextlib
 import functools
+import json
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure  # not pyplot: it takes longer to import and keeps figures
-from matplotlib.font_manager import fontManager
+from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType
 from PIL import Image
@@ -46,17 +46,8 @@ PALETTE = 128  # colours of a PNG: with fewer the edges of lines are no longer s
 PRINT_WIDTH = 16 / 2.54  # inches, of figures for a text: that of a page's column
 PRINT_TEXT, PRINT_LEGEND = 8.5, 8.0  # points
 CURVES = (3.2, 2.9)  # width and height of one run's curves, inches: legible in a third of a page
-MANY_LETTERS = (  # fonts with Chinese, Japanese and Korean letters, on any system
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Source Han Sans SC",
-    "WenQuanYi Micro Hei",
-    "WenQuanYi Zen Hei",
-    "Microsoft YaHei",
-    "PingFang SC",
-    "Hiragino Sans",
-    "Arial Unicode MS",
-)
+FONT = "DejaVu Sans"  # matplotlib brings it
+BOXES = "Last Resort"  # a font of matplotlib whose letters are boxes
 CONFUSION_MATRIX = "confusion_matrix.png"
 ENDINGS = (b"IEND\xaeB`\x82", b"%%EOF\n")  # of a PNG and of a PDF that are whole
 
@@ -89,7 +80,9 @@ def draw_picture(
     paths = [path, path.with_suffix(".pdf")] if for_print else [path]
     for picture in paths:
         if not is_current(picture, digest):
-            save_picture(make_figure, picture, digest)
+            letters = frozenset(json.dumps(shows, ensure_ascii=False))
+            with matplotlib.rc_context({"font.family": fonts_for(letters)}):
+                save_picture(make_figure, picture, digest)
 
 
 @functools.cache
@@ -112,7 +105,8 @@ def is_current(picture: Path, digest: str) -> bool:
 def save_picture(make_figure: Callable[[bool], Figure], path: Path, digest: str) -> None:
     """Make a figure in the look that its file asks for, and write it, whole or not at all."""
     is_for_print = path.suffix == ".pdf"
-    with styled(is_for_print), letters_told():
+    with styled(is_for_print), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # fonts_for says it once
         figure = make_figure(is_for_print)
         with replacing(path) as temporary:
             if is_for_print:
@@ -122,37 +116,38 @@ def save_picture(make_figure: Callable[[bool], Figure], path: Path, digest: str)
                 save_png(figure, temporary, digest)
 
 
-@contextlib.contextmanager
-def letters_told() -> Iterator[None]:
-    """Say in one line, once, that letters are in no font; matplotlib says it of each letter."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.filterwarnings("always", "Glyph .* missing from font")
-        yield
-    for warning in caught:
-        if "missing from font" in str(warning.message):
-            say_letters_missing()
-        else:
-            warnings.warn(warning.message, stacklevel=2)
+def fonts_for(letters: Iterable[str]) -> list[str]:
+    """Fonts to draw letters with: matplotlib's own, and one that is here and has those it lacks."""
+    missing = {ord(letter) for letter in letters} - letters_of(findfont(FONT))
+    if not missing:
+        return [FONT]
+    for font in fontManager.ttflist:
+        if not font.name.startswith(BOXES) and missing <= letters_of(font.fname):
+            return [FONT, font.name]
+    say_letters_missing()
+    return [FONT]
+
+
+@functools.cache  # as there may be many fonts
+def letters_of(font: str) -> Set[int]:
+    """The letters of a font's file, as numbers; none of one that cannot be read."""
+    try:
+        return get_font(font).get_charmap().keys()
+    except (OSError, RuntimeError):
+        return frozenset()
 
 
 @functools.cache  # once
 def say_letters_missing() -> None:
     """Say what boxes in pictures mean."""
-    remedy = f"install one that has, such as {MANY_LETTERS[0]}"
+    remedy = "install one that has, such as Noto Sans CJK for Chinese, Japanese and Korean"
     print(f"note: no font here has all letters of the names in pictures; {remedy}", file=sys.stderr)
-
-
-@functools.cache
-def fonts() -> list[str]:
-    """Fonts to draw with: matplotlib's own, then those here that have other scripts' letters."""
-    here = {font.name for font in fontManager.ttflist}
-    return ["DejaVu Sans", *[name for name in MANY_LETTERS if name in here]]
 
 
 def styled(for_print: bool) -> AbstractContextManager[None]:
     """The look of figures, for the screen or for a text."""
     style = dict(matplotlib.rc_params_from_file(STYLE))
-    style["font.family"] = fonts()
+    del style["font.family"]  # that of draw_picture
     del style["backend"]  # to set it, matplotlib would import pyplot
     if for_print:
         style["font.size"] = PRINT_TEXT

@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -468,22 +467,30 @@ def test_the_answer_is_a_pdf_too(tmp_path):
     assert (tmp_path / "answer.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_letters_that_no_font_has_are_told_in_one_line(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(figures, "fonts", lambda: ["DejaVu Sans"])
+def told_of(letter: str, folder: Path, capsys: pytest.CaptureFixture) -> str:
+    """What is told when two pictures are drawn with this letter in a name."""
     figures.say_letters_missing.cache_clear()
-    for name in ("one", "other"):
-        draw_picture(tmp_path / f"{name}.png", name, lambda _: named_figure("\u732b"))
-    told = capsys.readouterr().err
+    for name in (f"one {letter}", f"other {letter}"):
+        draw_picture(folder / "picture.png", name, lambda _, name=name: named_figure(name))
+    return capsys.readouterr().err
+
+
+def test_letters_that_no_font_has_are_told_in_one_line(tmp_path, capsys, monkeypatch):
+    fonts = [font for font in figures.fontManager.ttflist if "matplotlib" in font.fname]
+    monkeypatch.setattr(figures.fontManager, "ttflist", fonts)
+    told = told_of("\u732b", tmp_path, capsys)
     assert told.count("\n") == 1
     assert "note: no font here has all letters of the names in pictures" in told
 
 
-def test_fonts_that_have_more_letters_are_used_where_they_are_there(monkeypatch):
-    font = SimpleNamespace(name="PingFang SC")
-    monkeypatch.setattr(figures, "fontManager", SimpleNamespace(ttflist=[font]))
-    figures.fonts.cache_clear()
-    assert figures.fonts() == ["DejaVu Sans", "PingFang SC"]
-    figures.fonts.cache_clear()
+def test_letters_are_drawn_with_a_font_that_has_them(tmp_path, capsys):
+    assert told_of("\u20df", tmp_path, capsys) == ""  # which DejaVu Sans lacks, and STIX has
+    assert figures.fonts_for("a\u20df")[0] == "DejaVu Sans"
+    assert len(figures.fonts_for("a\u20df")) == 2
+
+
+def test_usual_letters_need_no_other_font():
+    assert figures.fonts_for("cat, ä") == ["DejaVu Sans"]
 
 
 def named_figure(name: str) -> Figure:
