@@ -125,6 +125,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("({bound(row.low)} to {bound(row.high)})", "({bound(row.high)} to {bound(row.low)})"),
         ("    if seeds > 1:\n", "    if seeds > 2:\n"),
         ("if math.isinf(share):", "if not math.isinf(share):"),
+        ("larger, 9) > 0", "larger, 9) >= 0"),
     ],
     "report/answer.py": [
         ('data.splits["valid"]]', 'data.splits["train"]]'),
@@ -208,12 +209,14 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
     ],
     "report/results.py": [
         ("copy_of = trained.name", 'copy_of = ""'),
+        ("last_accuracies) <= setting.larger_class", "last_accuracies) > setting.larger_class"),
         ('"last_test_accuracy": result.last_accuracy', '"last_test_accuracy": result.accuracy'),
     ],
     "report/page.py": [
         ('COMPARABLE = ("cifar10",)', 'COMPARABLE = ("cifar10", "shapes")'),
         ("len(settings) - len(furthest(settings, answer.rows))", "len(settings)"),
         ('"is_drawn": data.source == SHAPES', '"is_drawn": data.source != SHAPES'),
+        ("if GOES_ON:", "if not GOES_ON:"),
         ("if settings[0].is_of_grid and len(settings) > LEGEND:", "if settings[0].is_of_grid:"),
     ],
     "report/differences.py": [
