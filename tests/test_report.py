@@ -27,7 +27,7 @@ from report import answer, differences, examples, page
 from report.results import Result, settings_of, write_accuracies
 from report.rules import Chance
 from report.summary import Recognition, area_under_roc, recognition
-from report.words import markdown, tex
+from report.words import markdown, or_larger_class, tex
 from studies.settings import runs_of
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -552,6 +552,10 @@ def test_the_larger_class_stands_beside_an_accuracy_that_does_not_exceed_it(name
 def test_the_larger_class_stands_in_the_curves_cell_of_a_study(unequal):
     text = text_of((unequal.folder / "report.html").read_text())
     assert "last epoch: 90.0% (larger class 90.0)" in text
+
+
+def test_a_mean_of_shares_that_equal_the_larger_class_does_not_exceed_it():
+    assert or_larger_class([0.72] * 3, 0.72) == " (larger class 72.0)"  # the mean is 0.7200…01
 
 
 def test_acc_txt_of_several_seeds_tells_the_larger_class(unequal, tmp_path):
