@@ -757,6 +757,25 @@ def test_what_stands_beside_the_state_is_refused_with_its_line(name, edit, tmp_p
     assert reason in message()
 
 
+RATES = """    rate, rates = settings.learning_rate, []
+    for epoch in range(settings.epochs):
+        rate *= 0.5
+        rates.append(rate)
+"""
+
+
+def test_a_loop_over_epochs_that_trains_none_has_variables(edit):
+    edit((STATE, RATES + STATE))
+    run_trial()
+
+
+def test_a_step_may_use_more_of_a_loss_than_its_value(edit, use_loss):
+    use_loss(Weighted())
+    used = "    state.loss_function.weight.requires_grad_(False)\n"
+    edit((BEGINS, used + BEGINS), STEPS["a loss with weights"][0])
+    run_trial(loss_function="tried")
+
+
 def test_sums_over_the_batches_of_an_epoch_are_variables(edit):
     edit((BATCHES, "    seen = 0\n" + BATCHES), (LOSS, "seen += len(indices)\n        " + LOSS))
     run_trial()

@@ -16,13 +16,14 @@ SUM_TOLERANCE = 1e-4  # of scores that a softmax makes sum to 1, in float32
 
 def doubts_about_weights(model: nn.Module, before: Mapping[str, Tensor]) -> list[str]:
     """Which tensors stayed as they were `before`, and which layers are no part of the network."""
+    weights = dict(model.named_parameters())
     still = []
-    for name, weight in model.named_parameters():
-        if torch.equal(weight, before[name]):
+    for name, weight in weights.items():
+        if name not in before or torch.equal(weight, before[name]):
             still.append(name)
     notes = []
     if still:
-        moved = f"{len(before) - len(still)} of {len(before)} tensors of the network are trained"
+        moved = f"{len(weights) - len(still)} of {len(weights)} tensors of the network are trained"
         notes.append(f"{moved}; not: {shortened(still)}")
     outside = layers_outside(model)
     if outside:
@@ -51,9 +52,10 @@ def layers_outside(model: nn.Module) -> list[str]:
 
 def doubts_about_start(first: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
     """Whether trainings of two seeds begin with the same weights."""
-    if all(torch.equal(weight, other[name]) for name, weight in first.items()):
-        return [SAME_START]
-    return []
+    if first.keys() != other.keys():
+        return []
+    is_same = all(torch.equal(weight, other[name]) for name, weight in first.items())
+    return [SAME_START] if is_same else []
 
 
 def doubts_about_scores(scores: Tensor) -> list[str]:

@@ -38,11 +38,11 @@ def refuse(file: Path, node: ast.stmt | ast.expr, what: str, remedy: str) -> NoR
 
 
 def loops_over_epochs(function: ast.FunctionDef) -> Iterator[Loop]:
-    """The loops of a function whose condition, or whose values, speak of epochs."""
+    """The loops of a function that train epochs, or write their checkpoints."""
     for node in ast.walk(function):
         if isinstance(node, Loop):
-            head = node.iter if isinstance(node, ast.For) else node.test
-            if "epoch" in ast.unparse(head) or "train_epoch(" in ast.unparse(node):
+            code = ast.unparse(node)
+            if "train_epoch(" in code or "write_checkpoint(" in code:
                 yield node
 
 

@@ -247,11 +247,17 @@ def doubts_about_targets(training: Training) -> list[str]:
     loss_function = training.state.loss_function
     swapped: list[bool] = []
 
-    def watched(scores: Tensor, one_hot: Tensor) -> Tensor:
-        swapped.append(one_hot.requires_grad)
-        return loss_function(scores, one_hot)
+    def note(inputs: tuple[Any, ...]) -> None:
+        swapped.extend(getattr(value, "requires_grad", False) for value in inputs[1:2])
 
-    training.state.loss_function = watched
+    def watched(*inputs: Any, **named: Any) -> Tensor:
+        note(inputs)
+        return loss_function(*inputs, **named)
+
+    if isinstance(loss_function, nn.Module):  # train_epoch may use more of it
+        loss_function.register_forward_pre_hook(lambda _, inputs: note(inputs))
+    else:
+        training.state.loss_function = watched
     training.train(1)
     if any(swapped):
         return ["train_epoch gives the loss its targets first; the order is (scores, one_hot)"]
