@@ -105,7 +105,7 @@ def headline(answer: Answer, source: str = "") -> list[Finding]:
     findings = what_matters(answer, base)
     if not answer.rows:
         findings = [Finding("nothing_yet", {"compared": len(answer.settings) - 1})]
-    if rules.seeds_that(base, answer.chance, Learned.NO) * 2 >= len(base.results):
+    if base_failed(base, answer):
         learned = rules.seeds_that(base, answer.chance, Learned.YES)
         findings = [Finding("base_failed", {"count": learned, "seeds": len(base.results)})]
     confirmed = answer.is_complete and not any(row.seems for row in answer.rows.values())
@@ -113,6 +113,11 @@ def headline(answer: Answer, source: str = "") -> list[Finding]:
     for number, finding in enumerate(findings):
         finding.values["where"] = of_images if number == 0 else None
     return [*findings, choice(answer)]
+
+
+def base_failed(base: Setting, answer: Answer) -> bool:
+    """Whether half of the base's trainings or more did not learn: then nothing can be told."""
+    return rules.seeds_that(base, answer.chance, Learned.NO) * 2 >= len(base.results)
 
 
 def choice(answer: Answer) -> Finding:
@@ -211,6 +216,8 @@ def gap_of(setting: Setting, answer: Answer, base: Setting) -> Gap:
 
 def study_lines(answer: Answer) -> list[Finding]:
     """One line for each study: whether it matters, and where the true differences lie."""
+    if answer.base is None or base_failed(answer.base, answer):
+        return []
     lines = []
     for study in varied_studies(answer):
         compared = with_row(study, answer.rows)
@@ -287,8 +294,9 @@ def details_of(answer: Answer) -> list[Finding]:
     if base is None or len(answer.settings) < 2:
         return []
     settings = [(words_of(name), value) for name, value in base.key]
+    larger = answer.chance.test_share
     findings = [
-        Finding("base", {"settings": settings, "accuracies": base.accuracies}),
+        Finding("base", {"settings": settings, "accuracies": base.accuracies, "larger": larger}),
         *few_trainings(answer),
         *size_finding(answer, base),
         *guess_finding(answer),
@@ -354,6 +362,7 @@ def guess_finding(answer: Answer) -> list[Finding]:
     values = {
         "name": guess.name,
         "accuracies": guess.accuracies,
+        "larger": answer.chance.test_share,
         "of": len(answer.settings),
         "tested_better": [setting for setting in better if setting is not guess],
     }

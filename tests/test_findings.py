@@ -17,6 +17,7 @@ from report.findings import (
     headline,
     size_of,
     study_findings,
+    study_lines,
     warnings_of,
 )
 from report.noise import Noise
@@ -274,6 +275,22 @@ def test_a_base_that_learned_in_few_of_its_trainings_tells_nothing():
     assert "the base learned in 1 of 6 trainings: this study cannot tell" in next(
         iter(say([first]))
     )
+
+
+def test_of_a_base_that_did_not_learn_no_study_is_said_to_matter():
+    answer = answer_of({"base": DIVERGED, 0.1: {"shift": -0.3}})
+    assert answer.rows
+    assert study_lines(answer) == []
+
+
+def test_an_accuracy_that_the_larger_class_gets_is_told_in_sentences():
+    answer = answer_of()
+    told = " ".join(say(answer_findings(answer)))
+    assert "larger class" not in told
+    larger = answer._replace(chance=CHANCE._replace(test_share=0.76))
+    told = " ".join(say(answer_findings(larger)))
+    assert "75.1% of the test images right (larger class 76.0)" in told
+    assert "is right in 75.1% ± 0.8 (larger class 76.0);" in told
 
 
 def test_where_the_base_diverged_the_guess_is_one_that_learned():
