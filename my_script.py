@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not more:
             if what_for and sweep.count_open(planned.plan.requested):
                 print(what_for, file=screen_of(options), flush=True)
-            ended = carry_out(options, planned)
+            ended = carry_out(options, planned, is_first=not what_for)
             more = rounds.more_seeds(planned, options.until)
             if ended.status or not more or not trains_here(options):
                 for line in ended.answer:
@@ -186,8 +186,11 @@ def plan_sweep(options: Namespace, data: "Data", conditions: Conditions, runs: l
     )
 
 
-def carry_out(options: Namespace, planned: Sweep) -> Ended:
-    """Show what is left and do it, or what else the call is for."""
+def carry_out(options: Namespace, planned: Sweep, is_first: bool) -> Ended:
+    """Show what is left and do it, or what else the call is for.
+
+    What later rounds train has been tried before the first one.
+    """
     if options.tidy:
         return sweep.tidy(planned)
     if options.collect:
@@ -195,11 +198,11 @@ def carry_out(options: Namespace, planned: Sweep) -> Ended:
     from report import rounds  # here: numpy takes time, and --help needs none
 
     device = planned.conditions.device
-    if epochs_of(planned.plan.requested) and (device == "cpu" or options.dry_run):
-        try_out("cpu", options.image_size, planned.requested_runs)
-    train_images = len(planned.data.splits["train"])
-    for note in notes_of_batches(planned.requested_runs, train_images):
-        print(note, file=sys.stderr)
+    if is_first and epochs_of(planned.plan.requested):
+        for note in notes_of_batches(planned.requested_runs, len(planned.data.splits["train"])):
+            print(note, file=sys.stderr)
+        if device == "cpu" or options.dry_run:
+            try_out("cpu", options.image_size, planned.requested_runs)
     more = 0 if options.until else rounds.most_to_confirm(planned)
     chains = commands(planned.plan, options, device)
     sweep.show_plan(planned, chains, screen_of(options), more)
