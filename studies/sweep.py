@@ -219,9 +219,10 @@ def note_end(child: Child, failures: dict[str, str], progress: Progress) -> None
 
 
 def describe_finished(child: Child) -> str:
-    """Say what a finished training came to."""
-    first, _, *larger_class = (child.training.place.result / "acc.txt").read_text().splitlines()
-    return "  ".join([child.training.names, first, *larger_class])
+    """Say what a finished training came to; all of acc.txt where it tells the larger class."""
+    lines = (child.training.place.result / "acc.txt").read_text().splitlines()
+    shown = lines if len(lines) > 2 else lines[:1]
+    return "  ".join([child.training.names, *shown])
 
 
 def so_far(trainings: list[Training]) -> str:

@@ -20,7 +20,10 @@ from conftest import (
 )
 from forks import run_fork
 
+from console.errors import InputError
+from console.options import Option
 from records.files import file_digest
+from training import settings
 
 START = "    processes.check_processes()\n"  # of main in train.py
 END = '    print(accuracies_text(record), end="")\n'  # of a test
@@ -367,6 +370,14 @@ def test_several_seeds_leave_a_line_for_each(three_seeds):
     lines = (three_seeds.results / "acc.txt").read_text().splitlines()
     for seed, accuracy in enumerate(accuracies_of(three_seeds)):
         assert lines[3 + seed].startswith(f"seed {seed}: {accuracy}, last epoch ")
+
+
+def test_no_setting_may_be_called_as_a_column_of_the_results(finished, monkeypatch):
+    [first, *_] = read_table(finished.project / "result/results.csv")
+    for column in first.keys() - settings.SETTINGS.keys():
+        with monkeypatch.context() as patch, pytest.raises(InputError, match="something else"):
+            patch.setitem(settings.SETTINGS, column, Option(float, 0.5, "a share"))
+            settings.check_settings()
 
 
 @pytest.fixture(scope="module")

@@ -35,9 +35,11 @@ from conftest import (
 import my_script
 from console.errors import InputError
 from records.files import file_digest, read_record
+from records.finished import accuracies_text
 from studies.children import Child, Step
 from studies.plan import Conditions, Order, make_plan
 from studies.settings import check_studies
+from studies.sweep import describe_finished
 
 STUDIES = '{"Change_epochs": [2, 4], "Change_learning_rate": [0.001, 0.01]}'
 SMALL = small(STUDIES, epochs=2)
@@ -217,6 +219,22 @@ def test_of_a_child_nothing_but_its_epoch_is_shown(program, said, status, tmp_pa
     training = Mock(place=place, runs=[SimpleNamespace(name="Change_seed/0")])
     child = Child(Step(training, program, []), deque(), Mock())
     assert str(child) == f"Change_seed/0 {status}"
+
+
+@pytest.mark.parametrize(
+    ("correct", "last_correct", "said"),
+    [(60, 50, "60.0000%  Last epoch: 50.0000%  Larger class: 50.0000%"), (60, 55, "60.0000%")],
+)
+def test_a_finished_run_tells_the_accuracy_that_the_larger_class_gets(
+    correct, last_correct, said, tmp_path
+):
+    counts = {"correct": correct, "last_correct": last_correct}
+    text = accuracies_text({**counts, "test_images": 100, "larger_class": 50})
+    (tmp_path / "acc.txt").write_text(text)
+    child = Mock(training=Mock(names="run", place=Mock(result=tmp_path)))
+    told = describe_finished(child)
+    assert f"Test accuracy: {said}" in told
+    assert ("Larger class" in told) == ("Larger class" in said)
 
 
 # --- a second call ---------------------------------------------------------------------------
