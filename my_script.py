@@ -199,10 +199,10 @@ def carry_out(options: Namespace, planned: Sweep, is_first: bool) -> Ended:
 
     device = planned.conditions.device
     if is_first and epochs_of(planned.plan.requested):
-        for note in notes_of_batches(planned.requested_runs, len(planned.data.splits["train"])):
-            print(note, file=sys.stderr)
         if device == "cpu" or options.dry_run:
             try_out("cpu", options.image_size, planned.requested_runs)
+        for note in notes_of_batches(planned.requested_runs, len(planned.data.splits["train"])):
+            print(note, file=sys.stderr)
     more = 0 if options.until else rounds.most_to_confirm(planned)
     chains = commands(planned.plan, options, device)
     sweep.show_plan(planned, chains, screen_of(options), more)
