@@ -13,14 +13,15 @@ from typing import Any
 from console.errors import InputError
 from records.files import write_text
 from report.answer import Rows, correct_of, first_of_each, samples_of, test_accuracy
-from report.comparison import compare_sweeps, cut
+from report.comparison import SAME, compare_sweeps, cut
 from report.differences import Held, answer_entries, draw_answer
 from report.noise import noise_of_images
 from report.results import Setting, results_of, settings_of, write_table
 from report.summary import Summary, columns_of, in_percent
 from report.words import difference_of, templates
-from studies.settings import Run
+from studies.settings import Run, key_of
 from studies.view import shown
+from studies.words import counted
 
 TITLE = "Test accuracy: points, this sweep minus the other"
 
@@ -30,29 +31,34 @@ Settings = dict[tuple, Setting]  # by Setting.key
 def write_against(out: Path, other: Path, runs: list[Run]) -> list[str]:
     """Write against.csv, .html, .png and .pdf to out/result; a line for each setting.
 
-    InputError unless both have the same images, and each common setting the same seeds.
+    Settings are compared by the seeds that both sweeps have. InputError unless both have the same
+    images, and a setting in common.
     """
     ours = settings_in(out, runs)
     theirs = settings_in(other, runs)
     refuse_other_images(out, ours, other, theirs)
-    common = [setting for key, setting in ours.items() if key in theirs]
+    common, like = by_common_seeds(ours, theirs)
     if not common:
-        raise InputError(f"{out} and {other} have no setting in common; nothing can be compared")
-    for setting in common:
-        refuse_other_seeds(setting, out, theirs[setting.key], other)
-    rows = compare(common, theirs)
-    alone = names_of_others(theirs | ours, rows)
+        remedy = "nothing can be compared; train the same settings and seeds in both"
+        raise InputError(f"{out} and {other} have no setting in common; {remedy}")
+    rows = compare(common, like)
+    seeds = other_seeds(ours, theirs)
+    both = ours.keys() & theirs.keys()
+    alone = [setting.name for key, setting in (theirs | ours).items() if key not in both]
     values = {
         "out": out,
         "other": other,
         "alone": alone,
-        "decides": what_differs(common[0], theirs[common[0].key]),
+        "seeds": seeds,
+        "decides": what_differs(common[0], like[common[0].key]),
     }
-    write_files(out / "result", common, theirs, rows, values)
+    write_files(out / "result", common, like, rows, values)
     lines = []
     for setting in common:
         row = rows[setting.key]
         lines.append(f"{setting.name}: {row.verdict}, {difference_of(row)} points")
+    if seeds:
+        lines.append(f"not all seeds are in both: {', '.join(seeds)}")
     if alone:
         lines.append(f"only in one of the two: {', '.join(alone)}")
     lines.append(f"against {other}: {out / 'result' / 'against.html'}")
@@ -87,11 +93,23 @@ def summary_of(setting: Setting, rows: Rows) -> Summary:
 
 
 def settings_in(out: Path, runs: list[Run]) -> Settings:
-    """The finished settings of a sweep, by Setting.key; InputError if there are none."""
-    results = results_of(out, runs, shown(out))
+    """The finished settings of a sweep, with all their seeds; InputError if there are none."""
+    trainings = shown(out)
+    seeds = sorted({training.settings["seed"] for training in trainings})
+    results = results_of(out, of_all_seeds(runs, seeds), trainings)
     if not results:
         raise InputError(f"{out} holds no finished run of these studies; train them there first")
     return {setting.key: setting for setting in first_of_each(settings_of(results))}
+
+
+def of_all_seeds(runs: list[Run], seeds: list[int]) -> list[Run]:
+    """The runs of the same settings with these seeds."""
+    settings = {(run.study, key_of(run.settings)): run for run in runs}
+    every = []
+    for run in settings.values():
+        for seed in seeds:
+            every.append(run._replace(settings=run.settings | {"seed": seed}))
+    return every
 
 
 def refuse_other_images(out: Path, ours: Settings, other: Path, theirs: Settings) -> None:
@@ -105,14 +123,36 @@ def refuse_other_images(out: Path, ours: Settings, other: Path, theirs: Settings
         raise InputError(f"the images of {out} and {other} differ; {remedy}")
 
 
-def refuse_other_seeds(ours: Setting, out: Path, theirs: Setting, other: Path) -> None:
-    """InputError unless a setting was trained with the same seeds in both sweeps."""
-    here = sorted(ours.seeds)
-    there = sorted(theirs.seeds)
-    if here != there:
-        both = f"{here} in {out} and {there} in {other}"
-        remedy = "train both sweeps with the same --seeds, and give it here too"
-        raise InputError(f"the seeds of {ours.name} differ: {both}; {remedy}")
+def by_common_seeds(ours: Settings, theirs: Settings) -> tuple[list[Setting], Settings]:
+    """The settings of which both sweeps have a seed, and their likes, with the common seeds."""
+    common = []
+    like = {}
+    for key, setting in ours.items():
+        if key not in theirs:
+            continue
+        seeds = set(setting.seeds) & set(theirs[key].seeds)
+        if seeds:
+            common.append(with_seeds(setting, seeds))
+            like[key] = with_seeds(theirs[key], seeds)
+    return common, like
+
+
+def with_seeds(setting: Setting, seeds: set[int]) -> Setting:
+    """A setting with some of its seeds, in their order."""
+    results = [result for result in setting.results if result.seed in seeds]
+    return setting._replace(results=sorted(results, key=lambda result: result.seed))
+
+
+def other_seeds(ours: Settings, theirs: Settings) -> list[str]:
+    """What both sweeps have, but not with the same seeds: batch size 16 (3 seeds here, 1 there)."""
+    texts = []
+    for key, setting in ours.items():
+        if key in theirs and set(setting.seeds) != set(theirs[key].seeds):
+            here = counted(len(setting.results), "seed")
+            there = len(theirs[key].results)
+            common = len(set(setting.seeds) & set(theirs[key].seeds))
+            texts.append(f"{setting.name} ({here} here, {there} there, {common} in both)")
+    return texts
 
 
 def compare(settings: list[Setting], theirs: Settings) -> Rows:
@@ -124,14 +164,18 @@ def compare(settings: list[Setting], theirs: Settings) -> Rows:
         correct, correct_there = correct_of(setting), correct_of(theirs[setting.key])
         of_images[setting.key] = noise_of_images(correct, correct_there)
     try:
-        return cut(compare_sweeps(here, there, of_images=of_images))
+        rows = cut(compare_sweeps(here, there, of_images=of_images))
     except ValueError as error:
         raise InputError(f"nothing can be compared: {error}; train more seeds") from None
+    for setting in settings:
+        if weights_of(setting) == weights_of(theirs[setting.key]):
+            rows[setting.key] = rows[setting.key]._replace(verdict=SAME)
+    return rows
 
 
-def names_of_others(settings: Settings, rows: Rows) -> list[str]:
-    """The names of settings that only one of two sweeps has."""
-    return [setting.name for key, setting in settings.items() if key not in rows]
+def weights_of(setting: Setting) -> list[str]:
+    """The digests of a setting's weight files."""
+    return [result.train["weight_sha256"] for result in setting.results]
 
 
 def what_differs(ours: Setting, theirs: Setting) -> list[str]:
