@@ -19,7 +19,7 @@ import pytest
 from conftest import PROJECT, Sweep, copy_project, make_photos, small, wait_for
 
 PAGE = PROJECT / "docs" / "several_machines.md"
-STUDIES = '{"Change_epochs": [2], "Change_batch_size": [4]}'
+STUDIES = '{"Change_batch_size": [4]}'
 COMPARED = ("weight.pth", "history.csv", "predictions.csv")
 DAEMONS = ("munged", "slurmctld", "slurmd")
 MISSING = [program for program in DAEMONS if not shutil.which(program)]

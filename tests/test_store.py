@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -361,20 +360,6 @@ def test_a_training_done_again_that_fails_leaves_the_old_one(sweep, monkeypatch)
     }
 
 
-def test_code_that_changes_in_the_middle_of_a_sweep_fails_what_is_made_with_it(sweep):
-    with (sweep.project / "losses.py").open("a") as file:
-        file.write('CHANGED = "before"\n')
-    edit(sweep, "my_script.py", "    return sweep.do(planned, chains)", CHANGE)
-    ended = sweep.run("--jobs", 1)
-    assert ended.status == 1, ended.out + ended.err
-    assert "train.py did something else than was asked for (losses.py changed" in ended.out
-
-
-CHANGE = """    path = PROJECT / "losses.py"
-    path.write_text(path.read_text().replace('"before"', '"after"'))
-    return sweep.do(planned, chains)"""
-
-
 # --- lines for a scheduler -------------------------------------------------------------------
 
 
@@ -418,27 +403,6 @@ def test_a_chain_of_epochs_is_one_line(sweep):
     [line] = sweep.run("--dry_run", "--fresh").out.splitlines()
     assert line.count("/train.py ") == line.count("/test.py ") == 2
     assert "--start_from" in line
-
-
-@pytest.fixture(scope="module")
-def collected(lines) -> Ended:
-    """What is said of results that lines have made."""
-    for line in lines.lines:
-        env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        subprocess.run(["sh", "-c", line], check=True, capture_output=True, cwd="/", env=env)
-    return lines.sweep.run("--out", lines.out, "--collect")
-
-
-def test_lines_give_the_bits_of_a_sweep(collected, lines):
-    for weight in lines.sweep.project.glob("weights/runs/*/weight.pth"):
-        made = lines.out / "weights/runs" / weight.parent.name / weight.name
-        assert made.read_bytes() == weight.read_bytes()
-
-
-def test_what_lines_did_is_collected_into_a_report(collected, lines):
-    assert collected.status == 0
-    assert (lines.out / "result/report.html").is_file()
-    assert (lines.out / "result/Change_learning_rate/0_001/acc.txt").is_file()
 
 
 def test_where_all_is_done_no_line_is_printed(finished):
@@ -498,7 +462,7 @@ def test_a_kill_between_two_steps_of_the_view_costs_nothing(seeds, finished, tmp
         count += STRIDE
 
 
-STRIDE = 121  # of the steps that are tried
+STRIDE = 251  # of the steps that are tried
 
 
 def view_of(project: Path) -> set[str]:
