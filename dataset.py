@@ -56,6 +56,11 @@ class Data:
         """What a reader calls the source."""
         return printable(Path(self.source).name)
 
+    def larger_class(self, part: str) -> float:
+        """The share of the larger class in a split: the accuracy of always saying it."""
+        counts = np.bincount(self.targets[self.splits[part]])
+        return float(counts.max() / counts.sum())
+
 
 def load_data(
     name: str, image_size: int, skip_bad_images: bool = False, group: bool = False

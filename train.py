@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None, answer: Answer | None = None) -> in
                 train_epoch(state, images, settings.batch_size, settings.seed)
                 run_identity.update(digests_of(loaded_files()))  # of what the epoch has imported
                 files.write_checkpoint(state, run_identity, places)
-                show_epoch(state, settings.epochs, progress)
+                show_epoch(state, settings.epochs, data, progress)
             # Results.
             weight = files.weight_values(state, images, data, settings, options.skip_bad_images)
             about = about_training(run_identity, arguments, trial, data)
@@ -286,15 +286,18 @@ def draw_curves(places: Places, no_pictures: bool) -> None:
         figures.draw_curves(places.results)
 
 
-def show_epoch(state: State, epochs: int, progress: Progress) -> None:
+def show_epoch(state: State, epochs: int, data: Data, progress: Progress) -> None:
     """Show the last epoch: passing on a terminal, a line in a file."""
     last = state.history[-1]
     losses = f"train_loss {last.train_loss:.4f}  valid_loss {last.valid_loss:.4f}"
-    train_accuracy = f"train_accuracy {last.train_accuracy:.4f}"
-    valid_accuracy = f"valid_accuracy {last.valid_accuracy:.4f}"
+    accuracies = (
+        f"train_accuracy {last.train_accuracy:.4f}  valid_accuracy {last.valid_accuracy:.4f}"
+    )
+    larger_class = data.larger_class("valid")
+    if last.valid_accuracy <= larger_class:
+        accuracies += f" (larger class {larger_class:.4f})"
     seconds_left = state.seconds / state.epoch * (epochs - state.epoch)
-    numbers = f"{losses}  {train_accuracy}  {valid_accuracy}"
-    line = f"epoch {state.epoch} of {epochs}  {numbers}  {duration(seconds_left)} left"
+    line = f"epoch {state.epoch} of {epochs}  {losses}  {accuracies}  {duration(seconds_left)} left"
     if progress.in_place:
         progress.show(line)
     else:

@@ -288,6 +288,15 @@ def test_in_a_file_every_epoch_is_a_line(elsewhere):
     assert re.search(line, elsewhere.trained.out)
 
 
+def test_a_validation_accuracy_that_guessing_reaches_tells_the_larger_class(call, photos, tmp_path):
+    for path in sorted((photos / "train/cat").iterdir())[:5]:  # 4 of 5 dogs, 1 of 2 cats are left
+        path.unlink()
+    arguments = train_arguments(photos, tmp_path, epochs=1, learning_rate=1e-5)
+    said = call("train", arguments).out
+    [valid] = re.findall(r"valid_accuracy (\S+) \(larger class 0\.6667\)", said)
+    assert float(valid) <= 0.6667
+
+
 @pytest.mark.parametrize("program", ["trained", "tested"])
 def test_what_is_said_into_a_file_is_plain_text(program, elsewhere):
     ended = getattr(elsewhere, program)
