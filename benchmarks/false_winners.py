@@ -21,6 +21,7 @@ from replicas import key, read_replicas, train_replicas
 
 from report.comparison import (
     ALIKE,
+    BETTER,
     LOOKS,
     MOST_SEEDS,
     OPEN,
@@ -38,6 +39,7 @@ from report.rules import Learned, learned_from
 SETTINGS, BASE_SEEDS = 11, 6  # as in the studies
 SEEDS = 3 * MOST_SEEDS // 2  # drawn of each: the most that --until gives the base
 POINT = 0.01  # the scatter between seeds, a share
+SPREAD = 1.5  # of true accuracies, in that scatter
 GUESSING = -29 * POINT  # what a training that fails loses: on shapes it is right in 50, not 79 %
 ERROR_OF_IMAGES = {2000: 0.5, 350: 1.3, 100: 2.4}  # of a difference by images alone, points
 CIFAR = (1.1, 1.1, 1.1, 1.0, 1.2, 0.3, 1.0, 2.4, 0.8, 0.6, 0.6, 0.9)  # of REPRODUCTION.md, in
@@ -334,6 +336,39 @@ def print_sizes(draws: int) -> None:
         print_row(f"{seeds} seeds", f"{fmean(told):.1f}", share(found))
 
 
+def print_choice(draws: int) -> None:
+    """By how much the best setting is missed that might have been used, by three ways to choose.
+
+    True accuracies scatter by SPREAD. The validation images, 2,000 of them, add their own error.
+    """
+    heads = (
+        "always the base",
+        "what is better, else the base",
+        "the best guess",
+        "worse than the base",
+    )
+    print_heads("missed by, sd", *heads)
+    random = np.random.default_rng(3)
+    for seeds in (1, 3, 6):
+        missed = []
+        for accuracies in answers(normal, draws // 4):
+            true = SPREAD * random.normal(size=1 + SETTINGS)
+            error = ERROR_OF_IMAGES[2000] * random.normal(size=1 + SETTINGS)
+            accuracies += POINT * true[:, None]
+            samples = first_seeds(accuracies, equal_seeds(seeds))
+            valid = {name: fmean(sample) for name, sample in samples.items()}
+            guess = max(valid, key=lambda name: valid[name] + POINT * error[name])
+            rows = call_with_images(accuracies, seeds, None)
+            better = [number for number, row in rows.items() if row.verdict == BETTER]
+            use = max(better, key=lambda number: rows[number].difference, default=0)
+            missed.append(true.max() - true[[0, use, guess]])
+        table = np.array(missed)
+        cells = []
+        for column in table.T:
+            cells.append(f"{column.mean():.2f} ± {column.std() / len(column) ** 0.5:.2f}")
+        print_row(f"{seeds} seeds", *cells, share(table[:, 2] > table[:, 0]))
+
+
 # --- one training ----------------------------------------------------------------------------
 
 
@@ -381,7 +416,17 @@ def main() -> None:
     numbers = {"image_size": 32, "base_seeds": 40, "draws": 20000}
     options_parser = parser(__doc__ or "", "", **numbers)
     options_parser.add_argument("--out", type=Path, default=Path("replicas"))
-    tables = ("default", "seeds", "until", "against", "power", "sizes", "curves", "learned")
+    tables = (
+        "default",
+        "seeds",
+        "until",
+        "against",
+        "power",
+        "sizes",
+        "choice",
+        "curves",
+        "learned",
+    )
     options_parser.add_argument("--only", choices=tables, nargs="*", default=tables)
     options = parse(options_parser, draws=40)
     print_machine()
@@ -400,6 +445,7 @@ def main() -> None:
         "against": lambda: print_against(draws),
         "power": lambda: print_power(draws),
         "sizes": lambda: print_sizes(draws),
+        "choice": lambda: print_choice(draws),
         "curves": lambda: print_curves(draws),
         "learned": lambda: print_learned(draws),
     }
