@@ -15,37 +15,20 @@ if __name__ == "__main__":
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
-from console.options import (
-    Option,
-    flag,
-    one_of,
-    parse,
-    path,
-    precision,
-    shared_options,
-    whole_number,
-)
 from console.progress import Progress
-from images.sources import BUILT_IN, fill_data_defaults, image_folder
-from records.places import refuse_among_images, refuse_unwritable
+from images.sources import BUILT_IN
 from records.sources import PROJECT, sources
 from studies import settings, sweep
 from studies.children import Step, default_jobs
-from studies.plan import (
-    Conditions,
-    Order,
-    Plan,
-    Training,
-    epochs_of,
-    make_plan,
-)
-from studies.settings import Run
+from studies.options import read_options, screen_of, trains_here
+from studies.plan import Conditions, Order, Plan, Training, epochs_of, make_plan
+from studies.settings import Run, check_tables
 from studies.sweep import Ended, Sweep
 from studies.trials import notes_of_batches, try_out
 from studies.words import MANY, describe_price
-from training.settings import ALSO_DECIDE, check_settings, option_words
+from training.settings import ALSO_DECIDE, option_words
 from training.tried import plain_device
 
 if TYPE_CHECKING:
@@ -69,8 +52,8 @@ STUDIES = {  # Change_ and what it varies: these values, the others being those 
 
 def main(arguments: list[str] | None = None) -> int:
     """Do the studies as the command line says, or these `arguments`; the exit status."""
-    options = parse_options(arguments)
-    check_what_is_written()
+    options = read_options(STUDIES, BASE_SEEDS, arguments)
+    check_tables(STUDIES, BASE, FIRST_SEED, BASE_SEEDS)
     train_code = sources("train.py", ALSO_DECIDE)
     test_code = sources("test.py", ALSO_DECIDE)
     if options.against:
@@ -80,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     from report import rounds
 
     data = dataset.load_data(*options.images)
-    conditions = Conditions(data.digest, train_code, test_code, choose_device(options))
+    conditions = Conditions(data.digest, train_code, test_code, device_of(options))
     if options.until:
         rounds.check_precision(options.until, len(data.splits["test"]))
     seeds: settings.Seeds = {}  # of settings that were asked for more
@@ -167,7 +150,6 @@ def plan_sweep(options: Namespace, data: "Data", conditions: Conditions, runs: l
     """Find out what is left of these runs."""
     if len(runs) > MANY:
         print(describe_price(runs), file=screen_of(options), flush=True)
-    studies = [settings.BASE_STUDY, *(options.studies or STUDIES)]
 
     def report(trainings: list[Training], to_do: int, failed: list[str]) -> list[str]:
         from report.page import write_report  # here: matplotlib takes a second to import
@@ -180,7 +162,7 @@ def plan_sweep(options: Namespace, data: "Data", conditions: Conditions, runs: l
         data=data,
         conditions=conditions,
         runs=runs,
-        plan=make_plan(runs, conditions, Order(options.out, studies, options.fresh)),
+        plan=make_plan(runs, conditions, Order(options.out, options.studies, options.fresh)),
         jobs=options.jobs or default_jobs(conditions.device),
         report=report,
     )
@@ -212,9 +194,15 @@ def carry_out(options: Namespace, planned: Sweep, is_first: bool) -> Ended:
     return sweep.do(planned, chains)
 
 
-def screen_of(options: Namespace) -> TextIO:
-    """Where the plan is shown: standard output of a dry run holds lines for a shell alone."""
-    return sys.stderr if options.dry_run else sys.stdout
+def device_of(options: Namespace) -> str:
+    """The device to compute on; one that is named is taken at its word where nothing is trained.
+
+    InputError if it cannot be used, or the network or a loss cannot be on it.
+    """
+    if options.device != "auto" and not trains_here(options):
+        return options.device
+    runs = [run for run in asked_runs(options, {}) if run.study in options.studies]
+    return plain_device(options.device) or try_out(options.device, options.image_size, runs)
 
 
 def asked_runs(options: Namespace, more: settings.Seeds) -> list[Run]:
@@ -235,78 +223,6 @@ def hold_against(options: Namespace) -> int:
         )
     print(*write_against(options.out, there, asked_runs(options, {})), sep="\n")
     return 0
-
-
-# --- what is asked for -------------------------------------------------------------------------
-
-
-def parse_options(arguments: list[str] | None) -> Namespace:
-    """Read the command line, or these `arguments`; InputError if they are wrong."""
-    known = shared_options(["data", "image_size", "skip_bad_images", "group", "device", "fresh"])
-    known |= own_options()
-    purpose = "Train and test every setting of the studies, then write the report."
-    options = parse(purpose, known, arguments)
-    if options.dry_run + options.collect + options.tidy > 1:
-        raise InputError("--dry_run, --collect and --tidy exclude one another; name one of them")
-    if options.until and (options.seeds > 1 or options.fresh or options.against):
-        raise InputError("--until decides on the seeds: leave out --seeds, --fresh and --against")
-    fill_data_defaults(options)
-    refuse_among_images(image_folder(options.data), out=options.out)
-    if not options.dry_run:
-        refuse_unwritable("out", options.out / "result")
-        refuse_unwritable("out", options.out / "weights")
-    options.out = options.out.resolve()
-    return options
-
-
-def own_options() -> dict[str, Option]:
-    """The options that only this program has."""
-    studies = f"studies to do (default: {' '.join(STUDIES)})"
-    seeds = f"how often every setting is trained; the base {BASE_SEEDS} times or more"
-    until = """train a setting again, ten times at most, until it is known to differ from the base
-    or to be within so many points of accuracy of it (default: off)"""
-    jobs = "trainings at once (default: one per core; 1 on a GPU)"
-    tidy = "remove from the store of trainings what this call does not ask for; train nothing"
-    against = "compare with this other --out, train nothing (default: none)"
-    return {
-        "studies": Option(one_of(STUDIES), None, studies, is_list=True),
-        "out": Option(path, PROJECT, "where result/ and weights/ go; one folder per data set"),
-        "seeds": Option(whole_number(1, settings.MOST_SEEDS), 1, seeds),
-        "until": Option(precision, None, until),
-        "jobs": Option(whole_number(1), None, jobs),
-        "dry_run": flag("print the plan, and on standard output a line for a shell for each chain"),
-        "tidy": flag(tidy),
-        "collect": flag("only report on what is there; status 1 if runs are missing"),
-        "against": Option(path, None, against),
-    }
-
-
-def check_what_is_written() -> None:
-    """Refuse tables of this file, and settings, that cannot be used; InputError."""
-    check_settings()
-    settings.check_written_once(PROJECT / "my_script.py")
-    settings.check_seeds(FIRST_SEED, BASE_SEEDS)
-    settings.check_studies(STUDIES, BASE)
-
-
-def trains_here(options: Namespace) -> bool:
-    """Whether a call is to train all that is left, not to plan it or to do something else."""
-    return not (options.dry_run or options.collect or options.tidy)
-
-
-def choose_device(options: Namespace) -> str:
-    """The device to compute on; one that is named is taken at its word where nothing is trained.
-
-    InputError if it cannot be used, or the network or a loss cannot be on it.
-    """
-    if options.device != "auto" and not trains_here(options):
-        return options.device
-    device = plain_device(options.device)
-    if device:
-        return device
-    studies = [settings.BASE_STUDY, *(options.studies or STUDIES)]
-    runs = [run for run in asked_runs(options, {}) if run.study in studies]
-    return try_out(options.device, options.image_size, runs)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from console.errors import InputError
 from console.options import OPTIONS, Reader, did_you_mean, value_text
-from training.settings import SETTINGS, as_key, is_value
+from records.sources import PROJECT
+from training.settings import SETTINGS, as_key, check_settings, is_value
 
 RUNS = "runs"  # in result/ and weights/: every training, whatever study asks for it
 BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is noise
@@ -53,6 +54,14 @@ def values_in(study: str, values: list | dict[str, list]) -> dict[str, list]:
 def is_grid(values: list | dict[str, list]) -> bool:
     """Whether a study varies several settings at once."""
     return isinstance(values, dict)
+
+
+def check_tables(studies: Studies, base: dict, first_seed: object, base_seeds: object) -> None:
+    """Refuse tables of my_script.py, and settings, that cannot be used; InputError."""
+    check_settings()
+    check_written_once(PROJECT / "my_script.py")
+    check_seeds(first_seed, base_seeds)
+    check_studies(studies, base)
 
 
 def check_studies(studies: Studies, base: dict) -> None:
