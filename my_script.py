@@ -27,7 +27,6 @@ from studies.plan import Conditions, Order, Plan, Training, epochs_of, make_plan
 from studies.settings import Run, check_tables
 from studies.sweep import Ended, Sweep
 from studies.trials import notes_of_batches, try_out
-from studies.words import MANY, describe_price
 from training.settings import ALSO_DECIDE, option_words
 from training.tried import plain_device
 
@@ -148,8 +147,6 @@ def places_and_images(training: Training, options: Namespace, device: str) -> li
 
 def plan_sweep(options: Namespace, data: "Data", conditions: Conditions, runs: list[Run]) -> Sweep:
     """Find out what is left of these runs."""
-    if len(runs) > MANY:
-        print(describe_price(runs), file=screen_of(options), flush=True)
 
     def report(trainings: list[Training], to_do: int, failed: list[str]) -> list[str]:
         from report.page import write_report  # here: matplotlib takes a second to import

@@ -13,15 +13,15 @@ from studies.settings import BASE_STUDY, Run
 
 # Stages of what was there before and is done again.
 REPEATED = (Stage.CHANGED, Stage.INCOMPLETE, Stage.DAMAGED, Stage.TO_REPEAT)
-MANY = 500  # runs that take a while to look up: their price is said before
-MOST_LINES = 40  # settings with a line of their own in a plan
 
 
 def describe_plan(plan: Plan, runs: list[Run], jobs: int) -> str:
     """Say of every setting how many of its trainings are done and to do, the total last."""
     trainings = plan.requested
     lines = ["settings:"]
-    for line in describe_settings(by_setting(trainings, runs)) + describe_repeats(trainings):
+    for name, of_setting in by_setting(trainings, runs).items():
+        lines.append(f"  {describe_setting(name, of_setting)}")
+    for line in describe_repeats(trainings):
         lines.append(f"  {line}")
     untrained = sum(not training.is_trained for training in trainings)
     untested = sum(not training.is_finished for training in trainings)
@@ -30,31 +30,6 @@ def describe_plan(plan: Plan, runs: list[Run], jobs: int) -> str:
     done = count_done(trainings)
     lines.append(f"{done} done; to be done, with the base's seeds: {to_do}; {jobs} at once")
     return "\n".join(lines)
-
-
-def describe_price(runs: list[Run]) -> str:
-    """Say what many runs come to, before it is looked up what of them is done."""
-    epochs: dict[tuple, int] = {}  # of each training: runs may share one
-    for run in runs:
-        epochs[training_key(run.settings)] = run.settings["epochs"]
-    trainings = counted(len(epochs), "training")
-    all_epochs = counted(sum(epochs.values()), "epoch")
-    return f"asked for: {trainings}, {all_epochs} at most; looking up what is done"
-
-
-def describe_settings(trainings_of_settings: dict[str, list[Training]]) -> list[str]:
-    """A line for each setting; one for all beyond MOST_LINES, so that the total is seen."""
-    lines: list[str] = []
-    others: list[Training] = []
-    for name, trainings in trainings_of_settings.items():
-        if len(lines) < MOST_LINES:
-            lines.append(describe_setting(name, trainings))
-        else:
-            others += trainings
-    if others:
-        count = counted(len(trainings_of_settings) - MOST_LINES, "more setting")
-        lines.append(describe_setting(count, others))
-    return lines
 
 
 def by_setting(trainings: list[Training], runs: list[Run]) -> dict[str, list[Training]]:
