@@ -27,11 +27,6 @@ from training.settings import ALSO_DECIDE, SETTINGS, check_settings
 from training.tried import Answer, Trial, ask, keep, read_kept
 
 
-def is_record(value: object) -> bool:
-    """Whether a value has others by their names."""
-    return isinstance(value, dict)
-
-
 def parse_options(arguments: list[str] | None = None) -> Namespace:
     """Read the command line, or these `arguments`; InputError if they are wrong."""
     shorter = "checkpoint of a shorter training of these settings to go on from (default: none)"
@@ -41,7 +36,7 @@ def parse_options(arguments: list[str] | None = None) -> Namespace:
     check_settings()
     known = SETTINGS | shared_options([*places_and_images, *switches_and_device])
     known["start_from"] = Option(path, None, shorter)
-    setting = Reader(json.loads, is_record, "a setting as my_script.py writes it", "JSON")
+    setting = Reader(json.loads, bool, "a setting as my_script.py writes it", "JSON")
     known["try_out"] = Option(setting, None, tried, is_list=True)
     purpose = "Train the CNN once and leave its weights, history and curves."
     options = parse(purpose, known, arguments)

@@ -89,6 +89,15 @@ def whole_number(least: int, most: int = 2**31 - 1) -> Reader:
     return Reader(int, fits, f"a whole number from {least} to {most}", "N")
 
 
+def number_below(most: float, meaning: str, short: str) -> Reader:
+    """A reader of numbers above 0 and below `most`."""
+
+    def fits(value: float) -> bool:
+        return 0 < value < most
+
+    return Reader(float, fits, meaning, short)
+
+
 def one_of(names: Collection[str]) -> Reader:
     """A reader of names of which there are few."""
 
@@ -98,37 +107,15 @@ def one_of(names: Collection[str]) -> Reader:
     return Reader(str, fits, f"one of {', '.join(names)}", "NAME", names)
 
 
-def is_positive(value: float) -> bool:
-    """Whether a number is above 0 and finite, also as float32."""
-    return 0 < value <= 3.4e38
+def path_of(text: str) -> Path | None:
+    """A text as a path; None if it is empty, as a variable is that is not set."""
+    return Path(text) if text else None
 
 
-def is_precision(value: float) -> bool:
-    """Whether a number can be a precision, in points of accuracy."""
-    return 0 < value < 100
-
-
-def is_filled(text: str) -> bool:
-    """Whether a text says something: an empty one comes from a variable that is not set."""
-    return text != ""
-
-
-def path_of(text: str) -> Path:
-    """A text as a path; ValueError if it is empty."""
-    if not text:
-        raise ValueError("empty")
-    return Path(text)
-
-
-def is_path(_: Path) -> bool:
-    """Any path will do."""
-    return True
-
-
-positive_float = Reader(float, is_positive, "a finite number above 0", "X")
-precision = Reader(float, is_precision, "points of accuracy, 0 to 100", "POINTS")
-filled = Reader(str, is_filled, "a name: it is empty", "NAME")
-path = Reader(path_of, is_path, "a path: it is empty", "PATH")
+positive_float = number_below(3.4e38, "a finite number above 0", "X")  # also as float32
+precision = number_below(100, "points of accuracy, 0 to 100", "POINTS")
+filled = Reader(str, bool, "a name: it is empty", "NAME")
+path = Reader(path_of, bool, "a path: it is empty", "PATH")
 
 OF_DATA = """a folder with train/ and test/ (and valid/), with just two class folders, or with files
 cat.0.jpg, dog.0.jpg; or shapes (drawn by the program: synthetic, for trying it out), pets, cifar10
@@ -200,14 +187,9 @@ def add_option(parser: Parser, name: str, option: Option) -> None:
             type=option.read,
             nargs="+" if option.is_list else None,
             default=default,
-            metavar=short_of(option.read),
+            metavar=getattr(option.read, "short", "VALUE"),
             help=meaning,
         )
-
-
-def short_of(read: Callable[[str], Any]) -> str:
-    """What stands for an option's value in --help."""
-    return read.short if isinstance(read, Reader) else "VALUE"
 
 
 def with_underscores(word: str, options: Collection[str]) -> str:

@@ -130,7 +130,7 @@ def make_plan(runs: list[Run], conditions: Conditions, order: Order) -> Plan:
     """Find out how the trainings of all runs stand, and what is left to do."""
     trainings = trainings_of(runs, conditions, order)
     names = {training.name for training in trainings}
-    kept = store.kept_from_before(order.out, names)
+    kept = [name for name in store.stored_names(order.out) if name not in names]
     chains = chains_of(trainings)
     for chain in chains:
         for training in chain:

@@ -9,7 +9,6 @@ and whatever is edited, renamed or asked for again, what is finished is there.
 
 import re
 import shutil
-from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -103,27 +102,16 @@ def folders_of(out: Path, name: str) -> list[Path]:
 # --- what nothing asks for -------------------------------------------------------------------
 
 
-def kept_from_before(out: Path, asked: Collection[str]) -> list[str]:
-    """The names in the store that are not asked for."""
-    return [name for name in stored_names(out) if name not in asked]
-
-
 def describe_kept(out: Path, names: list[str]) -> list[str]:
     """One line on what the store holds besides, and how much; nothing if there is nothing."""
     if not names:
         return []
     count = "1 training" if len(names) == 1 else f"{len(names)} trainings"
-    size = sum(map(bytes_in, names_as_folders(out, names))) / BYTES_IN_MB
-    remedy = "python my_script.py --tidy removes them"
-    return [f"kept from before: {count}, {size:.1f} MB ({remedy})"]
-
-
-def names_as_folders(out: Path, names: list[str]) -> list[Path]:
-    """The folders of several trainings."""
-    folders = []
+    size = 0
     for name in names:
-        folders += folders_of(out, name)
-    return folders
+        size += sum(map(bytes_in, folders_of(out, name)))
+    remedy = "python my_script.py --tidy removes them"
+    return [f"kept from before: {count}, {size / BYTES_IN_MB:.1f} MB ({remedy})"]
 
 
 def bytes_in(folder: Path) -> int:

@@ -100,14 +100,14 @@ def build_network(network: dict[str, Any], device: torch.device) -> nn.Module:
     seed_all(network["seed"], 0)
     constructor = network_class()
     seed_all(network["seed"], 0)  # again: importing model.py may have drawn some
-    with blaming(f"model.py's CNN({call_text(network)})"):
+    arguments = ", ".join(f"{name}={value!r}" for name, value in network["arguments"].items())
+    with blaming(f"model.py's CNN({arguments})"):
         if isinstance(constructor, nn.Module):
             raise TypeError("it is a network, not what makes one; write def CNN(): return ...")
         model = constructor(**network["arguments"])
         if not isinstance(model, nn.Module):
             raise TypeError(f"it gives {type(model).__name__}, not a torch.nn.Module")
-        if has_lazy_weights(model):
-            give_shapes(model, network["image_size"])
+        give_shapes(model, network["image_size"])
         model = model.to(device)
         return model.to(memory_format=memory_format_of(network["channels_last"]))
 
@@ -117,27 +117,12 @@ def memory_format_of(channels_last: bool) -> torch.memory_format:
     return torch.channels_last if channels_last else torch.contiguous_format
 
 
-def call_text(network: dict[str, Any]) -> str:
-    """The arguments of CNN as they would be written: dropout=0.5."""
-    words = []
-    for name, value in network["arguments"].items():
-        words.append(f"{name}={value!r}")
-    return ", ".join(words)
-
-
-def has_lazy_weights(model: nn.Module) -> bool:
-    """Whether the shapes of some weights are known only after a first image."""
-    for value in itertools.chain(model.parameters(), model.buffers()):
-        if nn.parameter.is_lazy(value):
-            return True
-    return False
-
-
 @torch.no_grad()
 def give_shapes(model: nn.Module, image_size: int) -> None:
-    """Have weights without shapes take those that images of a size need."""
-    images = torch.zeros(2, 3, image_size, image_size)
-    model.eval()(images)
+    """Have weights whose shapes are known only after a first image take those of a size."""
+    values = itertools.chain(model.parameters(), model.buffers())
+    if any(map(nn.parameter.is_lazy, values)):
+        model.eval()(torch.zeros(2, 3, image_size, image_size))
 
 
 def loss_of(name: str, device: torch.device) -> Loss:

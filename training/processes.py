@@ -177,12 +177,7 @@ class Average:
         """Add up some gradients: a communication hook of DistributedDataParallel."""
         weighted = bucket.buffer().mul_(self.weight)
         work = distributed.all_reduce(weighted, async_op=True)
-        return work.get_future().then(first_value)
-
-
-def first_value(ended: Future[list[Tensor]]) -> Tensor:
-    """The tensor that was added up."""
-    return ended.value()[0]
+        return work.get_future().then(lambda ended: ended.value()[0])
 
 
 AVERAGE = Average()  # one for a process: what backward() calls knows nothing of batches

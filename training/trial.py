@@ -204,11 +204,6 @@ class Training:
         with blaming("a checkpoint of what train.py puts into its state"):
             return from_bytes(to_bytes(self.state.state_dict()))
 
-    def go_on_from(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        with blaming("going on from a checkpoint"):
-            self.state.load_state_dict(checkpoint)
-
     def weights(self) -> dict[str, Tensor]:
         """Copies of the network's weights, by name."""
         parameters = self.state.model.named_parameters()
@@ -311,7 +306,8 @@ def check_again(start: Start, program: Program, whole: Training) -> None:
 def check_going_on(start: Start, checkpoint: dict[str, Any], whole: Training) -> None:
     """InputError if a training that was stopped, or one of fewer epochs, is another one."""
     resumed = start(load_program(), FAR)
-    resumed.go_on_from(checkpoint)
+    with blaming("going on from a checkpoint"):
+        resumed.state.load_state_dict(checkpoint)
     resumed.train(EPOCHS)
     check_same("a training that goes on", whole, resumed, IN_STATE)
     if GOES_ON:
