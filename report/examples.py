@@ -15,8 +15,8 @@ from dataset import Data
 from records.finished import read_predictions
 from report.results import Result
 
-EXAMPLES = 12  # of each class on the sheet of examples
-MISTAKES = 24
+EXAMPLES = 8  # of each class on the sheet of examples
+MISTAKES = 20  # two rows of a wide window
 
 
 class Mistake(NamedTuple):

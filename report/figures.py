@@ -40,7 +40,7 @@ from records.runs import HISTORY, PREDICTIONS, Epoch, is_finite, kept_epoch, rea
 BLUE, ORANGE, GREY = "#0072B2", "#B84C00", "#333333"
 STYLE = Path(__file__).with_suffix(".mplstyle")
 # What decides how pictures look.
-DRAWING = ("figures.py", "figures.mplstyle", "study.py", "differences.py", "heatmap.py")
+DRAWING = ("figures.py", "figures.mplstyle", "study.py", "roc.py", "differences.py", "heatmap.py")
 TITLE = 34  # letters that the title of a run's curves has room for
 PALETTE = 128  # colours of a PNG: with fewer the edges of lines are no longer smooth
 PRINT_WIDTH = 16 / 2.54  # inches, of figures for a text: that of a page's column

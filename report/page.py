@@ -6,6 +6,7 @@ Only files are read: the report can be rebuilt at any time without training. Wha
 page is decided here as plain values; page.html words it, with style.css inside.
 """
 
+import re
 import shlex
 import subprocess
 import sys
@@ -45,7 +46,8 @@ from report.results import (
     write_accuracies,
     write_results_csv,
 )
-from report.study import LEGEND, PANELS, draw_study, look_of, panels_of
+from report.roc import draw_roc
+from report.study import LEGEND, draw_study, look_of
 from report.summary import Summary, summarize, write_summary
 from report.words import say, templates
 from studies.plan import Training
@@ -54,6 +56,8 @@ from training.settings import CALIBRATED, GOES_ON
 from training.tried import SAME_START
 
 COMPARABLE = ("cifar10",)  # data on which the course report's accuracies say something
+# The panels of a study, each a PNG: its file's name, and what it shows.
+PANELS = {"accuracy": "validation accuracy", "loss": "validation loss", "roc": "ROC curves"}
 
 
 class SweepStatus(NamedTuple):
@@ -66,12 +70,16 @@ class SweepStatus(NamedTuple):
 
 
 class Study(NamedTuple):
-    """What the page shows of a study: settings, how many more there are, panels, what was found."""
+    """What the page shows of a study: settings, how many more there are, what was found.
+
+    `panels` are the names of its pictures, with what they show; `rules` tell by what it is found.
+    """
 
     settings: list[Setting]
     left_out: int
-    panels: list[str]
+    panels: dict[str, str]
     sentences: list[str]
+    rules: list[str]
 
 
 def write_report(
@@ -126,7 +134,10 @@ def draw_pictures(
         for setting in of_study:
             draw_setting(setting, look_of(setting, of_study), classes, for_print)
         study = folder / of_study[0].study
-        draw_study(study, furthest(of_study, answer.rows), held, for_print)
+        shown = furthest(of_study, answer.rows)
+        draw_study(study, shown, held, for_print)
+        if has_both_classes(answer):
+            draw_roc(study / "roc.png", shown, classes, for_print)
         if of_study[0].is_of_grid:
             draw_heat_map(study / "heatmap.png", map_of(of_study, answer), for_print)
     if answer.rows:
@@ -160,6 +171,7 @@ def page_values(
     varied = [setting for setting in settings if not setting.is_base]
     results = [result for setting in settings for result in setting.results]
     mistaken = answer.guess or answer.settings[0]
+    studies = [study_of(of_study, answer) for of_study in studies_of(varied)]
     return {
         "folder": folder,
         "data": data,
@@ -173,7 +185,8 @@ def page_values(
         "details": say(details_of(answer)),
         "left_out": left_out_of(varied, answer),
         "one_class": [summary for summary in summaries if summary.one_class],
-        "studies": [study_of(of_study, answer) for of_study in studies_of(varied)],
+        "studies": studies,
+        "rules": dict.fromkeys(rule for study in studies for rule in study.rules),
         "mistaken": mistaken,
         "mistakes": mistakes_of(mistaken.results[0], data),
         "examples": examples_of(data),
@@ -181,19 +194,41 @@ def page_values(
         "commands": commands_of(results),
         "command": shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
         "commit": commit_of(PROJECT),
+        "citation": citation_in(PROJECT),
         "python": sys.version.split()[0],
         "computing": computing_seconds(results),
         "is_comparable": data.source in COMPARABLE,
         "is_drawn": data.source == SHAPES,
         "calibrated": CALIBRATED,
         "curves": PICTURES,
-        "panel_words": PANELS,
+        "panels_of_base": panels_of(answer),
+        "confused": confused_of(summaries),
         "confusion_matrix": CONFUSION_MATRIX,
         "far": FAR,
         "noisier": NOISIER,
         "unequal": UNEQUAL,
         "same_start": SAME_START,
     }
+
+
+def confused_of(summaries: list[Summary]) -> list[Summary]:
+    """The first setting, which is the base if that is finished, and the least like it in recall.
+
+    A setting that predicts one class is not the second: a warning says that of it.
+    """
+    first = summaries[0]
+    others = [summary for summary in summaries[1:] if not summary.one_class]
+    others.sort(key=lambda summary: recall_gap(summary, first))
+    return [first, *others[-1:]]
+
+
+def recall_gap(summary: Summary, base: Summary) -> float:
+    """The larger difference of a class's recall; none of a class without test images."""
+    gaps = [0.0]
+    for one, of_base in zip(summary.of_classes, base.of_classes, strict=True):
+        if one.recall is not None and of_base.recall is not None:
+            gaps.append(abs(one.recall - of_base.recall))
+    return max(gaps)
 
 
 def left_out_of(settings: list[Setting], answer: Answer) -> int:
@@ -203,12 +238,27 @@ def left_out_of(settings: list[Setting], answer: Answer) -> int:
 
 def study_of(settings: list[Setting], answer: Answer) -> Study:
     """What the page shows of one study; no curves of a grid that are too many to be told apart."""
-    panels = panels_of(settings)
+    panels = panels_of(answer)
     if settings[0].is_of_grid and len(settings) > LEGEND:
-        panels = []
-    sentences = say(findings_of(settings, answer))
+        panels = {}
+    findings = findings_of(settings, answer)
+    rules = [finding for finding in findings if finding.kind.endswith("_rule")]
+    told = [finding for finding in findings if finding not in rules]
     shown = furthest(settings, answer.rows)
-    return Study(shown, left_out_of(settings, answer), panels, sentences)
+    return Study(shown, left_out_of(settings, answer), panels, say(told), say(rules))
+
+
+def panels_of(answer: Answer) -> dict[str, str]:
+    """The panels that a study can have."""
+    panels = dict(PANELS)
+    if not has_both_classes(answer):
+        del panels["roc"]
+    return panels
+
+
+def has_both_classes(answer: Answer) -> bool:
+    """Whether the test images hold both classes."""
+    return answer.chance.test_share < 1
 
 
 def findings_of(settings: list[Setting], answer: Answer) -> list[Finding]:
@@ -259,3 +309,11 @@ def commit_of(folder: Path) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return ended.stdout.strip() if ended.returncode == 0 else ""
+
+
+def citation_in(folder: Path) -> dict[str, str]:
+    """What CITATION.cff in a folder says in quotes, by its name; nothing without that file."""
+    path = folder / "CITATION.cff"
+    if not path.is_file():
+        return {}
+    return dict(re.findall(r'(\w+): "(.*)"$', path.read_text(encoding="utf-8"), re.MULTILINE))

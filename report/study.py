@@ -35,43 +35,28 @@ from report.figures import (
 )
 from report.results import Setting
 
-PANEL = (4.0, 2.9)  # width and height of a panel without its legend, inches
+PANEL = (4.0, 2.6)  # width and height of a panel without its legend, inches
 ROW, HANDLE, LETTER = 0.2, 0.65, 0.078  # of a legend: height of a line, width of a mark, a letter
 DISTINCT = 5  # settings that figures.mplstyle has a colour and a line for
 LEGEND = 16  # settings that a legend has room for
 SCREEN_SCALE = 1.2  # of a figure for a text, whose letters are smaller than those on a screen
-LINES = 14  # differences that a panel has room for
 KINDS = {kind.name: kind for kind in PICTURES.values()}  # by the name of their panel
-# A study's panels, each a PNG: its file's name, and what it shows.
-PANELS = {
-    "accuracy": "validation accuracy",
-    "loss": "validation loss",
-    "tests": "test accuracy",
-}
 
 
 def draw_study(folder: Path, settings: list[Setting], held: Held, for_print: bool = False) -> None:
-    """Draw each panel of a study, and for print all in one: comparison.png and comparison.pdf.
+    """Draw the curves of a study, and for print with its differences: comparison.png and .pdf.
 
     Where nothing is compared, the test accuracies of the seeds are shown instead of differences.
     """
+    curves = [plain(setting) for setting in settings]
+    for name, kind in KINDS.items():
+        draw_picture(folder / f"{name}.png", curves, partial(panel_figure, settings, kind))
     entries = study_entries(settings, held)
     title = title_of(held.base)
-    shows = [entries, title, [plain(setting) for setting in settings]]
-    for name in panels_of(settings):
-        make_figure = partial(panel_figure, name, settings, entries, title)
-        draw_picture(folder / f"{name}.png", shows, make_figure)
+    shows = [entries, title, curves]
     if for_print:
         make_figure = partial(whole_figure, settings, entries, title)
         draw_picture(folder / "comparison.png", shows, make_figure, for_print)
-
-
-def panels_of(settings: list[Setting]) -> list[str]:
-    """The panels of a study; of more differences than one has room for the answer tells."""
-    names = list(PANELS)
-    if len(settings) > LINES:
-        names.remove("tests")
-    return names
 
 
 def plain(setting: Setting) -> list:
@@ -80,19 +65,19 @@ def plain(setting: Setting) -> list:
     return [setting.study, setting.label, setting.accuracies, histories]
 
 
-def panel_figure(
-    name: str, settings: list[Setting], entries: list[Entry], title: str, for_print: bool
-) -> Figure:
-    """One panel of a study."""
+def panel_figure(settings: list[Setting], kind: Kind, for_print: bool) -> Figure:
+    """The curves of one kind of a study."""
+    figure, axes = empty_panel(settings)
+    plot_validation(axes, settings, kind)
+    add_legend(figure, axes, settings)
+    return figure
+
+
+def empty_panel(settings: list[Setting]) -> tuple[Figure, Axes]:
+    """Axes in a figure that has room for the names of a study's settings."""
     width, height = PANEL
     figure = Figure(figsize=(width, height + ROW * legend_rows(settings, width)), dpi=150)
-    axes = figure.add_subplot()
-    if name == "tests":
-        plot_tests(figure, axes, settings, entries, title)
-    else:
-        plot_validation(axes, settings, KINDS[name])
-        add_legend(figure, axes, settings)
-    return figure
+    return figure, figure.add_subplot()
 
 
 def whole_figure(
@@ -143,9 +128,7 @@ def legend_rows(settings: list[Setting], width: float) -> int:
 
 def plot_validation(axes: Axes, settings: list[Setting], kind: Kind) -> None:
     """One panel: the validation curves of every setting, its training curves faint."""
-    if len(settings) > DISTINCT:
-        shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(settings)))
-        axes.set_prop_cycle(color=shades)
+    colour_curves(axes, settings)
     top = usual_top(settings, kind)
     for setting in settings:
         plot_setting(axes, setting, kind, top)
@@ -160,6 +143,13 @@ def plot_validation(axes: Axes, settings: list[Setting], kind: Kind) -> None:
     if len(settings) == 1:
         title = f"{settings[0].name}\n{title}"
     axes.set_title(title, loc="left")
+
+
+def colour_curves(axes: Axes, settings: list[Setting]) -> None:
+    """Give the curves of more settings than the style has colours for a shade each."""
+    if len(settings) > DISTINCT:
+        shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(settings)))
+        axes.set_prop_cycle(color=shades)
 
 
 def all_histories(settings: list[Setting]) -> list[list[Epoch]]:

@@ -76,13 +76,23 @@ def recognition(predictions: list[dict[str, str]], classes: list[str]) -> Recogn
     """How the classes were told apart, from the rows of a run's predictions.csv."""
     true_classes = [row["true_class"] for row in predictions]
     predicted_classes = [row["predicted_class"] for row in predictions]
-    is_second = np.array(true_classes) == classes[1]
     chose_second = np.array(predicted_classes) == classes[1]
-    probability = np.array([float(row["probability"]) for row in predictions])
-    scores = np.where(chose_second, probability, 1 - probability)
+    scores, is_second = scores_of(predictions, classes)
     of_classes = [of_class(~chose_second, ~is_second), of_class(chose_second, is_second)]
     one_class = len(set(predicted_classes)) < len(set(true_classes))
     return Recognition(of_classes, area_under_roc(scores, is_second), one_class)
+
+
+def scores_of(
+    predictions: list[dict[str, str]], classes: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores for the second class, float (n,), and which images are of it, bool (n,)."""
+    scores = []
+    for row in predictions:
+        probability = float(row["probability"])
+        scores.append(probability if row["predicted_class"] == classes[1] else 1 - probability)
+    is_second = [row["true_class"] == classes[1] for row in predictions]
+    return np.array(scores), np.array(is_second)
 
 
 def of_class(taken: np.ndarray, members: np.ndarray) -> OfClass:

@@ -128,7 +128,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("larger, 9) > 0", "larger, 9) >= 0"),
     ],
     "report/answer.py": [
-        ('data.splits["valid"]]', 'data.splits["train"]]'),
+        ('data.larger_class("valid")', 'data.larger_class("train")'),
         ("if rules.failed(setting, chance)]", "if not rules.failed(setting, chance)]"),
         ("return result.last_accuracy\n", "return result.accuracy\n"),
         (
@@ -192,10 +192,10 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("key=lambda mistake: -mistake.probability", "key=lambda mistake: mistake.probability"),
     ],
     "report/summary.py": [
-        ("np.array(true_classes) == classes[1]", "np.array(true_classes) == classes[0]"),
+        ('row["true_class"] == classes[1]', 'row["true_class"] == classes[0]'),
         (
-            "np.where(chose_second, probability, 1 - probability)",
-            "np.where(chose_second, 1 - probability, probability)",
+            'row["predicted_class"] == classes[1] else 1 - probability',
+            'row["predicted_class"] == classes[0] else 1 - probability',
         ),
         (
             "len(set(predicted_classes)) < len(set",
@@ -218,6 +218,9 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ('"is_drawn": data.source == SHAPES', '"is_drawn": data.source != SHAPES'),
         ("if GOES_ON:", "if not GOES_ON:"),
         ("if settings[0].is_of_grid and len(settings) > LEGEND:", "if settings[0].is_of_grid:"),
+        ("if not summary.one_class]", "if summary]"),
+        ("[first, *others[-1:]]", "[first, *others[:1]]"),
+        ("if finding not in rules]", "if finding]"),
     ],
     "report/differences.py": [
         ("setting.key == held.base.key", "setting.key != held.base.key"),
@@ -236,7 +239,12 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
     ],
     "report/against.py": [
         ("    if len(digests) > 1:\n", "    if len(digests) > 2:\n"),
-        ("    if here != there:\n", "    if len(here) != len(there):\n"),
+        (
+            "set(setting.seeds) & set(theirs[key].seeds)\n        if",
+            "set(setting.seeds)\n        if",
+        ),
+        ("weights_of(setting) == weights_of", "weights_of(setting) != weights_of"),
+        ("set(setting.seeds) != set(theirs", "set(setting.seeds) == set(theirs"),
     ],
 }
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -25,8 +27,9 @@ from records.finished import (
 from records.runs import HISTORY, HISTORY_COLUMNS
 from report import answer, differences, examples, page
 from report.results import Result, settings_of, write_accuracies
+from report.roc import roc_of
 from report.rules import Chance
-from report.summary import Recognition, area_under_roc, recognition
+from report.summary import OfClass, Recognition, area_under_roc, recognition
 from report.words import markdown, or_larger_class, tex
 from studies.settings import runs_of
 
@@ -114,6 +117,57 @@ def test_links_of_the_page_lead_to_parts_of_it(written):
     links = set(re.findall(r'href="#(.*?)"', html)) - {"-"}
     assert {"Change_batch_size", "settings", "cite"} <= links
     assert links <= set(re.findall(r'\sid="(.*?)"', html))
+
+
+def test_files_that_the_page_links_to_are_beside_it(written):
+    html = (written.folder / "report.html").read_text()
+    links = set(re.findall(r'href="([^#].*?)"', html))
+    assert {"summary.tex", "answer.pdf", "Change_batch_size/comparison.pdf"} <= links
+    missing = [link for link in links if not (written.folder / unquote(link)).exists()]
+    assert missing == []
+
+
+def test_a_growing_page_links_to_no_picture_that_is_drawn_at_the_end(growing):
+    assert not re.findall(r'href="[^"]*\.pdf"', growing)
+
+
+@pytest.mark.parametrize("name", ["Change_epochs", "Change_learning_rate"])
+def test_the_rules_of_a_study_stand_apart_from_what_is_found(name):
+    studies, answer = make()
+    study = page.study_of(studies[name], answer)
+    assert [rule[:4] for rule in study.rules] == ["Rule"]
+    assert study.sentences
+    assert not [sentence for sentence in study.sentences if sentence.startswith("Rule")]
+
+
+def recalled(first: float, second: float | None, one_class: int = 0) -> SimpleNamespace:
+    """What of a setting's line tells its recalls."""
+    of_classes = [OfClass(first, 0.5, 0.5), OfClass(second, 0.5, 0.5)]
+    return SimpleNamespace(of_classes=of_classes, one_class=one_class)
+
+
+@pytest.mark.parametrize(
+    ("others", "least_like"),
+    [
+        ([recalled(0.8, 0.7), recalled(0.75, 0.5), recalled(0.9, 0.6)], 1),
+        ([recalled(0.8, 0.7), recalled(1.0, 0.0, one_class=1)], 0),  # a warning tells of it
+        ([recalled(0.8, None), recalled(0.9, None)], 1),  # no test image is of the second class
+    ],
+)
+def test_beside_the_base_stands_the_setting_least_like_it_in_recall(others, least_like):
+    base = recalled(0.8, 0.8)
+    assert page.confused_of([base, *others]) == [base, others[least_like]]
+
+
+def test_bibtex_is_that_of_citation_cff(written):
+    text = text_of((written.folder / "report.html").read_text())
+    title = page.citation_in(PROJECT)["title"]
+    assert title.startswith("What changes")
+    assert f"title = {{{{{title}}}}}, author = {{{{The maintainers" in text
+
+
+def test_a_copy_without_citation_cff_names_nothing_to_cite(tmp_path):
+    assert page.citation_in(tmp_path) == {}
 
 
 def test_names_are_no_markup(written):
@@ -264,7 +318,7 @@ def with_grid(tmp_path_factory) -> str:
     return report.write()
 
 
-@pytest.mark.parametrize("name", ["map", "loss"])
+@pytest.mark.parametrize("name", ["map", "loss", "roc"])
 def test_a_grid_has_its_pictures(name, with_grid):
     assert f'id="Loss_by_rate-{name}"' in with_grid
 
@@ -301,9 +355,10 @@ def test_the_method_says_how_much_the_settings_differ_from_the_base(written, tmp
     assert "with 3 seeds, each of 1 setting that differs from it in one value with 1 seed." in text
 
 
-@pytest.mark.parametrize(("count", "panels"), [(14, 3), (15, 2)])
-def test_differences_that_a_panel_has_no_room_for_are_left_out(count, panels):
-    studies, answer = make(studies={"Change_batch_size": list(range(1, count + 1))})
+@pytest.mark.parametrize(("share", "panels"), [(0.5, 3), (1.0, 2)])
+def test_test_images_of_one_class_have_no_roc_curves(share, panels):
+    studies, answer = make()
+    answer = answer._replace(chance=CHANCE._replace(test_share=share))
     assert len(page.study_of(studies["Change_batch_size"], answer).panels) == panels
 
 
@@ -311,7 +366,7 @@ def test_a_grid_of_more_curves_than_can_be_told_apart_shows_its_map_alone():
     rates = [0.001 * number for number in range(1, 10)]
     grid = {"loss_function": ["CrossEntropyLoss", "L1Loss"], "learning_rate": rates}
     studies, answer = make(studies={"Loss_by_rate": grid})
-    assert page.study_of(studies["Loss_by_rate"], answer).panels == []
+    assert page.study_of(studies["Loss_by_rate"], answer).panels == {}
 
 
 @pytest.mark.parametrize(
@@ -340,7 +395,7 @@ def test_a_page_at_rest_says_nothing_that_is_not_so(sentence, written):
 
 def test_the_page_names_the_commit_if_there_is_one(written):
     text = text_of((written.folder / "report.html").read_text())
-    assert ("program commit" in text) == bool(page.commit_of(PROJECT))
+    assert ("the program’s commit is" in text) == bool(page.commit_of(PROJECT))
 
 
 def test_images_that_the_program_draws_are_said_to_be(report):
@@ -630,7 +685,11 @@ def test_letters_that_latex_reads_otherwise_are_escaped():
     ],
 )
 def test_area_under_roc(scores, positive, area):
-    assert area_under_roc(np.array(scores), np.array(positive, dtype=bool)) == area
+    scores, positive = np.array(scores), np.array(positive, dtype=bool)
+    assert area_under_roc(scores, positive) == area
+    if area is not None:
+        alarms, hits = roc_of(scores, positive)
+        assert np.trapezoid(hits, alarms) == area
 
 
 # --- in a browser ----------------------------------------------------------------------------
@@ -705,9 +764,18 @@ def test_in_a_wide_window_the_table_of_all_settings_needs_no_scrolling(unequal, 
 
 @needs_browser
 def test_on_a_phone_single_curves_are_folded(written, tmp_path):
-    curves = "page.querySelectorAll('.curves').length"
-    unfolded = "page.querySelectorAll('.curves[open]').length"
+    curves = "page.querySelectorAll('section > details > .study').length"
+    unfolded = "page.querySelectorAll('details[open] > .study').length"
     assert browse(written, tmp_path, 390, f"{curves}, {unfolded}") == ["1", "0"]
+
+
+@needs_browser
+def test_on_a_phone_the_verdict_is_on_the_screen(written, tmp_path):
+    cells = "[...page.querySelectorAll('.settings th:nth-child(4), .settings td:nth-child(4)')]"
+    every = "page.querySelectorAll('#settings td')"
+    longest = f"{every}.forEach(cell => {{ cell.textContent = 'too close to tell' }})"
+    right = f"Math.max(...{cells}.map(cell => cell.getBoundingClientRect().right))"
+    assert browse(written, tmp_path, 390, f"({longest}, {right} < 390)") == ["true"]
 
 
 @needs_browser
