@@ -52,6 +52,7 @@ from report.summary import Summary, summarize, write_summary
 from report.words import say, templates
 from studies.plan import Training
 from studies.settings import Run, key_of
+from studies.store import sources_path
 from training.settings import CALIBRATED, GOES_ON
 from training.tried import SAME_START
 
@@ -194,6 +195,7 @@ def page_values(
         "commands": commands_of(results),
         "command": shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
         "commit": commit_of(PROJECT),
+        "sources": sources_of(folder, results[0]),
         "citation": citation_in(PROJECT),
         "python": sys.version.split()[0],
         "computing": computing_seconds(results),
@@ -297,6 +299,13 @@ def commands_of(results: list[Result]) -> list[str]:
         commands[shlex.join(result.train["command"])] = None
         commands[shlex.join(result.test["command"])] = None
     return list(commands)
+
+
+def sources_of(folder: Path, result: Result) -> str:
+    """The archive of the code that trained and tested, from the page on; empty if there is none."""
+    decides = result.train["identity"] | result.test["identity"]
+    path = sources_path(folder.parent, decides)
+    return path.relative_to(folder).as_posix() if path.exists() else ""
 
 
 def commit_of(folder: Path) -> str:

@@ -51,6 +51,11 @@ class Conditions(NamedTuple):
         device = self.device.split(":")[0]
         return identity(settings, self.images, self.train_code, device, threads=1)
 
+    @property
+    def code(self) -> dict[str, Any]:
+        """What decides of the code, of trainings and of tests."""
+        return self.train_code | self.test_code
+
     def identity_of_test(self, weight_digest: str) -> dict[str, Any]:
         """The identity of a test of these weights."""
         return test_identity(weight_digest, self.images, self.test_code)

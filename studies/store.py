@@ -9,15 +9,18 @@ and whatever is edited, renamed or asked for again, what is finished is there.
 
 import re
 import shutil
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from console.errors import InputError
 from console.options import value_text
-from records.files import digest_of
+from records.files import digest_of, replacing
 from records.lock import TRAINING_LOCK, locked
 from records.runs import WEIGHT, checkpoint_path
+from records.sources import PROJECT, is_changed
 from studies.settings import RUNS
 from training.settings import SETTINGS
 
@@ -99,6 +102,26 @@ def folders_of(out: Path, name: str) -> list[Path]:
     return [place.result, place.weight.parent]
 
 
+# --- the code that trained ---------------------------------------------------------------------
+
+
+def sources_path(out: Path, decides: Mapping[str, Any]) -> Path:
+    """The archive of the code among what decides trainings and tests, named by what it means."""
+    code = {name: decides[name] for name in sorted(decides) if name.endswith(".py")}
+    return out / "result" / RUNS / f"sources-{digest_of(code)[:DIGITS]}.zip"
+
+
+def keep_sources(out: Path, decides: Mapping[str, Any]) -> None:
+    """Keep this code beside its trainings, once; not code that was saved since it was read."""
+    path = sources_path(out, decides)
+    names = [name for name in sorted(decides) if name.endswith(".py")]
+    if path.exists() or any(map(is_changed, names)):
+        return
+    with replacing(path) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.write(PROJECT / name, name)
+
+
 # --- what nothing asks for -------------------------------------------------------------------
 
 
@@ -117,6 +140,14 @@ def describe_kept(out: Path, names: list[str]) -> list[str]:
 def bytes_in(folder: Path) -> int:
     """How many bytes the files in a folder have."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def remove_other_sources(out: Path, decides: Mapping[str, Any]) -> None:
+    """Remove archives of other code."""
+    path = sources_path(out, decides)
+    for other in path.parent.glob("sources-*.zip"):
+        if other != path:
+            other.unlink()
 
 
 def remove(out: Path, name: str) -> bool:

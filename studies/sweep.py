@@ -103,6 +103,7 @@ def tidy(sweep: Sweep) -> Ended:
                 print(f"removed {name}")
             else:
                 print(f"left {name}: a program is at work on it")
+        store.remove_other_sources(sweep.out, sweep.conditions.code)
     if not sweep.plan.kept:
         print("nothing to remove: every training in the store is asked for")
     return Ended(0, [])
@@ -118,6 +119,7 @@ def do(sweep: Sweep, chains: list[list[Step]]) -> Ended:
     chains = longest_first(chains)
     with locked(sweep.lock):
         view.claim(sweep.out, view.places_of(sweep.runs))
+        store.keep_sources(sweep.out, sweep.conditions.code)
         remove_leftovers(sweep)
         handed_images = hand_over(sweep.data, *sweep.images[1:])
         requested = sweep.plan.requested
@@ -195,6 +197,7 @@ def collect(sweep: Sweep) -> Ended:
     if words.count_finished(trainings) or not page.exists():
         with locked(sweep.lock):
             view.claim(sweep.out, view.places_of(sweep.runs))
+            store.keep_sources(sweep.out, sweep.conditions.code)
             remove_leftovers(sweep)
             lines = report_so_far(sweep, 0, [])
     else:

@@ -29,7 +29,8 @@ CONFUSION_MATRIX = "confusion_matrix.png"
 OF_A_STUDY = (
     "accuracy.png",
     "loss.png",
-    "tests.png",
+    "roc.png",
+    "roc.pdf",
     "comparison.png",
     "comparison.pdf",
     "heatmap.png",

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import ZipFile
 
 import pytest
 from conftest import (
@@ -147,6 +148,36 @@ def test_code_that_is_edited_and_edited_back_trains_nothing_again(sweep):
     assert trained(sweep.run("--dry_run")) == 2
     edit(sweep, "losses.py", "FOCAL_GAMMA = 3.0", "FOCAL_GAMMA = 2.0")
     assert trained(sweep.run("--dry_run")) == 0
+
+
+# --- the code that trained ---------------------------------------------------------------------
+
+
+def archives_in(sweep: Sweep) -> list[Path]:
+    return sorted((sweep.project / "result/runs").glob("*.zip"))
+
+
+@pytest.mark.parametrize("name", ["train.py", "test.py", "model.py", "training/batches.py"])
+def test_the_code_that_trained_is_kept_with_its_results(name, finished):
+    [archive] = archives_in(finished)
+    with ZipFile(archive) as kept:
+        assert kept.read(name) == (finished.project / name).read_bytes()
+
+
+def test_the_page_names_the_code_that_trained(finished):
+    [archive] = archives_in(finished)
+    assert f'href="runs/{archive.name}"' in (finished.project / "result/report.html").read_text()
+
+
+def test_code_that_means_something_else_is_kept_beside_until_it_is_tidied_away(sweep):
+    edit(sweep, "losses.py", "FOCAL_GAMMA = 2.0", "FOCAL_GAMMA = 2.0  # a comment")
+    sweep.run("--collect")
+    assert len(archives_in(sweep)) == 1
+    edit(sweep, "losses.py", "FOCAL_GAMMA = 2.0", "FOCAL_GAMMA = 3.0")
+    assert sweep.run("--studies", "Change_learning_rate").status == 0
+    assert len(archives_in(sweep)) == 2
+    sweep.run("--tidy")
+    assert len(archives_in(sweep)) == 1
 
 
 # --- what nothing asks for -------------------------------------------------------------------
