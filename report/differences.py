@@ -24,7 +24,6 @@ from report.comparison import BETTER, WORSE, Comparison, points
 from report.figures import BLUE, GREY, ORANGE, PRINT_WIDTH, draw_picture, short
 from report.results import Setting, study_name, words_of
 
-MOST = 60  # settings of a study, or of the answer, that pictures have room for
 FAR_OUT = 2.0  # times the usual interval: what is beyond would press the others flat
 MARGIN = 1.08  # of the axis beyond the longest interval
 NUMBER_ENDS = 4.4  # font sizes to the right of the axis
@@ -62,20 +61,6 @@ class Mark(NamedTuple):
 # --- what is in a picture --------------------------------------------------------------------
 
 
-def furthest(settings: list[Setting], rows: Rows) -> list[Setting]:
-    """The settings that pictures have room for: those furthest from the base, in their order."""
-    if len(settings) <= MOST:
-        return settings
-    distances: dict[tuple, float] = {}
-    for setting in settings:
-        distances[setting.key] = 1.0
-        if setting.key in rows:
-            distances[setting.key] = abs(rows[setting.key].difference)
-    by_distance = sorted(distances, key=distances.__getitem__, reverse=True)
-    chosen = set(by_distance[:MOST])
-    return [setting for setting in settings if setting.key in chosen]
-
-
 class Held(NamedTuple):
     """What settings are held against: comparisons, the base, and which are one training."""
 
@@ -100,8 +85,7 @@ def study_entries(settings: list[Setting], held: Held) -> list[Entry]:
 def answer_entries(settings: list[Setting], held: Held) -> list[Entry]:
     """What the picture of all settings shows: each under the heading of its study."""
     entries = []
-    shown = furthest(settings, held.rows)
-    for heading, group in groupby(shown, lambda setting: names_in_picture(setting).heading):
+    for heading, group in groupby(settings, lambda setting: names_in_picture(setting).heading):
         below = list(group)
         if heading:
             entries.append(Entry(heading))

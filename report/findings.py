@@ -300,7 +300,6 @@ def details_of(answer: Answer) -> list[Finding]:
         *few_trainings(answer),
         *size_finding(answer, base),
         *guess_finding(answer),
-        *longest_one(answer),
     ]
     if answer.unlearned:
         findings.append(Finding("learned_rule", guessing(answer.settings, answer)))
@@ -373,17 +372,6 @@ def guessing(settings: list[Setting], answer: Answer) -> dict[str, float]:
     """The accuracies that guessing may reach, at its best in the longest of these trainings."""
     epochs = [len(result.history) for setting in settings for result in setting.results]
     return {"valid": answer.chance.valid_bound(max(epochs)), "test": answer.chance.test_bound()}
-
-
-def longest_one(answer: Answer) -> list[Finding]:
-    """Whether training longest overfits, in most of its seeds."""
-    longest = max(answer.settings, key=lambda setting: dict(setting.key)["epochs"])
-    overfitting = [result for result in longest.results if rules.overfits(result)]
-    if 2 * len(overfitting) <= len(longest.results):
-        return []
-    values = {"name": longest.name, "count": len(overfitting), "seeds": len(longest.results)}
-    values["rise"] = fmean(rules.rise(result) for result in overfitting)
-    return [Finding("longest_overfits", values)]
 
 
 # --- what one study found --------------------------------------------------------------------

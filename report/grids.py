@@ -16,14 +16,11 @@ from report.answer import (
     samples_of,
     test_accuracy,
     valid_mean,
-    with_row,
     with_verdict,
 )
 from report.comparison import BETTER, WORSE, Comparison
 from report.findings import Finding
 from report.results import Setting, words_of
-
-MOST_CELLS = 150  # of a larger grid the order of values is not examined: it would take minutes
 
 
 class Best(NamedTuple):
@@ -38,15 +35,6 @@ class Best(NamedTuple):
     valid: float
     test: float
     row: Comparison | None
-
-
-class Turn(NamedTuple):
-    """Two values of the first setting: with some others one is better, with others it is worse."""
-
-    one: object
-    other: object
-    better_with: dict
-    worse_with: dict
 
 
 class Edge(NamedTuple):
@@ -86,10 +74,6 @@ def grid_findings(cells: list[Setting], answer: Answer) -> list[Finding]:
     edges = edges_of(list(best.values()), cells)
     if edges:
         findings.append(Finding("grid_edges", {"edges": edges}))
-    if answer.rows and len(cells) <= MOST_CELLS:
-        turn = find_turn(cells, answer)
-        values = {"first": first, "others": others, "turn": turn}
-        findings.append(Finding("grid_order", values))
     return findings
 
 
@@ -142,20 +126,3 @@ def edges_of(best: list[Setting], cells: list[Setting]) -> list[Edge]:
             if is_number and value in (min(tried), max(tried)):
                 edges.append(Edge(first_of(cell), words_of(name), value))
     return edges
-
-
-def find_turn(cells: list[Setting], answer: Answer) -> Turn | None:
-    """Two values of the first setting whose order changes with the others, both beyond noise."""
-    columns: dict[tuple, list[Setting]] = {}  # cells that differ in the first setting alone
-    for cell in cells:
-        columns.setdefault(tuple(others_of(cell).values()), []).append(cell)
-    verdicts: dict[tuple, dict[str, dict]] = {}
-    for column in columns.values():
-        for position, other in enumerate(column):
-            rows = compared(cells, other, answer)
-            for one in with_row(column[:position], rows):
-                seen = verdicts.setdefault((first_of(one), first_of(other)), {})
-                seen[rows[one.key].verdict] = others_of(one)
-                if BETTER in seen and WORSE in seen:
-                    return Turn(first_of(one), first_of(other), seen[BETTER], seen[WORSE])
-    return None

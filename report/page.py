@@ -21,7 +21,7 @@ from images.sources import SHAPES
 from records.files import write_text
 from records.sources import PROJECT
 from report.answer import Answer, answer_of_runs
-from report.differences import answer_entries, draw_answer, furthest, held_in, title_of
+from report.differences import answer_entries, draw_answer, held_in, title_of
 from report.examples import examples_of, mistakes_of
 from report.figures import CONFUSION_MATRIX, PICTURES, Look, draw_confusion_matrix, draw_curves
 from report.findings import (
@@ -71,13 +71,12 @@ class SweepStatus(NamedTuple):
 
 
 class Study(NamedTuple):
-    """What the page shows of a study: settings, how many more there are, what was found.
+    """What the page shows of a study: settings, pictures, what was found.
 
     `panels` are the names of its pictures, with what they show; `rules` tell by what it is found.
     """
 
     settings: list[Setting]
-    left_out: int
     panels: dict[str, str]
     sentences: list[str]
     rules: list[str]
@@ -135,10 +134,9 @@ def draw_pictures(
         for setting in of_study:
             draw_setting(setting, look_of(setting, of_study), classes, for_print)
         study = folder / of_study[0].study
-        shown = furthest(of_study, answer.rows)
-        draw_study(study, shown, held, for_print)
+        draw_study(study, of_study, held, for_print)
         if has_both_classes(answer):
-            draw_roc(study / "roc.png", shown, classes, for_print)
+            draw_roc(study / "roc.png", of_study, classes, for_print)
         if of_study[0].is_of_grid:
             draw_heat_map(study / "heatmap.png", map_of(of_study, answer), for_print)
     if answer.rows:
@@ -184,7 +182,6 @@ def page_values(
         "warnings": [*say(warnings_of(answer)), *data.warnings],
         "lines": study_lines(answer),
         "details": say(details_of(answer)),
-        "left_out": left_out_of(varied, answer),
         "one_class": [summary for summary in summaries if summary.one_class],
         "studies": studies,
         "rules": dict.fromkeys(rule for study in studies for rule in study.rules),
@@ -233,11 +230,6 @@ def recall_gap(summary: Summary, base: Summary) -> float:
     return max(gaps)
 
 
-def left_out_of(settings: list[Setting], answer: Answer) -> int:
-    """How many of these settings pictures have no room for."""
-    return len(settings) - len(furthest(settings, answer.rows))
-
-
 def study_of(settings: list[Setting], answer: Answer) -> Study:
     """What the page shows of one study; no curves of a grid that are too many to be told apart."""
     panels = panels_of(answer)
@@ -246,8 +238,7 @@ def study_of(settings: list[Setting], answer: Answer) -> Study:
     findings = findings_of(settings, answer)
     rules = [finding for finding in findings if finding.kind.endswith("_rule")]
     told = [finding for finding in findings if finding not in rules]
-    shown = furthest(settings, answer.rows)
-    return Study(shown, left_out_of(settings, answer), panels, say(told), say(rules))
+    return Study(settings, panels, say(told), say(rules))
 
 
 def panels_of(answer: Answer) -> dict[str, str]:

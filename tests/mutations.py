@@ -58,7 +58,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("{{ status.done }} of the {{", "{{ status.to_do }} of the {{"),
         ("{% if status.failed %}", "{% if not status.failed %}"),
         ("{% if not answer %}", "{% if answer %}"),
-        ("{%- if left_out %} Settings", "{%- if not left_out %} Settings"),
         ("{% if one_class %}", "{% if not one_class %}"),
         ("{% if summary.one_class < summary", "{% if summary.one_class == summary"),
         ("{% if is_comparable %}", "{% if not is_comparable %}"),
@@ -68,7 +67,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
             "for {{ data.classes[1] }} than one of {{ data.classes[0] }}",
             "for {{ data.classes[0] }} than one of {{ data.classes[1] }}",
         ),
-        ("{% if study.settings[0].is_of_grid %}", "{% if study.left_out %}"),
+        ("{% if study.settings[0].is_of_grid %}", "{% if study.rules %}"),
         ("{% elif answer.base and setting.key == answer.base.key %}", "{% else %}"),
         ("{% if count == 1 %}; curves", "{% if count > 1 %}; curves"),
         ("{% if setting.diverged_runs %}", "{% if not setting.diverged_runs %}"),
@@ -117,7 +116,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("{% if v.tests_at_chance %}", "{% if not v.tests_at_chance %}"),
         ("{% if v.is_trend %}", "{% if not v.is_trend %}"),
         ("{% if v.halves %}", "{% if not v.halves %}"),
-        ("{% if v.turn %}", "{% if not v.turn %}"),
         ("{%- if item.row %}: {{ item", "{%- if not item.row %}: {{ item"),
     ],
     "report/words.py": [
@@ -151,7 +149,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("test_images <= FEW_IMAGES", "test_images > FEW_IMAGES"),
         ("if count and rules.seeds_that(", "if rules.seeds_that("),
         ("if count and 2 * ended > seeds:", "if count and ended > 0:"),
-        ("if 2 * len(overfitting) <= len(longest.results):", "if not overfitting:"),
         ("        if size < base_size:\n", "        if size > base_size:\n"),
     ],
     "report/comparison.py": [
@@ -185,7 +182,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ),
         ("reference = best.get(value_of_base, answer.base)", "reference = answer.base"),
         ("value in (min(tried), max(tried))", "value == max(tried)"),
-        ("if BETTER in seen and WORSE in seen:", "if BETTER in seen or WORSE in seen:"),
         ("with_verdict(cells, answer.rows, BETTER)", "with_verdict(cells, answer.rows, WORSE)"),
     ],
     "report/examples.py": [
@@ -214,7 +210,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
     ],
     "report/page.py": [
         ('COMPARABLE = ("cifar10",)', 'COMPARABLE = ("cifar10", "shapes")'),
-        ("len(settings) - len(furthest(settings, answer.rows))", "len(settings)"),
         ('"is_drawn": data.source == SHAPES', '"is_drawn": data.source != SHAPES'),
         ("if GOES_ON:", "if not GOES_ON:"),
         ("if settings[0].is_of_grid and len(settings) > LEGEND:", "if settings[0].is_of_grid:"),

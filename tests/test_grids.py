@@ -2,7 +2,7 @@
 
 import itertools
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from made_up import CHANCE, SIX, made
@@ -223,27 +223,6 @@ def test_best_values_inside_the_grid_are_no_edges():
     assert grid.values_of("grid_edges") == {}
 
 
-@pytest.fixture
-def turn() -> Any:
-    """How the order of loss functions changes with the rate."""
-    grid = make_grid(tests={(L1, 0.003): -0.2, (L1, 0.03): 0.2})
-    return grid.values_of("grid_order")["turn"]
-
-
-def test_an_order_that_changes_with_the_rate_beyond_noise_is_told(turn):
-    assert (turn.one, turn.other) == (CROSS, L1)
-
-
-def test_an_order_that_changes_is_told_with_both_rates(turn):
-    assert turn.better_with == {"learning_rate": 0.003}
-    assert turn.worse_with == {"learning_rate": 0.03}
-
-
-def test_an_order_that_changes_within_noise_is_not_shown():
-    grid = make_grid(tests={(L1, 0.003): -0.002, (L1, 0.03): 0.002})
-    assert grid.values_of("grid_order")["turn"] is None
-
-
 @pytest.mark.parametrize(
     "words",
     [
@@ -251,7 +230,6 @@ def test_an_order_that_changes_within_noise_is_not_shown():
         "Each loss function at its own best learning rate",
         "L1Loss with learning rate 0.03 (validation 80.0%, test 55.1%: worse, −20.0",
         "learning rate 0.03 for L1Loss",
-        "That the order of the loss functions changes with the learning rate is not shown.",
     ],
 )
 def test_what_is_found_in_a_grid_is_said(words):

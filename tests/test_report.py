@@ -25,7 +25,7 @@ from records.finished import (
     read_predictions,
 )
 from records.runs import HISTORY, HISTORY_COLUMNS
-from report import answer, differences, examples, page
+from report import answer, examples, page
 from report.results import Result, settings_of, write_accuracies
 from report.roc import roc_of
 from report.rules import Chance
@@ -302,13 +302,6 @@ def test_the_page_says_what_to_cite(written):
     assert "A method text:" in text
 
 
-def test_a_page_of_many_settings_shows_those_furthest_from_the_base(monkeypatch):
-    studies, answer = make({7: {"shift": -0.2}}, studies={"Change_batch_size": list(range(1, 90))})
-    shown = differences.furthest(studies["Change_batch_size"], answer.rows)
-    assert len(shown) == differences.MOST
-    assert "7" in [setting.label for setting in shown]
-
-
 @pytest.fixture(scope="module")
 def with_grid(tmp_path_factory) -> str:
     """The page of a grid, of which a cell is the base, with one seed of three."""
@@ -513,12 +506,6 @@ def test_of_mistakes_those_it_was_surest_of_come_first(report):
 
 def test_what_guessing_reaches_is_counted_on_the_images_of_each_split(written):
     assert answer.chance_of(written.data) == (0.5, 4, 0.5, 10)
-
-
-def test_pictures_that_leave_settings_out_say_how_many():
-    studies, found = make(studies={"Change_batch_size": list(range(1, 70))})
-    assert page.left_out_of(studies["Change_batch_size"], found) == 9
-    assert page.left_out_of(studies["Change_seed"], found) == 0
 
 
 # --- tables ----------------------------------------------------------------------------------
