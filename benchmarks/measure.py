@@ -158,18 +158,7 @@ def print_machine() -> None:
     """Print what a figure is worth nothing without."""
     import torch
 
-    cores, version = os.cpu_count(), platform.python_version()
-    print(f"{processor()}, {cores} cores, {platform.system()}, Python {version}, ", end="")
+    from console.cores import machine
+
+    print(f"{machine()}, Python {platform.python_version()}, ", end="")
     print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {date.today()}")
-
-
-def processor() -> str:
-    """The processor's name, where Linux or the platform tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.processor()

@@ -5,6 +5,8 @@ threads_for(64)      # of a training or test at 64 pixels
 """
 
 import os
+import platform
+from pathlib import Path
 
 # Of an image. With fewer a second thread gains a third on a quiet machine, and loses more beside
 # one busy program.
@@ -34,3 +36,20 @@ def threads_for(image_size: int) -> int:
     thread each. docs/speed.md holds the measurement.
     """
     return max(1, min(usable_cores(), image_size**2 // PIXELS_A_THREAD))
+
+
+def machine() -> str:
+    """The processor's name, the cores and the system, as a figure names them."""
+    return f"{processor()}, {os.cpu_count()} cores, {platform.system()}"
+
+
+def processor() -> str:
+    """The processor's name, where Linux or the platform tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if line.startswith("model name"):
+            return line.split(":")[1].strip()
+    return platform.processor() or platform.machine()

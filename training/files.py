@@ -10,7 +10,6 @@ pickles that would execute something.
 import contextlib
 import io
 import json
-import platform
 import sys
 import tempfile
 import zipfile
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from console.cores import machine
 from console.errors import InputError, is_out_of_memory, printable
 from console.progress import Progress
 from dataset import Data
@@ -253,7 +253,7 @@ def write_results(state: State, weight: Values, about: dict[str, Any], places: P
         "epochs": state.epoch,
         "diverged": state.diverged,
         "seconds": round(state.seconds, 3),
-        "machine": platform.platform(),
+        "machine": machine(),
         "weight_sha256": weight_digest,
         "history_sha256": history_digest,
     }
