@@ -19,7 +19,7 @@ from PIL import Image
 from records.files import write_csv
 from records.finished import PREDICTION_COLUMNS, PREDICTIONS
 from records.runs import HISTORY, HISTORY_COLUMNS
-from report import figures, study
+from report import figures, roc, study
 from report.answer import Answer
 from report.differences import Entry, answer_entries, draw_answer, held_in, study_entries, title_of
 from report.figures import draw_confusion_matrix, draw_curves, draw_picture
@@ -205,8 +205,20 @@ def random_curves(seed: int, epochs: int) -> dict:
     return changes
 
 
+def random_predictions(seed: int) -> list[dict[str, str]]:
+    """Rows of predictions.csv that are right as often as chance has it."""
+    numbers = np.random.default_rng(seed)
+    rows = []
+    for number in range(50):
+        predicted = str(numbers.choice(["cat", LONG]))
+        probability = str(numbers.uniform(0.5, 1))
+        row = {"true_class": ["cat", LONG][number % 2], "predicted_class": predicted}
+        rows.append(row | {"probability": probability})
+    return rows
+
+
 @pytest.mark.parametrize(("seed", "epochs"), [(0, 1), (1, 7), (2, 80)])
-def test_nothing_covers_random_curves(seed, epochs, drawn, tmp_path):
+def test_nothing_covers_random_curves(seed, epochs, drawn, tmp_path, monkeypatch):
     options = {
         "studies": {"Change_loss_function": ["CrossEntropyLoss", LONG, "L1Loss"], **GRID},
         "changes": random_curves(seed, epochs),
@@ -217,6 +229,8 @@ def test_nothing_covers_random_curves(seed, epochs, drawn, tmp_path):
     for settings in studies.values():
         sources = write_histories(tmp_path, settings[-1])
         draw_curves(tmp_path, sources, study.look_of(settings[-1], settings))
+        monkeypatch.setattr(roc, "read_predictions", lambda _: random_predictions(seed))
+        roc.draw_roc(tmp_path / "roc.png", settings, ["cat", LONG], for_print=True)
     assert len(drawn) > 20
 
 
