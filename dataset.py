@@ -19,7 +19,7 @@ from images.cache import Cached, folder_for, open_cache, open_or_decode
 from images.decode import decode_or_reason, left_out, several_note, silence
 from images.folders import pictures_in
 from images.sources import BUILT_IN, open_source
-from images.values import Picture, Scales, scale_notes, scales_of, to_bytes
+from images.values import Picture, Scales, scale_notes, scales_of, to_uint8
 from images.walk import PassedOver
 
 HANDED = "CNN_DECODED_IMAGES"  # set for children, which then need not look at every file
@@ -124,7 +124,7 @@ def has_changed(
         return True
 
 
-class Pictures(NamedTuple):
+class DecodedPictures(NamedTuple):
     """A user's own pictures, decoded, and what is wrong with the others."""
 
     names: list[str]
@@ -150,7 +150,7 @@ def load_pictures(paths: list[Path], weight: dict[str, Any], skip_bad: bool) -> 
     for picture in pictures.decoded:
         pixels = picture.values
         if picture.extent:
-            pixels = to_bytes(pixels, picture.extent, scales)
+            pixels = to_uint8(pixels, picture.extent, scales)
         images.append(pixels)
     several = several_note([picture.in_file for picture in pictures.decoded])
     return Data(
@@ -166,9 +166,9 @@ def load_pictures(paths: list[Path], weight: dict[str, Any], skip_bad: bool) -> 
     )
 
 
-def decode_pictures(paths: list[str], image_size: int) -> Pictures:
+def decode_pictures(paths: list[str], image_size: int) -> DecodedPictures:
     """Decode files one after another."""
-    pictures = Pictures([], [], [])
+    pictures = DecodedPictures([], [], [])
     with silence():
         for path in paths:
             name = printable(path)

@@ -26,7 +26,7 @@ from studies.options import read_options, screen_of, trains_here
 from studies.plan import Conditions, Order, Plan, Training, epochs_of, make_plan
 from studies.settings import Run, check_tables
 from studies.sweep import Ended, Sweep
-from studies.trials import notes_of_batches, try_out
+from studies.trials import notes_of_batches, try_runs
 from training.settings import ALSO_DECIDE, option_words
 from training.tried import plain_device
 
@@ -179,7 +179,7 @@ def carry_out(options: Namespace, planned: Sweep, is_first: bool) -> Ended:
     device = planned.conditions.device
     if is_first and epochs_of(planned.plan.requested):
         if device == "cpu" or options.dry_run:
-            try_out("cpu", options.image_size, planned.requested_runs)
+            try_runs("cpu", options.image_size, planned.requested_runs)
         for note in notes_of_batches(planned.requested_runs, len(planned.data.splits["train"])):
             print(note, file=sys.stderr)
     more = 0 if options.until else rounds.most_to_confirm(planned)
@@ -199,7 +199,7 @@ def device_of(options: Namespace) -> str:
     if options.device != "auto" and not trains_here(options):
         return options.device
     runs = [run for run in asked_runs(options, {}) if run.study in options.studies]
-    return plain_device(options.device) or try_out(options.device, options.image_size, runs)
+    return plain_device(options.device) or try_runs(options.device, options.image_size, runs)
 
 
 def asked_runs(options: Namespace, more: settings.Seeds) -> list[Run]:

@@ -47,7 +47,7 @@ def parse_options(arguments: list[str] | None = None) -> Namespace:
     return options
 
 
-def settings_of(options: Namespace) -> Namespace:
+def settings_from(options: Namespace) -> Namespace:
     """Of the options those of SETTINGS and the seed: what a training is."""
     settings = Namespace()
     for name in (*SETTINGS, "seed"):
@@ -59,7 +59,7 @@ def have_tried(options: Namespace) -> Answer | None:
     """Have a few steps of a training tried meanwhile, by the first of several processes."""
     if options.try_out or os.environ.get("RANK", "0") != "0":
         return None
-    return ask(settings_of(options), options.image_size, options.device)
+    return ask(settings_from(options), options.image_size, options.device)
 
 
 def begin() -> Answer | None:
@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None, answer: Answer | None = None) -> in
     """Train as the command line says, or these `arguments`; `answer` is that of a trial begun."""
     options = parse_options(arguments)
     answer = answer or have_tried(options)
-    settings = settings_of(options)
+    settings = settings_from(options)
     places = Places(options.weight_path, options.img_path)
     progress = Progress(silent=processes.rank() > 0)
     processes.check_processes()
@@ -195,7 +195,7 @@ def try_settings(options: Namespace, device: torch.device) -> None:
 
     trials = []
     for setting in options.try_out:
-        settings = settings_of(Namespace(**vars(options) | setting))
+        settings = settings_from(Namespace(**vars(options) | setting))
         about = vars(settings), options.image_size, device.type
         trial = read_kept(*about)
         if trial is None:

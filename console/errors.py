@@ -142,10 +142,10 @@ def line_for(error: BaseException) -> str:
     if not isinstance(error, OSError):
         return ""
     what = error.strerror or str(error)
-    return f"{what.lower()}{place_of(error)}; {remedy_for(error.errno)}"
+    return f"{what.lower()}{place_in(error)}; {remedy_for(error.errno)}"
 
 
-def place_of(error: OSError) -> str:
+def place_in(error: OSError) -> str:
     """Where an error of the system occurred, after a colon; empty if nothing tells."""
     if error.filename:
         return f": {error.filename}"

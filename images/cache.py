@@ -122,7 +122,7 @@ def build_cache(
 def building(folder: Path) -> Iterator[Path]:
     """Give a folder to fill; it becomes `folder` if the block ends well."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(folder.parent)
+    remove_half_written(folder.parent)
     holder = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
     unfinished = holder / "decoded"
     unfinished.mkdir()  # readable as the user's other files are, which mkdtemp's are not
@@ -134,7 +134,7 @@ def building(folder: Path) -> Iterator[Path]:
         shutil.rmtree(holder, ignore_errors=True)
 
 
-def remove_abandoned(folder: Path) -> None:
+def remove_half_written(folder: Path) -> None:
     """Remove what killed programs had begun to decode."""
     for old in folder.glob(".building-*"):
         with contextlib.suppress(OSError):  # it may just have become a cache

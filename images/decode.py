@@ -35,7 +35,7 @@ from images.values import (
     narrow_warnings,
     scale_notes,
     scales_of,
-    to_bytes,
+    to_uint8,
 )
 
 NAMED_FILES = 20  # bad files named in a message; the rest is a count
@@ -113,11 +113,11 @@ def decode(image: Image.Image, image_size: int) -> Picture:
     if is_upper:
         highest = int(np.asarray(coloured).max())  # before it was resized
         extent = Extent(UPPER, 0, highest, is_whole=True)
-        return Picture(values.astype(np.float32), extent, pictures_in(image))
-    return Picture(values, in_file=pictures_in(image))
+        return Picture(values.astype(np.float32), extent, frames_in(image))
+    return Picture(values, in_file=frames_in(image))
 
 
-def pictures_in(image: Image.Image) -> int:
+def frames_in(image: Image.Image) -> int:
     """How many pictures a decoded image's file holds; 1 where that cannot be read."""
     if image.format not in SEVERAL:
         return 1
@@ -191,7 +191,7 @@ def decode_deep(image: Image.Image, image_size: int) -> Picture:
     floats = Image.fromarray(values.astype(np.float32))
     grey = resized(floats, image, image_size)[..., None]
     values = np.broadcast_to(grey, (image_size, image_size, 3))
-    return Picture(values, extent, pictures_in(image))
+    return Picture(values, extent, frames_in(image))
 
 
 def extent_of(values: np.ndarray, white_is_zero: bool) -> Extent:
@@ -311,7 +311,7 @@ def scale_into(
     unscaled.seek(0)
     for number, extent in extents.items():
         values = np.frombuffer(unscaled.read(4 * count), np.float32).reshape(shape)
-        pixels = to_bytes(values, extent, scales)
+        pixels = to_uint8(values, extent, scales)
         grey_levels[extent.kind] += np.bincount(pixels.ravel(), minlength=256)
         file.seek(number * count)
         file.write(pixels.data)

@@ -60,7 +60,7 @@ def make_index(source: Source, decoded: Decoded, images: np.ndarray, group: bool
         "group": group,
         "classes": source.classes,
         "names": [item.name for item in seen.items],
-        "warnings": decoded.warnings + warnings_of(source, seen, divided),
+        "warnings": decoded.warnings + warnings_about(source, seen, divided),
         "notes": decoded.notes + divided.notes,
         "scales": decoded.scales,
         "targets": targets,
@@ -156,7 +156,7 @@ def what_is_there(members: np.ndarray, seen: Seen, keys: list[str]) -> str:
 # --- what may be wrong -----------------------------------------------------------------------
 
 
-def warnings_of(source: Source, seen: Seen, divided: Divided) -> list[str]:
+def warnings_about(source: Source, seen: Seen, divided: Divided) -> list[str]:
     """What a reader of the results should know of the images."""
     names = [item.name for item in seen.items]
     classes = [source.classes[target] for target in seen.targets]

@@ -14,13 +14,13 @@ from typing import NamedTuple
 from console.errors import InputError, printable
 from images import refusals
 from images.walk import PassedOver, holds_pictures, is_picture, is_tool_folder, picture_files
-from images.words import PARTS, composed, first_word, kinds_in, masks_among, part_of
+from images.words import PARTS, composed, first_word, kinds_in, masks_among, part_named
 
 BY_FOLDER, BY_WORD = "folders", "words that names begin with"  # what tells the classes
 NO_TEST = "no test folder"
 
 
-class Pictures(NamedTuple):
+class ClassPictures(NamedTuple):
     """Pictures of a class: its folder, their paths in it or below, and all folders they lie in."""
 
     root: str
@@ -28,7 +28,7 @@ class Pictures(NamedTuple):
     folders: set[str]
 
 
-Files = dict[str, dict[str, Pictures]]  # by split and class
+Files = dict[str, dict[str, ClassPictures]]  # by split and class
 
 
 class Layout(NamedTuple):
@@ -122,7 +122,7 @@ def split_folders(listing: Listing) -> dict[str, str]:
     """
     names: dict[str, str] = {}
     for name in listing.folders:
-        part = part_of(name)
+        part = part_named(name)
         if not part:
             continue
         if part in names:
@@ -146,7 +146,7 @@ def holds_two(folder: Path) -> bool:
 def refuse_lone_split(folder: Path, listing: Listing) -> None:
     """InputError if the classes lie in a folder for validation or test that stands alone."""
     for name in listing.path.relative_to(folder).parts:
-        if part_of(name) in ("valid", "test"):
+        if part_named(name) in ("valid", "test"):
             refusals.refuse_without_train(folder, [name])
 
 
@@ -176,7 +176,7 @@ def divided_layout(
     roots = {}
     kind = BY_FOLDER
     for part, split in splits.items():
-        files[part] = files_of(split.listing, classes, train, passed)
+        files[part] = files_of_split(split.listing, classes, train, passed)
         roots[part] = path_below(folder, split.root)
         count_loose(split.listing, passed)
         if not split.listing.folders:
@@ -254,7 +254,7 @@ def refuse_other_splits(listing: Listing, names: dict[str, str], classes: list[s
 def undivided_layout(folder: Path, listing: Listing, passed: PassedOver) -> Layout:
     """Layout of a folder of two classes that is not split yet."""
     classes = two_classes(listing)
-    files = files_of(listing, classes, listing, passed)
+    files = files_of_split(listing, classes, listing, passed)
     count_loose(listing, passed)
     kind = BY_FOLDER if listing.folders else BY_WORD
     if listing.path != folder:
@@ -295,7 +295,7 @@ def layout_of_divided_classes(
         name = composed(class_folder)
         for part, inner in splits[name].items():
             root = listing.path / class_folder / inner
-            files.setdefault(part, {})[name] = pictures_in(root, passed)
+            files.setdefault(part, {})[name] = pictures_below(root, passed)
             roots[part] = f"*/{printable(inner)}"
         count_loose(list_folder(listing.path / class_folder), passed)
     if "test" not in files:
@@ -318,9 +318,9 @@ def two_classes(listing: Listing) -> list[str]:
     return names
 
 
-def files_of(
+def files_of_split(
     listing: Listing, classes: list[str], train: Listing, passed: PassedOver
-) -> dict[str, Pictures]:
+) -> dict[str, ClassPictures]:
     """A folder's pictures by class; InputError if its classes are not those of train."""
     names = listing.class_names()
     if names != classes:
@@ -333,21 +333,21 @@ def files_of(
     if not listing.folders:
         root = str(listing.path)
         for name in classes:
-            files[name] = Pictures(root, listing.words[name], {root})
+            files[name] = ClassPictures(root, listing.words[name], {root})
         return files
     folders = {composed(name): name for name in listing.folders}
     for name in classes:
-        files[name] = pictures_in(listing.path / folders[name], passed)
+        files[name] = pictures_below(listing.path / folders[name], passed)
     return files
 
 
-def pictures_in(root: Path, passed: PassedOver) -> Pictures:
+def pictures_below(root: Path, passed: PassedOver) -> ClassPictures:
     """The pictures of a class folder; InputError if there are none."""
     paths = list(picture_files(str(root), passed))
     if not paths:
         refusals.refuse_empty(root)
     folders = {path.rpartition(os.sep)[0] for path in paths}
-    return Pictures(str(root), paths, folders)
+    return ClassPictures(str(root), paths, folders)
 
 
 def count_loose(listing: Listing, passed: PassedOver) -> None:
@@ -381,7 +381,7 @@ def what_became(classes: list[str], kind: str, roots: dict[str, str], reason: st
         return f"{said}; split: 60 / 20 / 20 % of {train} ({reason})"
     valid = roots.get("valid", f"20 % of {train}")
     test = roots["test"]
-    if part_of(Path(test).name) != "test":
+    if part_named(Path(test).name) != "test":
         test = f"{test} ({reason})"
     return f"{said}; train: {train}, valid: {valid}, test: {test}"
 

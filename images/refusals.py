@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from console.errors import InputError
 from images.walk import PassedOver, is_tool_folder, picture_files
-from images.words import ARCHIVES, SPLITS, WORDS, first_word, kinds_in, stem_of, words_of
+from images.words import ARCHIVES, SPLITS, WORDS, first_word, kinds_in, stem_of, words_in
 
 if TYPE_CHECKING:
-    from images.layout import Pictures
+    from images.layout import ClassPictures
 
 NAMED = 5  # names in a message
 TABLES = (".csv", ".tsv", ".json")
@@ -26,7 +26,7 @@ NAME_INNER = "name a folder that holds a folder for each class"
 TABLE_CHARACTERS = 1 << 20  # of a table that are looked at
 
 
-def listed(names: Iterable[str]) -> str:
+def comma_list(names: Iterable[str]) -> str:
     """Names for a message, the first of many; of no word that names begin with, digits."""
     all_names = sorted(name or "digits" for name in names)
     shown = all_names[:NAMED]
@@ -52,10 +52,10 @@ def refuse_number(path: Path, folders: list[str], words: list[str]) -> NoReturn:
     hidden = hidden_folders(path)
     if folders:
         count = "1 class folder" if len(folders) == 1 else f"{len(folders)} class folders"
-        holds = f"{count} ({listed(folders)}){hidden}"
+        holds = f"{count} ({comma_list(folders)}){hidden}"
         raise InputError(f"{path} holds {holds}; a binary classifier needs exactly 2")
     if words:
-        begin = f"pictures without class folders, whose names begin with {listed(words)}"
+        begin = f"pictures without class folders, whose names begin with {comma_list(words)}"
         remedy = "put each class into a folder, or let all names begin with two words, as"
         remedy = f"{remedy} cat.1.jpg and dog.1.jpg do, or name the folder above"
         raise InputError(f"{path} holds {begin}; {remedy}")
@@ -87,7 +87,7 @@ def hidden_folders(path: Path) -> str:
             hidden.append(child.name)
     if not hidden:
         return ""
-    return f" beside what is passed over ({listed(hidden)}: rename to use)"
+    return f" beside what is passed over ({comma_list(hidden)}: rename to use)"
 
 
 # --- by their splits -------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def refuse_unequal_splits(path: Path, inner: dict[str, list[str]]) -> NoReturn:
     """InputError for two folders of which one is divided as a class may be, but not the other."""
     holds = []
     for name, names in inner.items():
-        holds.append(f"{name} holds {listed(names) or 'no folders'}")
+        holds.append(f"{name} holds {comma_list(names) or 'no folders'}")
     remedy = "give both classes the folders train and test, or name the one that holds the classes"
     raise InputError(f"{path}: {', '.join(holds)}; {remedy}")
 
@@ -142,7 +142,7 @@ def are_splits(first: str, second: str) -> bool:
 def mask_of(first: str, second: str) -> str:
     """The one of two names that means masks or labels; empty for both: with_mask, no_mask."""
     for name, other in ((first, second), (second, first)):
-        words = set(words_of(name)) & set(WORDS["mask"])
+        words = set(words_in(name)) & set(WORDS["mask"])
         if words and not any(word in other.lower() for word in words):
             return name
     return ""
@@ -159,7 +159,7 @@ def are_parts(first: str, second: str) -> bool:
 # --- by what they hold -----------------------------------------------------------------------
 
 
-def refuse_containers(classes: "dict[str, Pictures]", group: bool) -> None:
+def refuse_containers(classes: "dict[str, ClassPictures]", group: bool) -> None:
     """InputError if what two folders hold says that they are no classes.
 
     With `group`, folders below them are patients, videos or sources.
@@ -171,12 +171,12 @@ def refuse_containers(classes: "dict[str, Pictures]", group: bool) -> None:
     names = (Path(first.root).name, Path(second.root).name)
     repeated = subfolders_of(first) & subfolders_of(second)
     if len(repeated) > 1 and not group and not are_numbered(repeated):
-        why = f"which both hold {listed(repeated)}, as splits or copies of a set do"
+        why = f"which both hold {comma_list(repeated)}, as splits or copies of a set do"
         remedy = f"{NAME_INNER}; --group if these are patients, videos or sources of two classes"
         refuse_pair(path, names, why, remedy)
     words = two_words_of(first)
     if words and words == two_words_of(second):
-        why = f"and names of pictures begin with {listed(words)} in both"
+        why = f"and names of pictures begin with {comma_list(words)} in both"
         refuse_pair(path, names, why, "name one of them, or name them train and test")
     table = table_of(path, first, second)
     if table:
@@ -185,7 +185,7 @@ def refuse_containers(classes: "dict[str, Pictures]", group: bool) -> None:
         refuse_pair(path, names, why, remedy)
 
 
-def subfolders_of(pictures: "Pictures") -> set[str]:
+def subfolders_of(pictures: "ClassPictures") -> set[str]:
     """Names of all folders below a class that lead to pictures."""
     names: set[str] = set()
     for folder in pictures.folders:
@@ -197,11 +197,11 @@ def are_numbered(names: set[str]) -> bool:
     """Whether names differ only in a number or letter, as those of patients and sites do."""
     stems = set()
     for name in names:
-        stems.add(" ".join(word for word in words_of(name) if len(word) > 1))
+        stems.add(" ".join(word for word in words_in(name) if len(word) > 1))
     return len(stems) == 1 and (stems != {""} or len(names) > 2)
 
 
-def two_words_of(pictures: "Pictures") -> set[str]:
+def two_words_of(pictures: "ClassPictures") -> set[str]:
     """The two words that names of pictures begin with; none if there are more or fewer."""
     words = set()
     for path in pictures.paths:
@@ -211,7 +211,7 @@ def two_words_of(pictures: "Pictures") -> set[str]:
     return words if len(words) == 2 and "" not in words else set()
 
 
-def table_of(path: Path, first: "Pictures", second: "Pictures") -> str:
+def table_of(path: Path, first: "ClassPictures", second: "ClassPictures") -> str:
     """The name of a table in a folder that names pictures, but not the folders they lie in."""
     folders = {Path(first.root).name.lower(), Path(second.root).name.lower()}
     for table in sorted(path.iterdir()):
@@ -226,7 +226,7 @@ def table_of(path: Path, first: "Pictures", second: "Pictures") -> str:
     return ""
 
 
-def names_pictures(cells: set[str], pictures: "Pictures") -> bool:
+def names_pictures(cells: set[str], pictures: "ClassPictures") -> bool:
     """Whether a table names pictures: one is enough, but of bare numbers, which may be others."""
     names = set()
     for path in pictures.paths:

@@ -1,7 +1,7 @@
 """Pictures of more than 8 bits a channel: one scale for all the pictures of a set.
 
     scales = scales_of({name: picture.extent for name, picture in pictures.items()})
-    pixels = to_bytes(picture.values, picture.extent, scales)          # uint8
+    pixels = to_uint8(picture.values, picture.extent, scales)          # uint8
 
 A file says how many bits it has room for, not how many were used: a camera's 12 bits come in
 16. So the scale follows from the largest value over the whole set.
@@ -105,7 +105,7 @@ def bits_of(value: float) -> int:
     return int(value).bit_length()
 
 
-def to_bytes(values: np.ndarray, extent: Extent, scales: Scales) -> np.ndarray:
+def to_uint8(values: np.ndarray, extent: Extent, scales: Scales) -> np.ndarray:
     """Scale the values of a picture of more than 8 bits: uint8 (size, size, 3)."""
     black, white = scales[extent.kind]
     share = (values - black) / (white - black)

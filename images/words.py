@@ -41,7 +41,7 @@ def first_word(name: str) -> str:
     return composed(word.strip().lower())
 
 
-def words_of(name: str) -> list[str]:
+def words_in(name: str) -> list[str]:
     """The words of a name, in small letters: X_train2, trainX and Training-set hold several."""
     parted = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
     return re.findall(r"[^\W\d_]+", parted.lower())
@@ -49,19 +49,19 @@ def words_of(name: str) -> list[str]:
 
 def kinds_in(name: str) -> set[str]:
     """What the words of a name mean."""
-    words = {word.removesuffix("set") or word for word in words_of(name)}
+    words = {word.removesuffix("set") or word for word in words_in(name)}
     return {kind for kind, known in WORDS.items() if words & set(known)}
 
 
 def kind_of(name: str) -> str:
     """What a name means that is one word, numbers and "set" aside; empty if it means nothing."""
-    words = [word.removesuffix("set") for word in words_of(name)]
+    words = [word.removesuffix("set") for word in words_in(name)]
     if len(list(filter(None, words))) != 1:
         return ""
     return next(iter(kinds_in(name)), "")
 
 
-def part_of(name: str) -> str:
+def part_named(name: str) -> str:
     """The split that a folder's name stands for; empty if for none."""
     kind = kind_of(name)
     return kind if kind in PARTS else ""

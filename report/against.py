@@ -168,12 +168,12 @@ def compare(settings: list[Setting], theirs: Settings) -> Rows:
     except ValueError as error:
         raise InputError(f"nothing can be compared: {error}; train more seeds") from None
     for setting in settings:
-        if weights_of(setting) == weights_of(theirs[setting.key]):
+        if weight_digests(setting) == weight_digests(theirs[setting.key]):
             rows[setting.key] = rows[setting.key]._replace(verdict=SAME)
     return rows
 
 
-def weights_of(setting: Setting) -> list[str]:
+def weight_digests(setting: Setting) -> list[str]:
     """The digests of a setting's weight files."""
     return [result.train["weight_sha256"] for result in setting.results]
 

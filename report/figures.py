@@ -118,18 +118,18 @@ def save_picture(make_figure: Callable[[bool], Figure], path: Path, digest: str)
 
 def fonts_for(letters: Iterable[str]) -> list[str]:
     """Fonts to draw letters with: matplotlib's own, and one that is here and has those it lacks."""
-    missing = {ord(letter) for letter in letters} - letters_of(findfont(FONT))
+    missing = {ord(letter) for letter in letters} - letters_in(findfont(FONT))
     if not missing:
         return [FONT]
     for font in fontManager.ttflist:
-        if not font.name.startswith(BOXES) and missing <= letters_of(font.fname):
+        if not font.name.startswith(BOXES) and missing <= letters_in(font.fname):
             return [FONT, font.name]
     say_letters_missing()
     return [FONT]
 
 
 @functools.cache  # as there may be many fonts
-def letters_of(font: str) -> Set[int]:
+def letters_in(font: str) -> Set[int]:
     """The letters of a font's file, as numbers; none of one that cannot be read."""
     try:
         return get_font(font).get_charmap().keys()

@@ -22,7 +22,7 @@ from console.options import (
 from images.sources import fill_data_defaults, image_folder
 from records.places import refuse_among_images, refuse_unwritable
 from records.sources import PROJECT
-from studies.settings import BASE_STUDY, MOST_SEEDS
+from studies.settings import BASE_STUDY, SEEDS_LIMIT
 
 
 def read_options(
@@ -62,7 +62,7 @@ def options_of_studies(studies: list[str], base_seeds: int) -> dict[str, Option]
     return {
         "studies": Option(one_of(studies), None, names, is_list=True),
         "out": Option(path, PROJECT, "where result/ and weights/ go; one folder per data set"),
-        "seeds": Option(whole_number(1, MOST_SEEDS), 1, seeds),
+        "seeds": Option(whole_number(1, SEEDS_LIMIT), 1, seeds),
         "until": Option(precision, None, until),
         "jobs": Option(whole_number(1), None, jobs),
         "dry_run": flag("print the plan, and on standard output a line for a shell for each chain"),

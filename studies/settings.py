@@ -20,7 +20,7 @@ from training.settings import SETTINGS, as_key, check_settings, is_value
 
 RUNS = "runs"  # in result/ and weights/: every training, whatever study asks for it
 BASE_STUDY = "Change_seed"  # the base setting again and again: what differs is noise
-MOST_SEEDS = 1000  # more take minutes to plan, and would be a mistake in typing
+SEEDS_LIMIT = 1000  # more take minutes to plan, and would be a mistake in typing
 PREFIX = "Change_"  # of a study of one setting, before the setting's name
 
 # By name a list of values, or a grid: lists by setting; see check_studies.
@@ -156,13 +156,13 @@ def check_value(study: str, name: str, value: object) -> None:
     """Refuse a value that train.py would not read, or that cannot name a folder."""
     what = f"{value!r} of {study} in my_script.py"
     if not is_value(name, value):
-        raise InputError(f"{what} cannot be {name}{what_was_meant(SETTINGS[name].read, value)}")
+        raise InputError(f"{what} cannot be {name}{meant_value(SETTINGS[name].read, value)}")
     if not re.fullmatch(r"[\w+-]+", folder_name(value)):
         remedy = "name it with letters, digits, dots, _, + and -: it names a folder"
         raise InputError(f"{what} will not do; {remedy}")
 
 
-def what_was_meant(read: Callable[[str], Any], value: object) -> str:
+def meant_value(read: Callable[[str], Any], value: object) -> str:
     """Say what a value that will not do should be, and what was probably meant, if anything."""
     if not isinstance(read, Reader):
         return "; see --help"
@@ -174,8 +174,8 @@ def what_was_meant(read: Callable[[str], Any], value: object) -> str:
 
 def check_seeds(first: object, count: object) -> None:
     """Refuse FIRST_SEED and BASE_SEEDS that are no numbers of seeds."""
-    check_number("FIRST_SEED", first, 0, 2**31 - 2 * MOST_SEEDS)  # the last of its seeds is one too
-    check_number("BASE_SEEDS", count, 1, MOST_SEEDS)
+    check_number("FIRST_SEED", first, 0, 2**31 - 2 * SEEDS_LIMIT)
+    check_number("BASE_SEEDS", count, 1, SEEDS_LIMIT)
 
 
 def check_number(name: str, value: object, least: int, most: int) -> None:

@@ -1,6 +1,6 @@
 """Trials before the first training: does what a sweep is going to train do what is asked?
 
-    device = try_out("cpu", image_size=64, runs=runs)
+    device = try_runs("cpu", image_size=64, runs=runs)
 
 train.py tries each setting in a program of its own, once for all trainings that are alike.
 """
@@ -19,7 +19,7 @@ NOT_TRIED = ("seed", "epochs", "batch_size")  # what a few steps cannot show
 Trials = dict[str, Trial]  # by key_of_trial
 
 
-def try_out(device: str, image_size: int, runs: list[Run]) -> str:
+def try_runs(device: str, image_size: int, runs: list[Run]) -> str:
     """Have train.py try what is to be trained, and say what is odd; the name of the device.
 
     InputError with its error line if something will not do, or if a study varies a setting that

@@ -123,11 +123,11 @@ def settle(out: Path, trainings: Iterable[Training], places: list[str]) -> None:
     files = read_list(out).files
     for place in sorted(set(files) - set(places), reverse=True):
         path = out / place
-        if files[place] and stamp_of(path) == files[place]:
+        if files[place] and stamp_on_disk(path) == files[place]:
             path.unlink()
             remove_empty_folders(path.parent, out)
     names = [training.name for training in trainings if training.is_finished]
-    write_list(out, Listed(names, {place: stamp_of(out / place) for place in places}))
+    write_list(out, Listed(names, {place: stamp_on_disk(out / place) for place in places}))
 
 
 def shown(out: Path) -> list[Training]:
@@ -150,7 +150,7 @@ def is_test_of(tested: Tested, trained: Trained) -> bool:
     return bool(tested.record["identity"]["weight.pth"] == trained.record["weight_sha256"])
 
 
-def stamp_of(path: Path) -> Stamp:
+def stamp_on_disk(path: Path) -> Stamp:
     """Size and time of change of a file; empty if there is none."""
     try:
         state = path.lstat()

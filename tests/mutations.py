@@ -238,7 +238,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
             "set(setting.seeds) & set(theirs[key].seeds)\n        if",
             "set(setting.seeds)\n        if",
         ),
-        ("weights_of(setting) == weights_of", "weights_of(setting) != weights_of"),
+        ("weight_digests(setting) == weight_digests", "weight_digests(setting) != weight_digests"),
         ("set(setting.seeds) != set(theirs", "set(setting.seeds) == set(theirs"),
     ],
 }

@@ -77,12 +77,12 @@ def try_in(
     """Try out with images in one memory format."""
     images = Images(noise(image_size), device, memory_format)
     tried = Namespace(**settings_of_trial(vars(settings)))
-    start = partial(Training, tried, images, settings_text(settings, image_size))
+    start = partial(SmallTraining, tried, images, settings_text(settings, image_size))
 
     first = start(load_program(), FAR)
     layers, notes = check_step(first)
     other_seed = Namespace(**vars(tried) | {"seed": 1})
-    other = Training(other_seed, images, first.tried, first.program, FAR)
+    other = SmallTraining(other_seed, images, first.tried, first.program, FAR)
     notes += doubts_about_start(first.weights(), other.weights())
     notes += doubts_about_targets(first)
 
@@ -173,7 +173,7 @@ def module_values() -> dict[str, bytes]:
     return values
 
 
-class Training:
+class SmallTraining:
     """A small training; `tried` says at which settings, for a message."""
 
     def __init__(
@@ -216,13 +216,13 @@ class Training:
         return values
 
 
-Start = Callable[[Program, int], Training]  # with a program, for so many epochs
+Start = Callable[[Program, int], SmallTraining]  # with a program, for so many epochs
 
 
 # --- one step --------------------------------------------------------------------------------
 
 
-def check_step(training: Training) -> tuple[list[Layer], list[str]]:
+def check_step(training: SmallTraining) -> tuple[list[Layer], list[str]]:
     """Take network and loss through a step, one after the other; the layers, and what is odd."""
     state, images = training.state, training.images
     check_weights(training)
@@ -237,7 +237,7 @@ def check_step(training: Training) -> tuple[list[Layer], list[str]]:
     return layers, doubts_about_scores(scores)
 
 
-def doubts_about_targets(training: Training) -> list[str]:
+def doubts_about_targets(training: SmallTraining) -> list[str]:
     """Whether train_epoch gives the loss scores where targets belong; it trains an epoch."""
     loss_function = training.state.loss_function
     swapped: list[bool] = []
@@ -259,7 +259,7 @@ def doubts_about_targets(training: Training) -> list[str]:
     return []
 
 
-def check_weights(training: Training) -> None:
+def check_weights(training: SmallTraining) -> None:
     """InputError if the network has no weights, or the loss has some that are not trained."""
     if not any(weight.requires_grad for weight in training.state.model.parameters()):
         raise InputError("model.py's CNN has no weights that can be trained; give it a layer")
@@ -285,7 +285,7 @@ def check_loss(loss: object) -> None:
 # --- whole trainings -------------------------------------------------------------------------
 
 
-def check_moved(before: dict[str, Tensor], training: Training) -> None:
+def check_moved(before: dict[str, Tensor], training: SmallTraining) -> None:
     """InputError if none of the network's weights has moved."""
     weights = training.weights()
     if all(torch.equal(weight, weights[name]) for name, weight in before.items()):
@@ -294,26 +294,28 @@ def check_moved(before: dict[str, Tensor], training: Training) -> None:
         raise InputError(f"{training.step} teaches nothing: {why}; {remedy}")
 
 
-def check_again(start: Start, program: Program, whole: Training) -> None:
+def check_again(start: Start, program: Program, whole: SmallTraining) -> None:
     """InputError if the same training again is another one, or leaves something in the modules."""
     left_behind = module_values()
     again = start(program, FAR)
     again.train(EPOCHS)
     check_modules(left_behind)
-    check_same("the same training twice", whole, again, SEEDED)
+    refuse_difference("the same training twice", whole, again, SEEDED)
 
 
-def check_going_on(start: Start, checkpoint: dict[str, Any], whole: Training) -> None:
+def check_going_on(start: Start, checkpoint: dict[str, Any], whole: SmallTraining) -> None:
     """InputError if a training that was stopped, or one of fewer epochs, is another one."""
     resumed = start(load_program(), FAR)
     with blaming("going on from a checkpoint"):
         resumed.state.load_state_dict(checkpoint)
     resumed.train(EPOCHS)
-    check_same("a training that goes on", whole, resumed, IN_STATE)
+    refuse_difference("a training that goes on", whole, resumed, IN_STATE)
     if GOES_ON:
         short = start(load_program(), EPOCHS)
         short.train(EPOCHS)
-        check_same(f"one of {EPOCHS} epochs and the first {EPOCHS} of more", whole, short, LENGTH)
+        refuse_difference(
+            f"one of {EPOCHS} epochs and the first {EPOCHS} of more", whole, short, LENGTH
+        )
 
 
 def check_modules(left_behind: dict[str, bytes]) -> None:
@@ -327,7 +329,7 @@ def check_modules(left_behind: dict[str, bytes]) -> None:
         raise InputError(f"{' and '.join(changed)} {why}; put it into state (prepare of train.py)")
 
 
-def check_same(what: str, whole: Training, other: Training, remedy: str) -> None:
+def refuse_difference(what: str, whole: SmallTraining, other: SmallTraining, remedy: str) -> None:
     """InputError if two trainings that should end in the same state do not."""
     ours, theirs = whole.values(), other.values()
     different = []
@@ -338,7 +340,7 @@ def check_same(what: str, whole: Training, other: Training, remedy: str) -> None
         raise InputError(f"{what} would differ in {' and '.join(different)}; {remedy}")
 
 
-def check_rebuilding(whole: Training) -> None:
+def check_rebuilding(whole: SmallTraining) -> None:
     """InputError if test.py would build another network than the one trained."""
     images, model = whole.images, whole.state.model
     network = describe_network(whole.settings, images)
