@@ -5,18 +5,12 @@
 Here is decided what is said; words.txt has a sentence for each kind.
 """
 
-import itertools
-from statistics import fmean
 from typing import Any, NamedTuple
 
-from report import curves, rules
+from report import rules
 from report.answer import (
     Answer,
     Rows,
-    first_of_each,
-    rows_of,
-    same_weights,
-    samples_of,
     valid_mean,
     variance_of_images,
     with_row,
@@ -31,14 +25,12 @@ from report.comparison import (
     OPEN,
     POWER,
     SAME,
-    WORSE,
     found_from,
 )
 from report.results import Setting, studies_of, study_name, words_of
 from report.rules import Learned
 
 FEW_IMAGES = 100  # test images, each of which is a point or more
-VERDICTS = (WORSE, BETTER, ALIKE, OPEN)  # in the order in which they are said
 
 
 class Finding(NamedTuple):
@@ -74,17 +66,6 @@ class Ahead(NamedTuple):
 
     name: str
     size: float
-
-
-class Swing(NamedTuple):
-    """How much a setting's validation loss changes between epochs, and its number of steps."""
-
-    label: str
-    swing: float
-    updates: int
-
-
-# --- what is found in all --------------------------------------------------------------------
 
 
 def answer_findings(answer: Answer, source: str = "") -> list[Finding]:
@@ -374,136 +355,6 @@ def guessing(settings: list[Setting], answer: Answer) -> dict[str, float]:
     return {"valid": answer.chance.valid_bound(max(epochs)), "test": answer.chance.test_bound()}
 
 
-# --- what one study found --------------------------------------------------------------------
-
-
-def study_findings(settings: list[Setting], answer: Answer) -> list[Finding]:
-    """What one study is about; how its settings differ from the base stands in their rows."""
-    findings: list[Finding] = []
-    what = settings[0].what
-    if what == "epochs":
-        findings += about_epochs(settings, answer)
-    elif what == "batch size":
-        findings += about_batches(settings, answer)
-    elif what == "learning rate":
-        findings += about_rates(settings, answer)
-    elif what == "loss function":
-        rate = dict(settings[0].key)["learning_rate"]
-        labels = labels_of(settings)
-        halves = "SmoothL1Loss" in labels and "MSELoss" in labels
-        findings.append(Finding("one_rate", {"rate": rate, "halves": halves}))
-    return findings
-
-
 def labels_of(settings: list[Setting]) -> list[str]:
     """What settings of one study are called within it."""
     return [setting.label for setting in settings]
-
-
-def about_epochs(settings: list[Setting], answer: Answer) -> list[Finding]:
-    """Overfitting seed by seed, weights kept twice, and the last epoch's weights compared."""
-    findings = [overfitting_of(setting) for setting in settings]
-    for shorter, longer in itertools.pairwise(settings):
-        findings += same_kept_weights(shorter, longer)
-    verdicts = []
-    for verdict in VERDICTS:
-        labels = labels_of(with_verdict(settings, answer.last_rows, verdict))
-        if labels:
-            verdicts.append((labels, verdict))
-    if verdicts:
-        findings.append(Finding("last_epochs", {"verdicts": verdicts}))
-    limits = {"gap": rules.OVERFIT_GAP, "chance": curves.ERROR}
-    findings.append(Finding("overfits_rule", limits))
-    return findings
-
-
-def overfitting_of(setting: Setting) -> Finding:
-    """In how many seeds a setting overfits, and what its curves did in the mean."""
-    values: dict[str, Any] = {"label": setting.label, "seeds": len(setting.results)}
-    values["diverged_seeds"] = len(setting.diverged_runs)
-    finite = [result for result in setting.results if not result.train["diverged"]]
-    if not finite:
-        return Finding("epochs_diverged", values)
-    kept_epochs = [result.train["kept_epoch"] for result in finite]
-    values["first"] = min(kept_epochs)
-    values["last"] = max(kept_epochs)
-    values["rise"] = fmean(rules.rise(result) for result in finite)
-    values["gap"] = fmean(rules.gap(result) for result in finite)
-    values["count"] = sum(rules.overfits(result) for result in finite)
-    values["last_accuracy"] = fmean(result.last_accuracy for result in setting.results)
-    return Finding("overfitting", values)
-
-
-def same_kept_weights(shorter: Setting, longer: Setting) -> list[Finding]:
-    """In how many of the common seeds two numbers of epochs kept the weights of the same epoch."""
-    same = same_weights(shorter, longer)
-    if not any(same):
-        return []
-    values = {"shorter": shorter.label, "longer": longer.label}
-    return [Finding("same_weights", {**values, "count": sum(same), "seeds": len(same)})]
-
-
-def about_batches(settings: list[Setting], answer: Answer) -> list[Finding]:
-    """How much the curves go up and down, and whether that is known to change with the size."""
-    learned: list[Setting] = []
-    swings = []
-    for setting in settings:
-        if setting.key in answer.unlearned or setting.diverged_runs:
-            continue
-        learned.append(setting)
-        swing = fmean(rules.valid_swing(result) for result in setting.results)
-        swings.append(Swing(setting.label, swing, rules.updates(setting)))
-    findings = []
-    if swings:
-        findings.append(Finding("swings", {"swings": swings}))
-    compared = swing_rows(learned, answer)
-    if compared and answer.base:
-        base_size = dict(answer.base.key)["batch_size"]
-        findings.append(swing_finding(learned, compared, base_size))
-    findings.append(Finding("two_things", {}))
-    return findings
-
-
-def swing_rows(settings: list[Setting], answer: Answer) -> Rows:
-    """The settings' swings against the base's, by the rule of all comparisons."""
-    base = answer.base
-    if base is None or base.key in answer.unlearned or base.diverged_runs:
-        return {}
-    with_base = first_of_each([base, *settings])
-    swings = samples_of(with_base, rules.valid_swing)
-    return rows_of(swings, base, close=0.0)
-
-
-def swing_finding(settings: list[Setting], rows: Rows, base_size: int) -> Finding:
-    """Which sizes swing more or less than the base; a trend only if all do as it says."""
-    more = with_verdict(settings, rows, BETTER)
-    less = with_verdict(settings, rows, WORSE)
-    smaller, larger = [], []
-    for setting in settings:
-        size = dict(setting.key)["batch_size"]
-        if size < base_size:
-            smaller.append(setting)
-        elif size > base_size:
-            larger.append(setting)
-    values = {
-        "base": base_size,
-        "more": labels_of(more),
-        "less": labels_of(less),
-        "open": labels_of(with_verdict(settings, rows, OPEN)),
-        "is_trend": bool(smaller and larger and more == smaller and less == larger),
-    }
-    return Finding("swing_order", values)
-
-
-def about_rates(settings: list[Setting], answer: Answer) -> list[Finding]:
-    """How the trainings ended, counted."""
-    findings = []
-    for setting in settings:
-        counts = rules.ends_of(setting, answer.chance)
-        ends = [(end.value, count) for end, count in counts.items()]
-        values = {"label": setting.label, "ends": ends, "seeds": len(setting.results)}
-        findings.append(Finding("ends", values))
-    limits = {"unstable": rules.UNSTABLE, "near": rules.NEAR}
-    limits |= {"gap": rules.OVERFIT_GAP, "chance": curves.ERROR}
-    findings.append(Finding("ends_rule", limits | guessing(settings, answer)))
-    return findings

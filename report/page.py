@@ -29,7 +29,6 @@ from report.findings import (
     answer_findings,
     details_of,
     headline,
-    study_findings,
     study_lines,
     warnings_of,
 )
@@ -47,6 +46,7 @@ from report.results import (
     write_results_csv,
 )
 from report.roc import draw_roc
+from report.studied import study_findings
 from report.study import LEGEND, draw_study, look_of
 from report.summary import Summary, summarize, write_summary
 from report.words import say, templates

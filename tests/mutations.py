@@ -149,7 +149,14 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("test_images <= FEW_IMAGES", "test_images > FEW_IMAGES"),
         ("if count and rules.seeds_that(", "if rules.seeds_that("),
         ("if count and 2 * ended > seeds:", "if count and ended > 0:"),
+    ],
+    "report/studied.py": [
         ("        if size < base_size:\n", "        if size > base_size:\n"),
+        ("findings += about_rates(settings, answer)", "findings += about_epochs(settings, answer)"),
+        (
+            "if setting.key in answer.unlearned or setting.diverged_runs:",
+            "if setting.diverged_runs:",
+        ),
     ],
     "report/comparison.py": [
         ("FIRST_LOOK, LATER_LOOK = 0.016, 0.021", "FIRST_LOOK, LATER_LOOK = 0.05, 0.05"),

@@ -16,12 +16,12 @@ from report.findings import (
     answer_findings,
     headline,
     size_of,
-    study_findings,
     study_lines,
     warnings_of,
 )
 from report.noise import Noise
 from report.results import Setting
+from report.studied import study_findings
 from report.words import say, sentence
 
 pytestmark = pytest.mark.filterwarnings("error")
