@@ -57,8 +57,9 @@ from records.files import write_csv, write_record, write_text
 from records.finished import PREDICTION_COLUMNS, accuracies_text
 from records.places import check_weight_path, refuse_among_images
 from records.runs import ACCURACIES, PREDICTIONS, TEST_RECORD, test_identity
+from training.archives import Values
 from training.batches import Images, score_all
-from training.files import Values, changed_sources, load_weight, model_of
+from training.files import changed_sources, load_weight, model_of
 from training.network import memory_format_of
 from training.processes import choose_device, choose_threads
 

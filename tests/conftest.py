@@ -191,7 +191,7 @@ def spoil(path: Path, change: bytes | dict | None) -> None:
     """Put other bytes in a weight file or checkpoint, cut it, or change some of its values."""
     import torch  # not above: OMP_NUM_THREADS has to be set before, threads do not survive a fork
 
-    from training.files import save
+    from training.archives import save
 
     if isinstance(change, dict):
         save("", path, {**torch.load(path, weights_only=True), **change})

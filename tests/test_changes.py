@@ -115,7 +115,7 @@ def test_another_network_goes_on_with_the_same_bits(resnet, photos, tmp_path):
 
 
 def test_the_layers_of_another_network_are_on_the_page(resnet):
-    assert ">bn1<" in resnet.page
+    assert "<li>bn1: BatchNorm2d(" in resnet.page
 
 
 def test_first_weights_that_no_seed_changes_are_told_before_training_and_on_the_page(resnet):

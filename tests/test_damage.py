@@ -31,7 +31,7 @@ from images.cache import read_cache
 from records import finished
 from records.files import Damaged, file_digest, parse_csv, write_csv, write_record, write_text
 from records.finished import DONE
-from training.files import CHECKPOINT, WEIGHT, load, with_digest
+from training.archives import CHECKPOINT, WEIGHT, load, with_digest
 from training.weight_table import WEIGHT_VALUES
 
 ROUNDS = 25  # damaged copies of every file
@@ -210,7 +210,7 @@ def test_a_wrong_bit_in_the_directory_of_an_archive_is_noticed(kind, name, train
     [NotImplementedError(), EOFError(), RuntimeError("encrypted"), zlib.error(), RecursionError()],
 )
 def test_whatever_reading_a_checkpoint_raises_is_damage(error, trained, monkeypatch):
-    monkeypatch.setattr("training.files.from_bytes", Mock(side_effect=error))
+    monkeypatch.setattr("training.archives.from_bytes", Mock(side_effect=error))
     with pytest.raises(InputError, match=f"damaged.*{type(error).__name__}"):
         load(CHECKPOINT, trained / "w_checkpoint.pth")
 
@@ -392,7 +392,7 @@ def bomb(request, tmp_path) -> Path:
 @pytest.mark.parametrize("read", [partial(load, WEIGHT), partial(load, CHECKPOINT)])
 def test_an_archive_larger_than_its_file_is_refused_unread(read, bomb, monkeypatch):
     monkeypatch.setattr(zipfile.ZipFile, "open", None)  # by which any member is read
-    monkeypatch.setattr("training.files.from_bytes", None)  # nor by torch
+    monkeypatch.setattr("training.archives.from_bytes", None)  # nor by torch
     with pytest.raises(InputError, match="ValueError"):
         read(bomb)
 

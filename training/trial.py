@@ -28,9 +28,10 @@ from dataset import Data
 from records.files import digest_of
 from records.runs import Layer
 from records.sources import import_closure
+from training.archives import from_bytes, to_bytes
 from training.batches import Images
 from training.doubts import doubts_about_scores, doubts_about_start, doubts_about_weights
-from training.files import State, from_bytes, model_of, to_bytes
+from training.files import State, model_of
 from training.lost import refuse_lost_values
 from training.network import (
     ROOMS,
