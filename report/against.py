@@ -40,7 +40,7 @@ def write_against(out: Path, other: Path, runs: list[Run]) -> list[str]:
     common, like = by_common_seeds(ours, theirs)
     if not common:
         remedy = "nothing can be compared; train the same settings and seeds in both"
-        raise InputError(f"{out} and {other} have no setting in common; {remedy}")
+        raise InputError(f"{out} and {other} have no setting and seed in common; {remedy}")
     rows = compare(common, like)
     seeds = other_seeds(ours, theirs)
     both = ours.keys() & theirs.keys()
