@@ -182,7 +182,9 @@ def carry_out(options: Namespace, planned: Sweep, is_first: bool) -> Ended:
             try_runs("cpu", options.image_size, planned.requested_runs)
         for note in notes_of_batches(planned.requested_runs, len(planned.data.splits["train"])):
             print(note, file=sys.stderr)
-    more = 0 if options.until else rounds.most_to_confirm(planned)
+    more = 0
+    if is_first and not options.until:  # a later round is what seemed to differ
+        more = rounds.most_to_confirm(planned)
     chains = commands(planned.plan, options, device)
     sweep.show_plan(planned, chains, screen_of(options), more)
     if options.dry_run:
