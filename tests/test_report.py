@@ -159,6 +159,12 @@ def test_beside_the_base_stands_the_setting_least_like_it_in_recall(others, leas
     assert page.confused_of([base, *others]) == [base, others[least_like]]
 
 
+def test_a_sentence_says_how_the_setting_least_like_the_base_recalls_the_classes(written):
+    text = text_of((written.folder / "report.html").read_text())
+    of_both = r"recognises [\d.]+% of .* and [\d.]+% of .*"
+    assert re.search(f"each class, batch size 16 {of_both}; the base {of_both}", text)
+
+
 def test_bibtex_is_that_of_citation_cff(written):
     text = text_of((written.folder / "report.html").read_text())
     title = page.citation_in(PROJECT)["title"]
