@@ -7,6 +7,7 @@ Only records are read, whatever sources they were made with: two networks, optim
 ways of augmentation can be compared. Nothing is trained.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def write_files(
 def summary_of(setting: Setting, rows: Rows) -> Summary:
     """A line of the report's table, without what only the images could tell."""
     row = rows[setting.key]
-    return Summary(setting, row, [], auc=None, one_class=0, ends={})
+    return Summary(setting, row, [], auc=math.nan, one_class=0, ends={})
 
 
 # --- the two sweeps --------------------------------------------------------------------------

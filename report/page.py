@@ -135,8 +135,7 @@ def draw_pictures(
             draw_setting(setting, look_of(setting, of_study), classes, for_print)
         study = folder / of_study[0].study
         draw_study(study, of_study, held, for_print)
-        if has_both_classes(answer):
-            draw_roc(study / "roc.png", of_study, classes, for_print)
+        draw_roc(study / "roc.png", of_study, classes, for_print)
         if of_study[0].is_of_grid:
             draw_heat_map(study / "heatmap.png", map_of(of_study, answer), for_print)
     if answer.rows:
@@ -200,7 +199,7 @@ def page_values(
         "is_drawn": data.source == SHAPES,
         "calibrated": CALIBRATED,
         "curves": PICTURES,
-        "panels_of_base": panels_of(answer),
+        "panels_of_base": PANELS,
         "confused": confused_of(summaries),
         "confusion_matrix": CONFUSION_MATRIX,
         "far": FAR,
@@ -222,36 +221,20 @@ def confused_of(summaries: list[Summary]) -> list[Summary]:
 
 
 def recall_gap(summary: Summary, base: Summary) -> float:
-    """The larger difference of a class's recall; none of a class without test images."""
-    gaps = [0.0]
-    for one, of_base in zip(summary.of_classes, base.of_classes, strict=True):
-        if one.recall is not None and of_base.recall is not None:
-            gaps.append(abs(one.recall - of_base.recall))
-    return max(gaps)
+    """The larger difference of a class's recall."""
+    pairs = zip(summary.of_classes, base.of_classes, strict=True)
+    return max(abs(one.recall - of_base.recall) for one, of_base in pairs)
 
 
 def study_of(settings: list[Setting], answer: Answer) -> Study:
     """What the page shows of one study; no curves of a grid that are too many to be told apart."""
-    panels = panels_of(answer)
+    panels = PANELS
     if settings[0].is_of_grid and len(settings) > LEGEND:
         panels = {}
     findings = findings_of(settings, answer)
     rules = [finding for finding in findings if finding.kind.endswith("_rule")]
     told = [finding for finding in findings if finding not in rules]
     return Study(settings, panels, say(told), say(rules))
-
-
-def panels_of(answer: Answer) -> dict[str, str]:
-    """The panels that a study can have."""
-    panels = dict(PANELS)
-    if not has_both_classes(answer):
-        del panels["roc"]
-    return panels
-
-
-def has_both_classes(answer: Answer) -> bool:
-    """Whether the test images hold both classes."""
-    return answer.chance.test_share < 1
 
 
 def findings_of(settings: list[Setting], answer: Answer) -> list[Finding]:

@@ -4,7 +4,6 @@ summaries = summarize(answer, data.classes)
 write_summary(Path("result"), summaries, data)
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
@@ -23,24 +22,21 @@ from training.settings import SETTINGS
 
 
 class OfClass(NamedTuple):
-    """How one class is recognised, in shares; None where no image is of it, or is taken for it.
+    """How one class is recognised, in shares; precision is None where no image is taken for it.
 
     Recall is of its images, precision of those taken for it; F1 is their harmonic mean.
     """
 
-    recall: float | None
+    recall: float
     precision: float | None
-    f1: float | None
+    f1: float
 
 
 class Recognition(NamedTuple):
-    """How the two classes were told apart: each of them, and the area under the ROC curve.
-
-    The area is None where the test images do not hold both.
-    """
+    """How the two classes were told apart: each of them, and the area under the ROC curve."""
 
     of_classes: list[OfClass]
-    auc: float | None
+    auc: float
     predicts_one_class: bool
 
 
@@ -49,19 +45,20 @@ class Summary(NamedTuple):
 
     `comparison` is None for the base and where nothing can be compared; `one_class` counts the
     seeds that predict the same class for every image; `ends` counts how its trainings ended.
+    Where the images are not there, `of_classes` is empty.
     """
 
     setting: Setting
     comparison: Comparison | None
     of_classes: list[OfClass]
-    auc: float | None
+    auc: float
     one_class: int
     ends: dict[str, int]
 
     @property
-    def balanced_accuracy(self) -> float | None:
+    def balanced_accuracy(self) -> float:
         """The mean recall of the classes."""
-        return mean_or_none([one.recall for one in self.of_classes])
+        return fmean(one.recall for one in self.of_classes)
 
     @property
     def seconds(self) -> float:
@@ -99,27 +96,20 @@ def of_class(taken: np.ndarray, members: np.ndarray) -> OfClass:
     """How a class is recognised whose `members` were `taken` for it, both bool (n,)."""
     hits = taken & members
     return OfClass(
-        recall=ratio(hits.sum(), members.sum()),
-        precision=ratio(hits.sum(), taken.sum()),
-        f1=ratio(2 * hits.sum(), taken.sum() + members.sum()),
+        recall=float(hits.sum() / members.sum()),
+        precision=float(hits.sum() / taken.sum()) if taken.any() else None,
+        f1=float(2 * hits.sum() / (taken.sum() + members.sum())),
     )
 
 
-def ratio(part: int, whole: int) -> float | None:
-    """A share; None of nothing."""
-    return float(part / whole) if whole else None
-
-
-def area_under_roc(scores: np.ndarray, positive: np.ndarray) -> float | None:
+def area_under_roc(scores: np.ndarray, positive: np.ndarray) -> float:
     """The chance that a positive image scores above another one; a tie counts half.
 
-    `scores` is float (n,), `positive` bool (n,); None if all are of one kind. Mann and Whitney
-    (1947, Ann. Math. Stat. 18:50).
+    `scores` is float (n,), `positive` bool (n,), both kinds in it. Mann and Whitney (1947,
+    Ann. Math. Stat. 18:50).
     """
     count = int(positive.sum())
     others = len(positive) - count
-    if not count or not others:
-        return None
     _, positions, ties = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = np.cumsum(ties) - (ties - 1) / 2  # tied scores share the mean of their ranks
     lowest_sum = count * (count + 1) / 2
@@ -144,25 +134,26 @@ def summarize_setting(setting: Setting, answer: Answer, classes: list[str]) -> S
     of_classes = []
     for target in range(len(classes)):
         of_seeds = [one.of_classes[target] for one in recognised]
-        of_classes.append(OfClass(*map(mean_or_none, zip(*of_seeds, strict=True))))
+        of_classes.append(mean_of_seeds(of_seeds))
     return Summary(
         setting=setting,
         comparison=answer.rows.get(setting.key),
         of_classes=of_classes,
-        auc=mean_or_none([one.auc for one in recognised]),
+        auc=fmean(one.auc for one in recognised),
         one_class=sum(one.predicts_one_class for one in recognised),
         ends={end.value: count for end, count in ends.items()},
     )
 
 
-def mean_or_none(values: Iterable[float | None]) -> float | None:
-    """The mean; None of none, or if a value is missing."""
-    known: list[float] = []
-    for value in values:
-        if value is None:
-            return None
-        known.append(value)
-    return fmean(known) if known else None
+def mean_of_seeds(of_seeds: list[OfClass]) -> OfClass:
+    """How a class is recognised in the mean; precision is None where that of a seed is."""
+    precisions = [one.precision for one in of_seeds if one.precision is not None]
+    is_known = len(precisions) == len(of_seeds)
+    return OfClass(
+        recall=fmean(one.recall for one in of_seeds),
+        precision=fmean(precisions) if is_known else None,
+        f1=fmean(one.f1 for one in of_seeds),
+    )
 
 
 # --- files -----------------------------------------------------------------------------------
@@ -198,11 +189,12 @@ def columns_of(summary: Summary, classes: list[str]) -> dict[str, object]:
     values["verdict"] = verdict_word(row) if row else ""
     values["last_test_accuracy_percent"] = in_percent(fmean(summary.setting.last_accuracies))
     values["larger_class_percent"] = in_percent(summary.setting.larger_class)
-    values["balanced_accuracy_percent"] = in_percent(summary.balanced_accuracy)
-    for measure in OfClass._fields:
-        for name, one in zip(classes, summary.of_classes, strict=True):
-            values[f"{measure}_{name}_percent"] = in_percent(getattr(one, measure))
-    values["auc"] = "" if summary.auc is None else f"{summary.auc:.6f}"
+    if summary.of_classes:
+        values["balanced_accuracy_percent"] = in_percent(summary.balanced_accuracy)
+        for measure in OfClass._fields:
+            for name, one in zip(classes, summary.of_classes, strict=True):
+                values[f"{measure}_{name}_percent"] = in_percent(getattr(one, measure))
+        values["auc"] = f"{summary.auc:.6f}"
     values["ended"] = ended(summary.ends)
     values["train_seconds"] = f"{summary.seconds:.1f}"
     return values

@@ -182,11 +182,6 @@ def verdict_word(row: Comparison | None) -> str:
     return row.verdict
 
 
-def area(auc: float | None) -> str:
-    """An area under the ROC curve: 0.788."""
-    return DASH if auc is None else f"{auc:.3f}"
-
-
 def ended(ends: dict[str, int]) -> str:
     """How the trainings of a setting ended: converged; or converged 5, diverged 1."""
     if len(ends) == 1:
@@ -243,7 +238,6 @@ WRITERS = (
     or_larger_class,
     difference_of,
     verdict_word,
-    area,
     ended,
     markdown,
     tex,

@@ -140,7 +140,7 @@ def test_the_rules_of_a_study_stand_apart_from_what_is_found(name):
     assert not [sentence for sentence in study.sentences if sentence.startswith("Rule")]
 
 
-def recalled(first: float, second: float | None, one_class: int = 0) -> SimpleNamespace:
+def recalled(first: float, second: float, one_class: int = 0) -> SimpleNamespace:
     """What of a setting's line tells its recalls."""
     of_classes = [OfClass(first, 0.5, 0.5), OfClass(second, 0.5, 0.5)]
     return SimpleNamespace(of_classes=of_classes, one_class=one_class)
@@ -151,7 +151,6 @@ def recalled(first: float, second: float | None, one_class: int = 0) -> SimpleNa
     [
         ([recalled(0.8, 0.7), recalled(0.75, 0.5), recalled(0.9, 0.6)], 1),
         ([recalled(0.8, 0.7), recalled(1.0, 0.0, one_class=1)], 0),  # a warning tells of it
-        ([recalled(0.8, None), recalled(0.9, None)], 1),  # no test image is of the second class
     ],
 )
 def test_beside_the_base_stands_the_setting_least_like_it_in_recall(others, least_like):
@@ -253,12 +252,12 @@ def test_a_validation_accuracy_of_0_is_shown(report):
     assert "validation accuracy 0.0%" in report.write()
 
 
-def test_test_images_of_one_class_take_no_page_down(report):
-    splits = report.data.splits | {"test": report.data.splits["test"][:5]}
+def test_the_share_of_the_larger_class_stands_beside_the_counts(report):
+    splits = report.data.splits | {"test": report.data.splits["test"][:6]}
     report.data = replace(report.data, splits=splits)
     for result in report.results:
         report.predict(result, lambda index: index % 2)
-    assert "test 5 0 100.0%" in text_of(report.write())
+    assert "test 5 1 83.3%" in text_of(report.write())
 
 
 def test_a_setting_that_always_predicts_one_class_is_told(report):
@@ -352,13 +351,6 @@ def test_in_its_study_the_base_is_judged_by_all_its_seeds():
 def test_the_method_says_how_much_the_settings_differ_from_the_base(written, tmp_path):
     text = text_of((written.folder / "report.html").read_text())
     assert "with 3 seeds, each of 1 setting that differs from it in one value with 1 seed." in text
-
-
-@pytest.mark.parametrize(("share", "panels"), [(0.5, 3), (1.0, 2)])
-def test_test_images_of_one_class_have_no_roc_curves(share, panels):
-    studies, answer = make()
-    answer = answer._replace(chance=CHANCE._replace(test_share=share))
-    assert len(page.study_of(studies["Change_batch_size"], answer).panels) == panels
 
 
 def test_a_grid_of_more_curves_than_can_be_told_apart_shows_its_map_alone():
@@ -674,15 +666,13 @@ def test_letters_that_latex_reads_otherwise_are_escaped():
         ([0.9, 0.8, 0.2, 0.1], [0, 0, 1, 1], 0.0),
         ([0.5, 0.5, 0.5], [0, 1, 1], 0.5),
         ([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], 0.75),  # scikit-learn's example
-        ([0.1, 0.2], [1, 1], None),
     ],
 )
 def test_area_under_roc(scores, positive, area):
     scores, positive = np.array(scores), np.array(positive, dtype=bool)
     assert area_under_roc(scores, positive) == area
-    if area is not None:
-        alarms, hits = roc_of(scores, positive)
-        assert np.trapezoid(hits, alarms) == area
+    alarms, hits = roc_of(scores, positive)
+    assert np.trapezoid(hits, alarms) == area
 
 
 # --- in a browser ----------------------------------------------------------------------------
