@@ -38,10 +38,6 @@ class Entry(NamedTuple):
     row: Comparison | None = None
     is_base: bool = False
 
-    @property
-    def is_heading(self) -> bool:
-        return self.row is None and not self.is_base
-
 
 class Names(NamedTuple):
     """Below which heading of a picture a setting stands, and its name there."""
@@ -191,7 +187,7 @@ def plot_differences(axes: Axes, entries: list[Entry]) -> None:
     axes.set_ylim(len(entries) - 0.5, -0.5)
     axes.set_yticks(range(len(entries)), [short(entry.label) for entry in entries])
     for entry, label in zip(entries, axes.get_yticklabels(), strict=True):
-        if entry.is_heading:
+        if not entry.row and not entry.is_base:  # a heading
             label.set_fontweight("bold")
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")

@@ -40,7 +40,6 @@ ROW, HANDLE, LETTER = 0.2, 0.65, 0.078  # of a legend: height of a line, width o
 DISTINCT = 5  # settings that figures.mplstyle has a colour and a line for
 LEGEND = 16  # settings that a legend has room for
 SCREEN_SCALE = 1.2  # of a figure for a text, whose letters are smaller than those on a screen
-KINDS = {kind.name: kind for kind in PICTURES.values()}  # by the name of their panel
 
 
 def draw_study(folder: Path, settings: list[Setting], held: Held, for_print: bool = False) -> None:
@@ -49,8 +48,8 @@ def draw_study(folder: Path, settings: list[Setting], held: Held, for_print: boo
     Where nothing is compared, the test accuracies of the seeds are shown instead of differences.
     """
     curves = [plain(setting) for setting in settings]
-    for name, kind in KINDS.items():
-        draw_picture(folder / f"{name}.png", curves, partial(panel_figure, settings, kind))
+    for kind in PICTURES.values():
+        draw_picture(folder / f"{kind.name}.png", curves, partial(panel_figure, settings, kind))
     entries = study_entries(settings, held)
     title = title_of(held.base)
     shows = [entries, title, curves]
@@ -91,7 +90,7 @@ def whole_figure(
     figure = Figure(figsize=size, dpi=150)
     rows = figure.add_gridspec(2, 1, height_ratios=heights)
     columns = rows[0].subgridspec(1, 2)
-    for place, kind in enumerate(KINDS.values()):
+    for place, kind in enumerate(PICTURES.values()):
         axes = figure.add_subplot(columns[place])
         plot_validation(axes, settings, kind)
     add_legend(figure, axes, settings)
