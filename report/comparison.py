@@ -9,7 +9,7 @@ test images that are right, one for each seed. docs/comparison.md says why the r
 
 import math
 from collections.abc import Hashable, Mapping
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import NamedTuple, TypeVar
 
 from report.distributions import MANY, NORMAL, f_quantile, t_quantile
@@ -275,13 +275,6 @@ def digits_of_bound(end: float) -> int:
     if size < 1e-6 or size >= 0.05:  # what is below is an error of rounding
         return 1
     return math.ceil(-math.log10(size))
-
-
-def mean_of(shares: list[float]) -> str:
-    """The mean over seeds for a reader, of several with their deviation: 75.6% ± 1.8."""
-    if len(shares) == 1:
-        return f"{shares[0]:.1%}"
-    return f"{fmean(shares):.1%} ± {100 * stdev(shares):.1f}"
 
 
 # --- what could have been found --------------------------------------------------------------

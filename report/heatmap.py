@@ -57,13 +57,10 @@ class HeatMap(NamedTuple):
 
 
 def map_of(settings: list[Setting], answer: Answer) -> HeatMap:
-    """The map of a grid: the first setting and the others, the longer list downwards."""
+    """The map of a grid: the first setting downwards, the others beside."""
     cells = [cell_of(setting, answer) for setting in settings]
     names = [words_of(name) for name in settings[0].varied]
-    heat_map = HeatMap(cells, row_title=names[0], column_title=", ".join(names[1:]))
-    if len(heat_map.columns) > len(heat_map.rows):
-        return turned(heat_map)
-    return heat_map
+    return HeatMap(cells, row_title=names[0], column_title=", ".join(names[1:]))
 
 
 def cell_of(setting: Setting, answer: Answer) -> Cell:
@@ -80,12 +77,6 @@ def cell_of(setting: Setting, answer: Answer) -> Cell:
         is_base=answer.base is not None and setting.key == answer.base.key,
         learned=setting.key not in answer.unlearned,
     )
-
-
-def turned(heat_map: HeatMap) -> HeatMap:
-    """The same map with its rows as columns."""
-    cells = [cell._replace(row=cell.column, column=cell.row) for cell in heat_map.cells]
-    return HeatMap(cells, heat_map.column_title, heat_map.row_title)
 
 
 # --- the picture -----------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from records.runs import Epoch
-from report.comparison import mean_of
 from report.differences import (
     Entry,
     Held,
@@ -43,10 +42,7 @@ SCREEN_SCALE = 1.2  # of a figure for a text, whose letters are smaller than tho
 
 
 def draw_study(folder: Path, settings: list[Setting], held: Held, for_print: bool = False) -> None:
-    """Draw the curves of a study, and for print with its differences: comparison.png and .pdf.
-
-    Where nothing is compared, the test accuracies of the seeds are shown instead of differences.
-    """
+    """Draw the curves of a study, and for print with its differences: comparison.png and .pdf."""
     curves = [plain(setting) for setting in settings]
     for kind in PICTURES.values():
         draw_picture(folder / f"{kind.name}.png", curves, partial(panel_figure, settings, kind))
@@ -82,19 +78,26 @@ def empty_panel(settings: list[Setting]) -> tuple[Figure, Axes]:
 def whole_figure(
     settings: list[Setting], entries: list[Entry], title: str, for_print: bool
 ) -> Figure:
-    """A study in one figure: two panels of curves above the differences."""
-    heights = (2.4, 0.55 + 0.2 * len(settings))
+    """A study in one figure: two panels of curves above the differences, if there are some."""
+    heights = [2.4]
+    if entries:
+        heights.append(0.55 + 0.2 * len(settings))
     scale = 1.0 if for_print else SCREEN_SCALE
     above = ROW * legend_rows(settings, PRINT_WIDTH)
     size = (scale * PRINT_WIDTH, scale * (sum(heights) + above + 2 * ROW))
     figure = Figure(figsize=size, dpi=150)
-    rows = figure.add_gridspec(2, 1, height_ratios=heights)
+    rows = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     columns = rows[0].subgridspec(1, 2)
     for place, kind in enumerate(PICTURES.values()):
         axes = figure.add_subplot(columns[place])
         plot_validation(axes, settings, kind)
     add_legend(figure, axes, settings)
-    plot_tests(figure, figure.add_subplot(rows[1]), settings, entries, title)
+    if entries:
+        axes = figure.add_subplot(rows[1])
+        plot_differences(axes, entries)
+        axes.set_title(title, loc="right")
+        axes.set_ylabel(settings[0].what)
+        add_key(figure, entries)
     return figure
 
 
@@ -208,32 +211,3 @@ def look_of(setting: Setting, study: list[Setting]) -> Look:
 def loss_function(setting: Setting) -> object:
     """The loss function of a setting."""
     return dict(setting.key)["loss_function"]
-
-
-# --- test accuracies -------------------------------------------------------------------------
-
-
-def plot_tests(
-    figure: Figure, axes: Axes, settings: list[Setting], entries: list[Entry], title: str
-) -> None:
-    """Plot differences from the base, or where nothing can be compared the accuracies."""
-    if entries:
-        plot_differences(axes, entries)
-        axes.set_title(title, loc="right")
-        add_key(figure, entries)
-    else:
-        plot_accuracies(axes, settings)
-    if not settings[0].is_base:
-        axes.set_ylabel(settings[0].what)
-
-
-def plot_accuracies(axes: Axes, settings: list[Setting]) -> None:
-    """Plot the test accuracy of each seed, a line for each setting, from the top down."""
-    labels = []
-    for line, setting in enumerate(settings):
-        percent = [100 * accuracy for accuracy in setting.accuracies]
-        axes.plot(percent, [line] * len(percent), "o", alpha=0.6)
-        labels.append(f"{short(setting.label)}\n{mean_of(setting.accuracies)}")
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.set_title("Test accuracy of each seed, %", loc="right")
