@@ -7,19 +7,20 @@ data.images[data.splits["train"]]          # uint8 (n, 64, 64, 3)
 
 import json
 import os
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from console.errors import InputError, printable
 from images.cache import Cached, folder_for, open_cache, open_or_decode
-from images.decode import decode_or_reason, left_out, several_note, silence
-from images.folders import pictures_in
+from images.decode import decode_into
+from images.folders import Item, pictures_in
 from images.sources import BUILT_IN, open_source
-from images.values import Picture, Scales, scale_notes, scales_of, to_uint8
+from images.values import Scales
 from images.walk import PassedOver
 
 HANDED = "CNN_DECODED_IMAGES"  # set for children, which then need not look at every file
@@ -124,61 +125,31 @@ def has_changed(
         return True
 
 
-class DecodedPictures(NamedTuple):
-    """A user's own pictures, decoded, and what is wrong with the others."""
-
-    names: list[str]
-    decoded: list[Picture]
-    bad: list[str]
-
-
 def load_pictures(paths: list[Path], weight: dict[str, Any], skip_bad: bool) -> Data:
     """A user's own pictures, prepared as in the training that made a weight file.
 
     InputError that names the bad ones, unless they are to be skipped and some are good.
     """
     passed = PassedOver()
-    pictures = decode_pictures(pictures_in(paths, passed), weight["image_size"])
-    names = pictures.names
-    warnings = left_out(pictures.bad, skip_bad and len(names) > 0)
-    extents = {}
-    for name, picture in zip(names, pictures.decoded, strict=True):
-        if picture.extent:
-            extents[name] = picture.extent
-    scales = scales_of(extents, known=weight.get("scales"))
-    images = []
-    for picture in pictures.decoded:
-        pixels = picture.values
-        if picture.extent:
-            pixels = to_uint8(pixels, picture.extent, scales)
-        images.append(pixels)
-    several = several_note([picture.in_file for picture in pictures.decoded])
+    items = [Item(printable(path), "test", 0, path) for path in pictures_in(paths, passed)]
+    size = weight["image_size"]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "images")
+        decoded = decode_into(file, items, size, skip_bad, weight.get("scales"))
+        if not decoded.items:
+            raise InputError(f"{decoded.warnings[0]}; none is left, name others")
+        images = np.fromfile(file, np.uint8).reshape(-1, size, size, 3)
     return Data(
-        images=np.stack(images),
-        targets=np.zeros(len(names), np.int64),
-        splits={"test": np.arange(len(names))},
+        images=images,
+        targets=np.zeros(len(images), np.int64),
+        splits={"test": np.arange(len(images))},
         classes=weight["classes"],
-        names=names,
+        names=[item.name for item in decoded.items],
         mean=weight["mean"],
         std=weight["std"],
-        warnings=warnings,
-        notes=passed.notes() + scale_notes(extents, scales) + several,
+        warnings=decoded.warnings,
+        notes=passed.notes() + decoded.notes,
     )
-
-
-def decode_pictures(paths: list[str], image_size: int) -> DecodedPictures:
-    """Decode files one after another."""
-    pictures = DecodedPictures([], [], [])
-    with silence():
-        for path in paths:
-            name = printable(path)
-            decoded = decode_or_reason(path, image_size)
-            if isinstance(decoded, str):
-                pictures.bad.append(f"{name} ({decoded})")
-            else:
-                pictures.names.append(name)
-                pictures.decoded.append(decoded)
-    return pictures
 
 
 def describe(data: Data) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 import PIL
 
 from console.errors import InputError
-from images.decode import decode_into, left_out
+from images.decode import decode_into
 from images.folders import Source
 from images.index import make_index
 from records.files import Damaged, digest_of, file_digest, read_record, write_record
@@ -109,11 +109,9 @@ def build_cache(
     """Decode and split a source's images, for this and every later run."""
     with building(folder) as unfinished:
         path = unfinished / "images"
-        decoded = decode_into(path, source.items(), image_size)
-        warnings = left_out(decoded.bad, skip_bad_images)
+        decoded = decode_into(path, source.items(), image_size, skip_bad_images)
         images = open_images(path, len(decoded.items), image_size)
         index = make_index(source, decoded, images, group)
-        index["warnings"] = warnings + index["warnings"]
         index["pixels"] = file_digest(path)
         write_record(unfinished / "index.json", index)
 

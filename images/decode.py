@@ -34,8 +34,8 @@ from images.values import (
     Scales,
     narrow_warnings,
     scale_notes,
+    scaled,
     scales_of,
-    to_uint8,
 )
 
 NAMED_FILES = 20  # bad files named in a message; the rest is a count
@@ -43,7 +43,6 @@ BLOCK = 512  # images decoded before they are written: what bounds the memory
 ORIENTATION, BITS, COLOURS, SAMPLE_FORMAT = 0x0112, 258, 262, 339  # tags of TIFF and Exif
 UNSIGNED, SIGNED = (1,), (2,)  # values of SAMPLE_FORMAT
 WHITE_IS_ZERO = 0  # a value of COLOURS
-SEVERAL = ("TIFF", "GIF", "MPO", "PNG", "WEBP", "AVIF")  # kinds that hold stacks or films
 
 
 def decode_or_reason(picture: str | np.ndarray, image_size: int) -> Picture | str:
@@ -71,29 +70,19 @@ def is_fault_of_ours(error: Exception) -> bool:
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
     """Keep Pillow's warnings off the screen: what it cannot read is listed."""
-    logger = logging.getLogger("PIL")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+    logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def open_picture(picture: str | np.ndarray) -> Image.Image:
-    """Open a file, or uint8 (H, W, 3)."""
-    if isinstance(picture, str):
-        return open_file(picture)
-    return Image.fromarray(picture)
-
-
-def open_file(path: str) -> Image.Image:
-    """Open a file; OSError if it is none, such as a pipe, which could make us wait for ever."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    """Open a file, or uint8 (H, W, 3); OSError for a pipe, which could make us wait for ever."""
+    if not isinstance(picture, str):
+        return Image.fromarray(picture)
+    if not stat.S_ISREG(os.stat(picture).st_mode):
         raise OSError("a pipe or device, not a file")
-    return Image.open(path)
+    return Image.open(picture)
 
 
 def decode(image: Image.Image, image_size: int) -> Picture:
@@ -106,7 +95,7 @@ def decode(image: Image.Image, image_size: int) -> Picture:
     image.draft(None, (image_size, image_size))
     is_upper = keeps_upper_bits(image)  # before it is loaded
     image.load()
-    if is_deep(image):
+    if image.mode.startswith("I") or image.mode == "F" or is_signed(image):
         return decode_deep(image, image_size)
     coloured = in_colour(image)
     values = resized(coloured, image, image_size)
@@ -119,8 +108,6 @@ def decode(image: Image.Image, image_size: int) -> Picture:
 
 def frames_in(image: Image.Image) -> int:
     """How many pictures a decoded image's file holds; 1 where that cannot be read."""
-    if image.format not in SEVERAL:
-        return 1
     with contextlib.suppress(Exception):  # Pillow raises almost anything on broken files
         return max(1, getattr(image, "n_frames", 1))
     return 1
@@ -128,19 +115,12 @@ def frames_in(image: Image.Image) -> int:
 
 def in_colour(image: Image.Image) -> Image.Image:
     """An image in RGB, with white where it is transparent."""
-    if is_transparent(image):
+    if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     if image.mode == "RGB":  # a copy of it takes time
         return image
     return image.convert("RGB")
-
-
-def is_transparent(image: Image.Image) -> bool:
-    """Whether an image has an alpha channel, a palette with one, or a transparent colour."""
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        return True
-    return image.palette is not None and image.palette.mode.endswith("A")
 
 
 def resized(converted: Image.Image, image: Image.Image, image_size: int) -> np.ndarray:
@@ -156,11 +136,6 @@ def resized(converted: Image.Image, image: Image.Image, image_size: int) -> np.n
 
 
 # --- more than 8 bits ------------------------------------------------------------------------
-
-
-def is_deep(image: Image.Image) -> bool:
-    """Whether an image's values are not 0 to 255."""
-    return image.mode.startswith("I") or image.mode == "F" or is_signed(image)
 
 
 def is_signed(image: Image.Image) -> bool:
@@ -216,49 +191,34 @@ def tag(image: Image.Image, number: int) -> object:
     return getattr(image, "tag_v2", {}).get(number)
 
 
-# --- what cannot be read ---------------------------------------------------------------------
-
-
-def left_out(bad: list[str], skip: bool) -> list[str]:
-    """Warn of images that are left out, the first of them named; InputError if none may be."""
-    if not bad:
-        return []
-    names = ", ".join(bad[:NAMED_FILES])
-    if len(bad) > NAMED_FILES:
-        names += f" and {len(bad) - NAMED_FILES} more"
-    unreadable = f"unreadable images ({len(bad)}): {names}"
-    if not skip:
-        remedy = "mend or remove them, or leave them out: --skip_bad_images"
-        raise InputError(f"{unreadable}; {remedy}")
-    return [f"left out {unreadable}"]
-
-
 # --- all of a set ----------------------------------------------------------------------------
 
 
 class Decoded(NamedTuple):
-    """What a file of images holds: its items, and those that are not in it, with the reason.
+    """What a file of images holds: its items, and the scales of values of more than 8 bits.
 
-    `scales` is that of values of more than 8 bits, `notes` and `warnings` are what is to be said.
+    `notes` and `warnings` are what is to be said.
     """
 
     items: list[Item]
-    bad: list[str]
     scales: Scales
     notes: list[str]
     warnings: list[str]
 
 
-def decode_into(path: Path, items: list[Item], image_size: int) -> Decoded:
+def decode_into(
+    path: Path, items: list[Item], image_size: int, skip_bad: bool, known: Scales | None = None
+) -> Decoded:
     """Decode items on all cores into one file of uint8 (H, W, 3) images, one after another.
 
-    Memory holds one block of images, however many there are. InputError if values of more than
-    8 bits fit no rule.
+    Memory holds one block of images, however many there are. InputError if some cannot be read
+    and `skip_bad` is false, or if values of more than 8 bits fit no rule; `known` are scales that
+    hold for them in any case.
     """
     good: list[Item] = []
     bad: list[str] = []
     extents: dict[int, Extent] = {}
-    in_files: list[int] = []
+    several: list[int] = []
     with path.open("wb") as file, tempfile.TemporaryFile(dir=path.parent) as unscaled:
         for item, picture in decoded(items, image_size):
             if isinstance(picture, str):
@@ -271,14 +231,17 @@ def decode_into(path: Path, items: list[Item], image_size: int) -> Decoded:
                 pixels = np.zeros(pixels.shape, np.uint8)  # until the scale is known
             file.write(pixels.data)
             good.append(item)
-            in_files.append(picture.in_file)
+            if picture.in_file > 1:
+                several.append(picture.in_file)
+        warnings = left_out(bad, skip_bad)
         by_name = {good[number].name: extent for number, extent in extents.items()}
-        scales = scales_of(by_name)
+        scales = scales_of(by_name, known)
         grey_levels = scale_into(file, unscaled, extents, scales, image_size)
-        file.flush()
-        os.fsync(file.fileno())
-    notes = scale_notes(by_name, scales) + several_note(in_files)
-    return Decoded(good, bad, scales, notes, narrow_warnings(grey_levels, by_name, scales))
+    notes = scale_notes(by_name, scales)
+    if several:
+        files = "1 file holds" if len(several) == 1 else f"{len(several)} files hold"
+        notes.append(f"{files} {sum(several)} pictures; the first of each is read")
+    return Decoded(good, scales, notes, warnings + narrow_warnings(grey_levels, by_name, scales))
 
 
 def decoded(items: list[Item], image_size: int) -> Iterator[tuple[Item, Picture | str]]:
@@ -294,6 +257,20 @@ def decoded(items: list[Item], image_size: int) -> Iterator[tuple[Item, Picture 
     progress.clear()
 
 
+def left_out(bad: list[str], may_skip: bool) -> list[str]:
+    """Warn of images that are left out, the first of them named; InputError if none may be."""
+    if not bad:
+        return []
+    names = ", ".join(bad[:NAMED_FILES])
+    if len(bad) > NAMED_FILES:
+        names += f" and {len(bad) - NAMED_FILES} more"
+    unreadable = f"unreadable images ({len(bad)}): {names}"
+    if not may_skip:
+        remedy = "mend or remove them, or leave them out: --skip_bad_images"
+        raise InputError(f"{unreadable}; {remedy}")
+    return [f"left out {unreadable}"]
+
+
 def scale_into(
     file: BinaryIO,
     unscaled: BinaryIO,
@@ -307,21 +284,13 @@ def scale_into(
     """
     shape = (image_size, image_size, 3)
     count = image_size * image_size * 3
-    grey_levels = {kind: np.zeros(256, np.int64) for kind in scales}
+    grey_levels: dict[str, np.ndarray] = {}
     unscaled.seek(0)
     for number, extent in extents.items():
         values = np.frombuffer(unscaled.read(4 * count), np.float32).reshape(shape)
-        pixels = to_uint8(values, extent, scales)
-        grey_levels[extent.kind] += np.bincount(pixels.ravel(), minlength=256)
+        pixels = scaled(values, extent, scales)
+        counts = np.bincount(pixels.ravel(), minlength=256)
+        grey_levels[extent.kind] = grey_levels.get(extent.kind, 0) + counts
         file.seek(number * count)
         file.write(pixels.data)
     return grey_levels
-
-
-def several_note(in_files: list[int]) -> list[str]:
-    """Say that files hold several pictures, or nothing."""
-    several = [count for count in in_files if count > 1]
-    if not several:
-        return []
-    files = "1 file holds" if len(several) == 1 else f"{len(several)} files hold"
-    return [f"{files} {sum(several)} pictures; the first of each is read"]

@@ -1,7 +1,7 @@
 """Pictures of more than 8 bits a channel: one scale for all the pictures of a set.
 
     scales = scales_of({name: picture.extent for name, picture in pictures.items()})
-    pixels = to_uint8(picture.values, picture.extent, scales)          # uint8
+    pixels = scaled(picture.values, picture.extent, scales)          # uint8
 
 A file says how many bits it has room for, not how many were used: a camera's 12 bits come in
 16. So the scale follows from the largest value over the whole set.
@@ -73,39 +73,22 @@ def scale_of(kind: str, extents: dict[str, Extent]) -> list[float]:
     """What becomes black and what white, for pictures of one kind."""
     low = min(extent.low for extent in extents.values())
     high = max(extent.high for extent in extents.values())
-    if kind == UPPER:
-        return [0.0, largest_of(bits=max(1, bits_of(high)))]
     if kind == FLOAT and low >= 0 and high <= 1:
         return [0.0, 1.0]
-    if all(extent.is_whole for extent in extents.values()):
-        return whole_scale(low, high)
-    first_names = ", ".join(list(extents)[:NAMED])
-    values = f"{kind} from {low:g} to {high:g} in {len(extents)} pictures ({first_names} …)"
-    remedy = "scale them to 0 … 1 or save them with 8 or 16 bits"
-    raise InputError(f"{values} fit no rule; {remedy}")
+    if not all(extent.is_whole for extent in extents.values()):
+        first_names = ", ".join(list(extents)[:NAMED])
+        values = f"{kind} from {low:g} to {high:g} in {len(extents)} pictures ({first_names} …)"
+        remedy = "scale them to 0 … 1 or save them with 8 or 16 bits"
+        raise InputError(f"{values} fit no rule; {remedy}")
+    bits = int(max(high, -low - 1)).bit_length()
+    if low < 0:
+        largest = 2.0 ** max(7, bits)
+        return [-largest, largest - 1]
+    least_bits = 1 if kind == UPPER else 8
+    return [0.0, 2.0 ** max(least_bits, bits) - 1]
 
 
-def whole_scale(low: float, high: float) -> list[float]:
-    """The range of the fewest bits, 8 at least, that hold whole numbers from low to high."""
-    if low >= 0:
-        return [0.0, largest_of(bits=max(8, bits_of(high)))]
-    largest = largest_of(bits=max(7, bits_of(high), bits_of(-low - 1)))
-    return [-largest - 1, largest]
-
-
-def largest_of(bits: int) -> float:
-    """The largest whole number of so many bits."""
-    return 2.0**bits - 1
-
-
-def bits_of(value: float) -> int:
-    """How many bits a whole number needs; 0 if it is negative."""
-    if value < 0:
-        return 0
-    return int(value).bit_length()
-
-
-def to_uint8(values: np.ndarray, extent: Extent, scales: Scales) -> np.ndarray:
+def scaled(values: np.ndarray, extent: Extent, scales: Scales) -> np.ndarray:
     """Scale the values of a picture of more than 8 bits: uint8 (size, size, 3)."""
     black, white = scales[extent.kind]
     share = (values - black) / (white - black)
