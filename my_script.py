@@ -23,7 +23,7 @@ from records.sources import PROJECT, sources
 from studies import settings, sweep
 from studies.children import Step, default_jobs
 from studies.options import read_options, screen_of, trains_here
-from studies.plan import Conditions, Order, Plan, Training, epochs_of, make_plan
+from studies.plan import Conditions, Plan, Request, Training, epochs_of, make_plan
 from studies.settings import Run, check_tables
 from studies.sweep import Ended, Sweep
 from studies.trials import notes_of_batches, try_runs
@@ -159,7 +159,7 @@ def plan_sweep(options: Namespace, data: "Data", conditions: Conditions, runs: l
         data=data,
         conditions=conditions,
         runs=runs,
-        plan=make_plan(runs, conditions, Order(options.out, options.studies, options.fresh)),
+        plan=make_plan(runs, conditions, Request(options.out, options.studies, options.fresh)),
         jobs=options.jobs or default_jobs(conditions.device),
         report=report,
     )
@@ -178,7 +178,7 @@ def carry_out(options: Namespace, planned: Sweep, is_first: bool) -> Ended:
 
     device = planned.conditions.device
     if is_first and epochs_of(planned.plan.requested):
-        if device == "cpu" or options.dry_run:
+        if device == "cpu" or options.dry_run:  # else device_of has tried them on that device
             try_runs("cpu", options.image_size, planned.requested_runs)
         for note in notes_of_batches(planned.requested_runs, len(planned.data.splits["train"])):
             print(note, file=sys.stderr)
@@ -201,6 +201,7 @@ def device_of(options: Namespace) -> str:
     if options.device != "auto" and not trains_here(options):
         return options.device
     runs = [run for run in asked_runs(options, {}) if run.study in options.studies]
+    # What a GPU is called only torch knows, which the program that tries them loads.
     return plain_device(options.device) or try_runs(options.device, options.image_size, runs)
 
 

@@ -65,7 +65,7 @@ def have_tried(options: Namespace) -> Answer | None:
 def begin() -> Answer | None:
     """Read the command line and the code before packages load, and have a trial begin."""
     options = parse_options()
-    sources("train.py", ALSO_DECIDE)
+    sources("train.py", ALSO_DECIDE)  # is read now, as it is when packages begin to load
     return have_tried(options)
 
 

@@ -25,7 +25,7 @@ from report.comparison import Comparison, compare_with_base, points
 from report.curves import swing_of
 from report.distributions import t_quantile
 from report.noise import noise_of_images, pooled_noise
-from report.rules import UNLEARNED, Chance, End, convergence, overfits, rise
+from report.rules import UNLEARNED, Chance, End, end_of, overfits, rise
 from report.words import difference_of, with_deviation
 
 LOSSES = ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
@@ -206,7 +206,7 @@ def print_epochs(results: Trainings) -> None:
 def print_fast_rate(results: Trainings) -> None:
     """How the trainings at learning rate 0.1 ended."""
     seeds = results[key(learning_rate=0.1)]
-    ends = [convergence(result, chance_of(results)) for result in seeds]
+    ends = [end_of(result, chance_of(results)) for result in seeds]
     words = ", ".join(f"{end.value} {count}×" for end, count in Counter(ends).items())
     truths = [end in UNLEARNED or end is End.UNSTABLE for end in ends]
     print_count("0.1 oscillates and does not converge", words, truths)

@@ -40,7 +40,7 @@ class Reader:
         return value
 
     def read(self, text: str) -> Any:
-        """The value; None if the text is none."""
+        """The value; None if it does not fit."""
         try:
             value = self.convert(text)
         except ValueError:

@@ -310,7 +310,7 @@ def two_classes(listing: Listing) -> list[str]:
     """Names of the two classes in a folder, in order; InputError if there are not two."""
     names = listing.class_names()
     if not listing.has_classes():
-        refusals.refuse_number(listing.path, listing.folders, list(listing.words))
+        refusals.refuse_class_count(listing.path, listing.folders, list(listing.words))
     if names[0] == names[1]:  # one in Unicode's form NFC, the other in NFD
         twice = f"two folders whose names look the same ({names[0]})"
         raise InputError(f"{listing.path} holds {twice}; give them different names")

@@ -47,7 +47,7 @@ def folders_in(path: Path) -> set[str]:
 # --- by their number -------------------------------------------------------------------------
 
 
-def refuse_number(path: Path, folders: list[str], words: list[str]) -> NoReturn:
+def refuse_class_count(path: Path, folders: list[str], words: list[str]) -> NoReturn:
     """InputError that says what lies in a folder instead of two classes."""
     hidden = hidden_folders(path)
     if folders:

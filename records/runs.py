@@ -1,6 +1,6 @@
 """One run: the names of its files, its history, and what decides its result.
 
-    changes = what_changed(record["identity"], identity(settings, data.digest, "cpu", threads=1))
+    changes = what_changed(record["identity"], identity(settings, data.digest, code, "cpu", 1))
 
 A finished run may be used again only while its identity stays the same.
 """
@@ -9,7 +9,7 @@ import functools
 import importlib.metadata
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,15 +101,13 @@ def kept_epoch(history: Sequence[Epoch]) -> int:
 
 # --- what decides a result -------------------------------------------------------------------
 
-IdentityOf = Callable[[dict], dict]  # all that decides a training's result, from its settings
-
 
 def identity(
     settings: dict, images: str, code: dict, device: str, threads: int, processes: int = 1
 ) -> dict:
     """All that decides the result of a training, as plain values that can be compared.
 
-    `settings` holds those of console.options and the seed; `images` is the digest of the
+    `settings` holds those of SETTINGS and the seed; `images` is the digest of the
     decoded images with their classes and splits; `code` comes from records.sources.
     """
     computed_on = {"device": device, "threads": threads, "processes": processes}

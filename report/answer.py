@@ -6,6 +6,7 @@ What is said of it stands in findings.py.
 """
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from statistics import fmean, median
 from typing import NamedTuple
 
@@ -167,14 +168,8 @@ def samples_of(
     return values
 
 
-def test_accuracy(result: Result) -> float:
-    """Test accuracy of the kept weights."""
-    return result.accuracy
-
-
-def last_accuracy(result: Result) -> float:
-    """Test accuracy of the last epoch's weights."""
-    return result.last_accuracy
+test_accuracy = attrgetter("accuracy")  # of the kept weights
+last_accuracy = attrgetter("last_accuracy")  # of the last epoch's
 
 
 def valid_accuracy(result: Result) -> float:

@@ -83,16 +83,17 @@ def headline(answer: Answer, source: str = "") -> list[Finding]:
     base = answer.base
     if base is None or len(answer.settings) < 2:
         return [Finding("too_few", {})]
-    findings = what_matters(answer, base)
-    if not answer.rows:
-        findings = [Finding("nothing_yet", {"compared": len(answer.settings) - 1})]
     if base_failed(base, answer):
         learned = rules.seeds_that(base, answer.chance, Learned.YES)
         findings = [Finding("base_failed", {"count": learned, "seeds": len(base.results)})]
+    elif not answer.rows:
+        findings = [Finding("nothing_yet", {"compared": len(answer.settings) - 1})]
+    else:
+        findings = what_matters(answer, base)
     confirmed = answer.is_complete and not any(row.seems for row in answer.rows.values())
-    of_images = {"images": answer.chance.test_images, "source": source, "so_far": not confirmed}
+    where = {"images": answer.chance.test_images, "source": source, "so_far": not confirmed}
     for number, finding in enumerate(findings):
-        finding.values["where"] = of_images if number == 0 else None
+        finding.values["where"] = where if number == 0 else None
     return [*findings, choice(answer)]
 
 

@@ -270,7 +270,7 @@ def write_results_csv(path: Path, results: list[Result]) -> None:
     trained_by: dict[tuple, Run] = {}  # the first run of each training
     rows = []
     for result in results:
-        key = tuple(map(as_key, result.run.settings.values()))
+        key = training_key(result.run.settings)
         trained = trained_by.setdefault(key, result.run)
         copy_of = ""
         if trained is not result.run:

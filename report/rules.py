@@ -1,6 +1,6 @@
 """The rules by which one training is read: whether it learned, how it ended.
 
-    convergence(result, chance), overfits(result)
+    end_of(result, chance), overfits(result)
 
 Each judges a single seed. What is said of a setting is in how many of its seeds it is so.
 docs/comparison.md says how often each is wrong.
@@ -21,6 +21,7 @@ GUESSES = 0.025
 TEST_LOOKS = 2  # at the test images: with the kept weights, and with the last ones
 NEAR = 0.10  # above the share of guessing: what stays below it did not learn
 OVERFIT_GAP = 0.05  # of a loss that rose: training accuracy so far above validation accuracy
+LEAST_EPOCHS = 5  # so that a fifth of them is one
 UNSTABLE = 0.25  # of its mean that the validation loss scatters from epoch to epoch
 
 
@@ -213,14 +214,14 @@ def updates(setting: Setting) -> int:
 # --- the end of a training -------------------------------------------------------------------
 
 
-def convergence(result: Result, chance: Chance) -> End:
+def end_of(result: Result, chance: Chance) -> End:
     """How a training ended."""
     if result.train["diverged"]:
         return End.DIVERGED
     answer = has_learned(result, chance)
     if answer != Learned.YES:
         return End(answer.value)
-    if len(result.history) < 5:
+    if len(result.history) < LEAST_EPOCHS:
         return End.SHORT
     if is_unstable(result, chance):
         return End.UNSTABLE
@@ -246,6 +247,6 @@ def ends_of(setting: Setting, chance: Chance) -> dict[End, int]:
     """How the trainings of a setting ended, and how many of them so."""
     counts: dict[End, int] = {}
     for result in setting.results:
-        end = convergence(result, chance)
+        end = end_of(result, chance)
         counts[end] = counts.get(end, 0) + 1
     return counts

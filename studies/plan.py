@@ -1,6 +1,6 @@
 """What is in the store already of the runs that are asked for, and what is left to do.
 
-    plan = make_plan(runs, conditions, Order(out, studies, fresh=False))
+    plan = make_plan(runs, conditions, Request(out, studies, fresh=False))
     for chain in plan.chains:
         for training in chain: ...
 
@@ -61,7 +61,7 @@ class Conditions(NamedTuple):
         return test_identity(weight_digest, self.images, self.test_code)
 
 
-class Order(NamedTuple):
+class Request(NamedTuple):
     """What a call asks for: where, of which studies, and whether all of it anew."""
 
     out: Path
@@ -118,7 +118,7 @@ class Plan(NamedTuple):
     """Trainings in chains, the shortest of each first, and the names of others in the store."""
 
     chains: Chains
-    kept: list[str]
+    unasked: list[str]
 
     @property
     def trainings(self) -> list[Training]:
@@ -131,25 +131,25 @@ class Plan(NamedTuple):
         return [training for training in self.trainings if training.is_requested]
 
 
-def make_plan(runs: list[Run], conditions: Conditions, order: Order) -> Plan:
+def make_plan(runs: list[Run], conditions: Conditions, request: Request) -> Plan:
     """Find out how the trainings of all runs stand, and what is left to do."""
-    trainings = trainings_of(runs, conditions, order)
+    trainings = trainings_of(runs, conditions, request)
     names = {training.name for training in trainings}
-    kept = [name for name in store.stored_names(order.out) if name not in names]
+    unasked = [name for name in store.stored_names(request.out) if name not in names]
     chains = chains_of(trainings)
     for chain in chains:
         for training in chain:
             training.judge(conditions)
-            if order.fresh and training.is_requested:
+            if request.fresh and training.is_requested:
                 training.trained = training.trained._replace(status=TO_REPEAT)
         for training in chain:
             if training.is_requested and not training.is_trained:
-                training.start_from = checkpoint_to_start_from(training, chain, kept, order)
-                note_epochs(training, order.fresh)
-    return Plan(chains, kept)
+                training.start_from = checkpoint_to_start_from(training, chain, unasked, request)
+                note_epochs(training, request.fresh)
+    return Plan(chains, unasked)
 
 
-def trainings_of(runs: list[Run], conditions: Conditions, order: Order) -> list[Training]:
+def trainings_of(runs: list[Run], conditions: Conditions, request: Request) -> list[Training]:
     """A training for all runs of the same settings; the shortest come first."""
     trainings: dict[tuple, Training] = {}
     for run in runs:
@@ -157,10 +157,10 @@ def trainings_of(runs: list[Run], conditions: Conditions, order: Order) -> list[
         if key not in trainings:
             identity_now = conditions.identity_of(run.settings)
             name = store.name_of(identity_now)
-            place = store.place_of(order.out, name)
+            place = store.place_of(request.out, name)
             trainings[key] = Training(run.settings, identity_now, name, place)
         trainings[key].runs.append(run)
-        trainings[key].is_requested |= run.study in order.studies
+        trainings[key].is_requested |= run.study in request.studies
     return sorted(trainings.values(), key=lambda training: training.settings["epochs"])
 
 
@@ -182,14 +182,14 @@ def chains_of(trainings: list[Training]) -> Chains:
 
 
 def checkpoint_to_start_from(
-    training: Training, chain: list[Training], kept: list[str], order: Order
+    training: Training, chain: list[Training], unasked: list[str], request: Request
 ) -> Path | None:
     """The checkpoint of the longest shorter training that there is, or will be in its turn."""
     if not GOES_ON:
         return None
     longest = 0
     start_from = None
-    for shorter in shorter_places(training, chain, kept, order):
+    for shorter in shorter_places(training, chain, unasked, request):
         if longest < shorter.epochs < training.settings["epochs"]:
             longest = shorter.epochs
             start_from = shorter.checkpoint
@@ -204,19 +204,19 @@ class Shorter(NamedTuple):
 
 
 def shorter_places(
-    training: Training, chain: list[Training], kept: list[str], order: Order
+    training: Training, chain: list[Training], unasked: list[str], request: Request
 ) -> list[Shorter]:
     """Checkpoints of a chain that are there or will be; with --fresh none that is there."""
     places = []
     for other in chain:
         will_be = other.is_requested and not other.is_trained
-        is_there = other.place.checkpoint.is_file() and not order.fresh
+        is_there = other.place.checkpoint.is_file() and not request.fresh
         if will_be or is_there:
             places.append(Shorter(other.settings["epochs"], other.place.checkpoint))
-    if order.fresh:
+    if request.fresh:
         return places
-    for name in kept:
-        checkpoint = store.place_of(order.out, name).checkpoint
+    for name in unasked:
+        checkpoint = store.place_of(request.out, name).checkpoint
         is_same = store.chain_of_name(name) == store.chain_of_name(training.name)
         if is_same and checkpoint.is_file():
             places.append(Shorter(store.epochs_of_name(name), checkpoint))

@@ -1,6 +1,6 @@
 """One call of my_script.py once it is planned: show it, do what is left, report as runs finish.
 
-    show_plan(sweep, sys.stdout, more=0)
+    show_plan(sweep, chains, sys.stdout, more=0)
     ended = do(sweep, chains)
 
 It trains and tests here, prints lines for a scheduler, only collects, or tidies the store.
@@ -42,7 +42,7 @@ class Sweep:
     """
 
     out: Path
-    images: tuple[str, int, bool]
+    images: tuple[str, int, bool, bool]
     data: "Data"
     conditions: Conditions
     runs: list[Run]
@@ -84,7 +84,7 @@ def show_plan(sweep: Sweep, chains: list[list[Step]], screen: TextIO, more: int)
     if more:
         trainings = words.counted(more, "more training")
         lines.append(f"and up to {trainings} of settings that seem to differ, to confirm it")
-    lines += store.describe_kept(sweep.out, sweep.plan.kept)
+    lines += store.describe_kept(sweep.out, sweep.plan.unasked)
     print("\n".join(lines), file=screen, flush=True)
 
 
@@ -98,13 +98,13 @@ def print_lines(chains: list[list[Step]]) -> None:
 def tidy(sweep: Sweep) -> Ended:
     """Remove from the store what is not asked for and no program works on."""
     with locked(sweep.lock):
-        for name in sweep.plan.kept:
+        for name in sweep.plan.unasked:
             if store.remove(sweep.out, name):
                 print(f"removed {name}")
             else:
                 print(f"left {name}: a program is at work on it")
         store.remove_other_sources(sweep.out, sweep.conditions.code)
-    if not sweep.plan.kept:
+    if not sweep.plan.unasked:
         print("nothing to remove: every training in the store is asked for")
     return Ended(0, [])
 
@@ -126,8 +126,8 @@ def do(sweep: Sweep, chains: list[list[Step]]) -> Ended:
         children = Children(chains, requested, sweep.conditions, sweep.jobs, handed_images)
         ended = run_all(sweep, children)
     if chains and has_changed(sweep.data, *sweep.images):
-        kept = "the results are of those that were there when it started"
-        changed = f"the images changed while this ran: {kept}; run it again for the new ones"
+        unasked = "the results are of those that were there when it started"
+        changed = f"the images changed while this ran: {unasked}; run it again for the new ones"
         return Ended(1, [*ended.answer, changed])
     return ended
 

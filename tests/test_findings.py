@@ -483,7 +483,7 @@ def test_what_diverged_or_did_not_learn_has_no_swing():
         ([0.5, np.nan], 0.75, "diverged"),
     ],
 )
-def test_convergence_by_its_rules(losses, valid, expected):
+def test_how_a_training_ended_follows_its_rules(losses, valid, expected):
     values = only(
         "ends",
         {0.1: {"losses": losses, "valid": valid}},

@@ -15,7 +15,7 @@ from report.heatmap import map_of
 from report.results import Result, Setting, settings_of
 from report.words import say
 from studies import plan
-from studies.plan import Conditions, Order, Plan, Training, make_plan
+from studies.plan import Conditions, Plan, Request, Training, make_plan
 from studies.settings import (
     Run,
     check_seeds,
@@ -69,7 +69,7 @@ def test_a_grids_seeds_have_folders_below_the_setting():
 def plan_of(runs: list[Run]) -> Plan:
     """The plan of these runs, of which nothing is done."""
     studies = {run.study for run in runs}
-    return make_plan(runs, Conditions("", {}, {}, "cpu"), Order(Path("nowhere"), studies))
+    return make_plan(runs, Conditions("", {}, {}, "cpu"), Request(Path("nowhere"), studies))
 
 
 def trainings_of(runs: list[Run]) -> list[Training]:

@@ -37,7 +37,7 @@ from console.errors import InputError
 from records.files import file_digest, read_record
 from records.finished import accuracies_text
 from studies.children import Child, Step
-from studies.plan import Conditions, Order, make_plan
+from studies.plan import Conditions, Request, make_plan
 from studies.settings import check_studies
 from studies.sweep import describe_finished
 
@@ -369,7 +369,7 @@ def test_the_scripts_studies_take_360_epochs(tmp_path):
     runs = my_script.asked_runs(Namespace(seeds=1), {})
     lengths = []
     conditions = Conditions("", {}, {}, "cpu")
-    for chain in make_plan(runs, conditions, Order(tmp_path, [])).chains:
+    for chain in make_plan(runs, conditions, Request(tmp_path, [])).chains:
         epochs = [training.settings["epochs"] for training in chain]
         lengths.append(max(epochs))
     assert sum(lengths) == 360

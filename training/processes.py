@@ -194,7 +194,7 @@ def wrap(model: nn.Module) -> nn.Module:
 
 
 def take_share(batch: Tensor) -> Share:
-    """This process's part of a batch of indices; the whole batch for a process alone.
+    """This process's part of a batch of indices, by which its gradients weigh from now on.
 
     Weighted so, the sum of the processes' gradients is that of the mean over the batch's images.
     No part is smaller than two images, which batch normalisation needs: of a small batch some
