@@ -190,7 +190,7 @@ def carry_out(options: Namespace, planned: Sweep, is_first: bool) -> Ended:
     if options.dry_run:
         sweep.print_lines(chains)
         return Ended(0, [])
-    return sweep.do(planned, chains)
+    return sweep.train_and_test(planned, chains)
 
 
 def device_of(options: Namespace) -> str:

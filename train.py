@@ -24,7 +24,7 @@ from images.sources import fill_data_defaults, image_folder
 from records.places import check_weight_path, refuse_among_images
 from records.sources import digests_of, loaded_files, loaded_sources, sources
 from training.settings import ALSO_DECIDE, SETTINGS, check_settings
-from training.tried import Answer, Trial, ask, keep, read_kept
+from training.tried import PendingTrial, Trial, ask, keep, read_kept
 
 
 def parse_options(arguments: list[str] | None = None) -> Namespace:
@@ -55,14 +55,14 @@ def settings_from(options: Namespace) -> Namespace:
     return settings
 
 
-def have_tried(options: Namespace) -> Answer | None:
+def have_tried(options: Namespace) -> PendingTrial | None:
     """Have a few steps of a training tried meanwhile, by the first of several processes."""
     if options.try_out or os.environ.get("RANK", "0") != "0":
         return None
     return ask(settings_from(options), options.image_size, options.device)
 
 
-def begin() -> Answer | None:
+def begin() -> PendingTrial | None:
     """Read the command line and the code before packages load, and have a trial begin."""
     options = parse_options()
     sources("train.py", ALSO_DECIDE)  # is read now, as it is when packages begin to load
@@ -70,7 +70,7 @@ def begin() -> Answer | None:
 
 
 if __name__ == "__main__":
-    BEGUN = answer_at_once(begin)  # what follows takes seconds to load
+    TRIAL = answer_at_once(begin)  # what follows takes seconds to load
 
 import time
 from pathlib import Path
@@ -90,10 +90,10 @@ from training.network import build_network, describe_network, loss_of, memory_fo
 from training.optimizer import SGD
 
 
-def main(arguments: list[str] | None = None, answer: Answer | None = None) -> int:
+def main(arguments: list[str] | None = None, answer: PendingTrial | None = None) -> int:
     """Train as the command line says, or these `arguments`; `answer` is that of a trial begun."""
     options = parse_options(arguments)
-    answer = answer or have_tried(options)
+    answer = answer or have_tried(options)  # where main is called as a function none was begun
     settings = settings_from(options)
     places = Places(options.weight_path, options.img_path)
     progress = Progress(silent=processes.rank() > 0)
@@ -174,7 +174,7 @@ def train_epoch(state: State, images: Images, batch_size: int, seed: int) -> Non
         loss.backward()
         state.optimizer.step()
         state.optimizer.zero_grad()
-        batches.note(scores)
+        batches.note(scores)  # of the batch that was given last
     # Tally, once: to count each batch takes longer, and a GPU would be waited for each time.
     trained = batches.loss_and_accuracy(state.loss_function)
     validated = validate(state.model, state.loss_function, images)
@@ -207,7 +207,7 @@ def try_settings(options: Namespace, device: torch.device) -> None:
     print(device)
 
 
-def answer_for_all(answer: Answer | None, progress: Progress) -> Trial:
+def answer_for_all(answer: PendingTrial | None, progress: Progress) -> Trial:
     """What the trial tells to the first process; InputError in all of them if it refuses."""
     told: Trial | InputError | None = None
     if answer is not None:
@@ -310,4 +310,4 @@ def show_end(state: State, places: Places, progress: Progress) -> None:
 
 
 if __name__ == "__main__":
-    run_program(partial(main, answer=BEGUN))
+    run_program(partial(main, answer=TRIAL))

@@ -29,7 +29,7 @@ from typing import TypeVar
 from console.cores import wait_politely
 from console.progress import Progress
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 STDIN_IS_PARENT = "CNN_STDIN_IS_PARENT"  # set for children: end when standard input closes
 OLDEST = (3, 10)  # of Python
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>: the signal that a parent's end sends
@@ -86,7 +86,7 @@ def refuse_system() -> None:
         sys.exit(complain(f"Linux or macOS is needed, or on Windows its WSL; {remedy}"))
 
 
-def answer_at_once(begin: Callable[[], Answer]) -> Answer:
+def answer_at_once(begin: Callable[[], T]) -> T:
     """Begin with what needs no package, so that what it refuses is said before packages load."""
     try:
         answer = begin()

@@ -284,7 +284,7 @@ def details_of(answer: Answer) -> list[Finding]:
         *guess_finding(answer),
     ]
     if answer.unlearned:
-        findings.append(Finding("learned_rule", guessing(answer.settings, answer)))
+        findings.append(Finding("learned_rule", guess_bounds(answer.settings, answer)))
     return findings
 
 
@@ -350,7 +350,7 @@ def guess_finding(answer: Answer) -> list[Finding]:
     return [Finding("guess", values)]
 
 
-def guessing(settings: list[Setting], answer: Answer) -> dict[str, float]:
+def guess_bounds(settings: list[Setting], answer: Answer) -> dict[str, float]:
     """The accuracies that guessing may reach, at its best in the longest of these trainings."""
     epochs = [len(result.history) for setting in settings for result in setting.results]
     return {"valid": answer.chance.valid_bound(max(epochs)), "test": answer.chance.test_bound()}

@@ -20,7 +20,7 @@ from report.answer import (
     with_verdict,
 )
 from report.comparison import ALIKE, BETTER, OPEN, WORSE
-from report.findings import Finding, guessing, labels_of
+from report.findings import Finding, guess_bounds, labels_of
 from report.results import Setting
 
 VERDICTS = (WORSE, BETTER, ALIKE, OPEN)  # in the order in which they are said
@@ -157,5 +157,5 @@ def about_rates(settings: list[Setting], answer: Answer) -> list[Finding]:
         findings.append(Finding("ends", values))
     limits = {"unstable": rules.UNSTABLE, "near": rules.NEAR}
     limits |= {"gap": rules.OVERFIT_GAP, "chance": curves.ERROR}
-    findings.append(Finding("ends_rule", limits | guessing(settings, answer)))
+    findings.append(Finding("ends_rule", limits | guess_bounds(settings, answer)))
     return findings

@@ -129,7 +129,7 @@ class Children:
                 time.sleep(POLL_SECONDS)
                 for child in self.ended():
                     self.running.remove(child)
-                    self.note_end(child)
+                    self.judge_ended(child)
                     self.start_next(child.later)
                     self.fill()  # before whoever reads this takes time to draw
                     yield child
@@ -147,7 +147,7 @@ class Children:
         """Those of the children that have ended by now."""
         return [child for child in self.running if child.process.poll() is not None]
 
-    def note_end(self, child: Child) -> None:
+    def judge_ended(self, child: Child) -> None:
         """Find out what a child that has ended left; what has failed is not tested."""
         if child.process.stdin is not None:
             child.process.stdin.close()

@@ -1,7 +1,7 @@
 """One call of my_script.py once it is planned: show it, do what is left, report as runs finish.
 
     show_plan(sweep, chains, sys.stdout, more=0)
-    ended = do(sweep, chains)
+    ended = train_and_test(sweep, chains)
 
 It trains and tests here, prints lines for a scheduler, only collects, or tidies the store.
 """
@@ -112,7 +112,7 @@ def tidy(sweep: Sweep) -> Ended:
 # --- doing it --------------------------------------------------------------------------------
 
 
-def do(sweep: Sweep, chains: list[list[Step]]) -> Ended:
+def train_and_test(sweep: Sweep, chains: list[list[Step]]) -> Ended:
     """Do what is left, alone in the results folder; say if the images changed meanwhile."""
     from dataset import hand_over, has_changed
 
@@ -124,7 +124,7 @@ def do(sweep: Sweep, chains: list[list[Step]]) -> Ended:
         handed_images = hand_over(sweep.data, *sweep.images[1:])
         requested = sweep.plan.requested
         children = Children(chains, requested, sweep.conditions, sweep.jobs, handed_images)
-        ended = run_all(sweep, children)
+        ended = watch(sweep, children)
     if chains and has_changed(sweep.data, *sweep.images):
         unasked = "the results are of those that were there when it started"
         changed = f"the images changed while this ran: {unasked}; run it again for the new ones"
@@ -153,20 +153,20 @@ def remove_leftovers(sweep: Sweep) -> None:
     remove_abandoned_locks(sorted(folders))
 
 
-def run_all(sweep: Sweep, children: Children) -> Ended:
+def watch(sweep: Sweep, children: Children) -> Ended:
     """Run the children, and write the report as they finish."""
     started = time.monotonic()
     requested = sweep.plan.requested
     failures: dict[str, str] = {}
     progress = Progress()
     try:
-        with closing(children.run(progress)) as ended:
+        with closing(children.run(progress)) as children_ended:
             if count_open(requested):
-                *_, where = report_so_far(sweep, count_open(requested), [])
-                progress.say(f"{where}, also while runs go on")
+                report_line = report_so_far(sweep, count_open(requested), [])[-1]
+                progress.say(f"{report_line}, also while runs go on")
             next_report = time.monotonic() + REPORT_SECONDS
-            for child in ended:
-                note_end(child, failures, progress)
+            for child in children_ended:
+                say_failure(child, failures, progress)
                 if child.training.is_finished:
                     done = f"{so_far(requested)}{children.time_left()}"
                     progress.say(f"{describe_finished(child)}  ({done})")
@@ -213,7 +213,7 @@ def count_open(trainings: list[Training]) -> int:
     return len(trainings) - words.count_finished(trainings)
 
 
-def note_end(child: Child, failures: dict[str, str], progress: Progress) -> None:
+def say_failure(child: Child, failures: dict[str, str], progress: Progress) -> None:
     """Note and say it if a program that has ended failed."""
     if child.has_failed:
         names = child.training.names

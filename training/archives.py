@@ -24,6 +24,7 @@ WEIGHT, CHECKPOINT = "CNN weight", "CNN checkpoint"
 TABLES = {WEIGHT: WEIGHT_VALUES, CHECKPOINT: CHECKPOINT_VALUES}
 VERSION = 3
 DIGEST_LENGTH, COMMENT_LENGTH_BYTES = 64, 2  # of a zip archive's comment
+NO_COMMENT = bytes(COMMENT_LENGTH_BYTES)  # its length, with which an archive without one ends
 
 Values = dict[str, Any]  # of a weight file or checkpoint: tensors and plain values, by name
 
@@ -105,7 +106,7 @@ def with_digest(archive: bytes) -> bytes:
     The archive's own checksums leave out its directory, where one wrong bit has torch take
     random memory for weights.
     """
-    without_comment = archive.removesuffix(bytes(COMMENT_LENGTH_BYTES))
+    without_comment = archive.removesuffix(NO_COMMENT)
     length = DIGEST_LENGTH.to_bytes(COMMENT_LENGTH_BYTES, "little")
     before = without_comment + length
     return before + digest_of(before).encode()

@@ -173,7 +173,9 @@ def write_checkpoint(state: State, identity: Identity, places: Places) -> None:
     checkpoint = {"identity": identity, "epoch": state.epoch, "state": state.state_dict()}
     begun = json.dumps({"identity": identity, "epochs": state.epoch})  # for my_script.py's plan
     save(CHECKPOINT, places.checkpoint, checkpoint, {BEGUN: begun})
-    if not (places.results / TRAIN_RECORD).exists():  # else that run's, until this one is done
+    if not (
+        places.results / TRAIN_RECORD
+    ).exists():  # an older run's history stays until this one is done
         write_csv(places.results / HISTORY, HISTORY_COLUMNS, state.history)
 
 

@@ -44,10 +44,10 @@ class Trial(NamedTuple):
     fingerprint: str
 
 
-Answer = Callable[[], Trial]  # InputError, with the line of what was tried, if it will not do
+PendingTrial = Callable[[], Trial]  # InputError, with the line of what was tried, if it will not do
 
 
-def ask(settings: Namespace, image_size: int, device: str) -> Answer:
+def ask(settings: Namespace, image_size: int, device: str) -> PendingTrial:
     """Find what the trial of a training told, or have it tried meanwhile."""
     kind = plain_device(device) or device.split(":")[0]
     known = read_kept(vars(settings), image_size, kind)
