@@ -13,11 +13,12 @@ if __name__ == "__main__":
     before_imports()
 
 import sys
+import time
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from console.progress import Progress
+from console.progress import Progress, duration
 from images.sources import BUILT_IN
 from records.sources import PROJECT, sources
 from studies import settings, sweep
@@ -51,6 +52,7 @@ STUDIES = {  # Change_ and what it varies: these values, the others being those 
 
 def main(arguments: list[str] | None = None) -> int:
     """Do the studies as the command line says, or these `arguments`; the exit status."""
+    started = time.monotonic()
     options = read_options(STUDIES, BASE_SEEDS, arguments)
     check_tables(STUDIES, BASE, FIRST_SEED, BASE_SEEDS)
     train_code = sources("train.py", ALSO_DECIDE)
@@ -78,6 +80,8 @@ def main(arguments: list[str] | None = None) -> int:
             if ended.status or not more or not trains_here(options):
                 for line in ended.answer:
                     print(line)
+                if trains_here(options):
+                    print(f"done in {duration(time.monotonic() - started)}")
                 return ended.status
         what_for = rounds.describe_next(planned, more, options.until)
         seeds |= more

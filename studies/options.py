@@ -54,8 +54,8 @@ def options_of_studies(studies: list[str], base_seeds: int) -> dict[str, Option]
     """The options that only my_script.py has."""
     names = f"studies to do (default: {' '.join(studies)})"
     seeds = f"how often every setting is trained; the base {base_seeds} times or more"
-    until = """train a setting again, ten times at most, until it is known to differ from the base
-    or to be within so many points of accuracy of it (default: off)"""
+    until = """train a setting again, ten times at most (the base fifteen), until it is known to
+    differ from the base or to be within so many points of accuracy of it (default: off)"""
     jobs = "trainings at once (default: one per core; 1 on a GPU)"
     tidy = "remove from the store of trainings what this call does not ask for; train nothing"
     against = "compare with this other --out, train nothing (default: none)"

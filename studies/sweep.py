@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from console.progress import Progress, duration
+from console.progress import Progress
 from records.files import remove_abandoned
 from records.lock import locked, remove_abandoned_locks
 from studies import plan, store, view, words
@@ -155,7 +155,6 @@ def remove_leftovers(sweep: Sweep) -> None:
 
 def watch(sweep: Sweep, children: Children) -> Ended:
     """Run the children, and write the report as they finish."""
-    started = time.monotonic()
     requested = sweep.plan.requested
     failures: dict[str, str] = {}
     progress = Progress()
@@ -178,7 +177,6 @@ def watch(sweep: Sweep, children: Children) -> Ended:
         raise
     lost = plan.lost_runs(requested, sweep.conditions)
     lines = [*report_so_far(sweep, 0, list(failures)), *failures.values(), *lost]
-    lines.append(f"done in {duration(time.monotonic() - started)}")
     return Ended(1 if failures or lost else 0, lines)
 
 
