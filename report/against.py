@@ -13,8 +13,15 @@ from typing import Any
 
 from console.errors import InputError
 from records.files import write_text
-from report.answer import Rows, correct_of, first_of_each, samples_of, test_accuracy
-from report.comparison import SAME, compare_sweeps, cut
+from report.answer import (
+    Rows,
+    correct_of,
+    first_of_each,
+    same_as_base,
+    samples_of,
+    test_accuracy,
+)
+from report.comparison import compare_sweeps, cut
 from report.differences import Held, answer_entries, draw_answer
 from report.noise import noise_of_images
 from report.results import Setting, results_of, settings_of, write_table
@@ -96,11 +103,26 @@ def summary_of(setting: Setting, rows: Rows) -> Summary:
 def settings_in(out: Path, runs: list[Run]) -> Settings:
     """The finished settings of a sweep, with all their seeds; InputError if there are none."""
     trainings = shown(out)
+    settings_now = runs[0].settings
+    for training in trainings:
+        training.settings = with_base(training.settings, settings_now, out)
     seeds = sorted({training.settings["seed"] for training in trainings})
     results = results_of(out, of_all_seeds(runs, seeds), trainings)
     if not results:
         raise InputError(f"{out} holds no finished run of these studies; train them there first")
     return {setting.key: setting for setting in first_of_each(settings_of(results))}
+
+
+def with_base(trained: dict[str, Any], base: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Settings in the order of the base's; what a training did not know has the base's value.
+
+    InputError if it knew one that is unknown here.
+    """
+    for name in trained:
+        if name not in base:
+            remedy = "call --against where SETTINGS of training/settings.py has it"
+            raise InputError(f"{out} was trained with a setting {name}; {remedy}")
+    return {name: trained.get(name, value) for name, value in base.items()}
 
 
 def of_all_seeds(runs: list[Run], seeds: list[int]) -> list[Run]:
@@ -170,7 +192,7 @@ def compare(settings: list[Setting], theirs: Settings) -> Rows:
         raise InputError(f"nothing can be compared: {error}; train more seeds") from None
     for setting in settings:
         if weight_digests(setting) == weight_digests(theirs[setting.key]):
-            rows[setting.key] = rows[setting.key]._replace(verdict=SAME)
+            rows[setting.key] = same_as_base(rows[setting.key])
     return rows
 
 

@@ -270,8 +270,13 @@ def without_twins_of_base(rows: Rows, twins: dict[tuple, tuple], base: Setting |
     told = {}
     for key, row in rows.items():
         is_same = twins.get(key, key) == training
-        told[key] = row._replace(verdict=SAME) if is_same else row
+        told[key] = same_as_base(row) if is_same else row
     return told
+
+
+def same_as_base(row: Comparison) -> Comparison:
+    """The row of a setting that is one training with what it is held against."""
+    return row._replace(difference=0.0, low=0.0, high=0.0, verdict=SAME)
 
 
 # --- settings by verdict -----------------------------------------------------------------------

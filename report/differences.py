@@ -195,9 +195,10 @@ def plot_differences(axes: Axes, entries: list[Entry]) -> None:
 
 def limit_of(rows: list[Comparison]) -> float:
     """Where the axis of differences ends on both sides, in points."""
-    if not rows:
+    widths = [row.high - row.low for row in rows if row.high > row.low]  # 0: the same training
+    if not widths:
         return 1.0
-    far = FAR_OUT * median(row.high - row.low for row in rows)
+    far = FAR_OUT * median(widths)
     widest = max(max(-row.low, row.high) for row in rows)
     return 100 * MARGIN * min(far, widest)
 

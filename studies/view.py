@@ -22,7 +22,7 @@ from records.runs import ACCURACIES, RUN_FILES, WEIGHT
 from studies import store
 from studies.plan import Training
 from studies.settings import BASE_STUDY, RUNS, Run, folder_of
-from training.settings import SETTINGS
+from training.settings import ALSO_DECIDE
 
 CURVES = ("Training_accuracy.png", "Training_accuracy.pdf", "Loss_curve.png", "Loss_curve.pdf")
 CONFUSION_MATRIX = "confusion_matrix.png"
@@ -139,10 +139,19 @@ def shown(out: Path) -> list[Training]:
         tested = read_test(place.result, None)
         if trained.status == tested.status == DONE and is_test_of(tested, trained):
             identity = trained.record["identity"]
-            settings = {key: identity[key] for key in (*SETTINGS, "seed") if key in identity}
+            settings = {name: identity[name] for name in settings_in(identity)}
             training = Training(settings, identity, name, place, trained=trained, tested=tested)
             trainings.append(training)
     return trainings
+
+
+def settings_in(identity: dict[str, object]) -> list[str]:
+    """The names of the settings and the seed in what decided a training, whatever SETTINGS has now.
+
+    Of the rest versions have a space in their name, files a dot, variables a $.
+    """
+    others = {"images", "device", "threads", "processes", *ALSO_DECIDE}
+    return [name for name in identity if name.isidentifier() and name not in others]
 
 
 def is_test_of(tested: Tested, trained: Trained) -> bool:

@@ -26,11 +26,12 @@ def sweep(
     studies: dict = STUDIES,
     tested: str = "",
     seeds: range = SEEDS,
+    more: dict | None = None,
 ) -> list[str]:
     """A sweep with three seeds of the base, its test accuracies moved by `shift`; its trainings."""
     names = []
     for place, run in enumerate(runs_of(studies, BASE, range(3), seeds)):
-        identity = {**run.settings, "images": images, "model.py": str(shift)}
+        identity = {**run.settings, **(more or {}), "images": images, "model.py": str(shift)}
         names.append(write_run(out, made(run, accuracy=SIX[place % 6] + shift), identity, tested))
     view.write_list(out, view.Listed(names, {}))
     return names
@@ -75,6 +76,22 @@ def test_the_page_names_what_differs(tmp_path):
     compare(tmp_path, shift=-0.2)
     html = (tmp_path / "here/result/against.html").read_text()
     assert "What decided the results of one and not of the other: model.py." in html
+
+
+def test_a_setting_that_the_other_sweep_did_not_know_has_the_bases_value(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    sweep(here, more={"gamma": 2})
+    sweep(there)
+    runs = [run._replace(settings=run.settings | {"gamma": 2}) for run in RUNS]
+    assert len([line for line in write_against(here, there, runs) if "points" in line]) == 3
+
+
+def test_a_setting_that_is_not_known_here_is_refused_by_name(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    sweep(here)
+    sweep(there, more={"gamma": 2})
+    with pytest.raises(InputError, match="was trained with a setting gamma; call --against where"):
+        write_against(here, there, RUNS)
 
 
 def test_other_images_are_refused(tmp_path):
