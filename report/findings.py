@@ -149,8 +149,13 @@ def what_matters(answer: Answer, base: Setting) -> list[Finding]:
     if names[ALIKE]:
         findings.append(Finding("no_difference", {"names": names[ALIKE], "close": answer.close}))
     if names[SAME]:
-        findings.append(Finding("no_change", {"names": names[SAME]}))
+        findings.append(Finding("no_change", {"names": names[SAME], "seeds": seeds_alike(answer)}))
     return findings
+
+
+def seeds_alike(answer: Answer) -> int:
+    """How many seeds the settings have at least that kept the weights of the base."""
+    return min(row.seeds for row in answer.rows.values() if row.verdict == SAME)
 
 
 def verdict_of_study(study: list[Setting], rows: Rows) -> str:
@@ -213,6 +218,7 @@ def study_lines(answer: Answer) -> list[Finding]:
             "what": study_name(study[0].study),
             "is_open": bool(unknown),
             "is_same": not named and verdict_of_study(study, answer.rows) == SAME,
+            "seeds": min(row.seeds for row in shown),
             "labels": labels_of(named),
             "low": min(row.low for row in shown),
             "high": max(row.high for row in shown),
@@ -240,9 +246,9 @@ def warnings_of(answer: Answer) -> list[Finding]:
         count = rules.seeds_that(setting, answer.chance, Learned.YES)
         if count and rules.seeds_that(setting, answer.chance, Learned.NO):
             partly.append(InSeeds(setting.name, count, seeds))
-        ended = sum(rules.ends_at_chance(result, answer.chance) for result in setting.results)
-        if count and 2 * ended > seeds:
-            at_chance.append(InSeeds(setting.name, ended, seeds))
+        lost = sum(rules.lost_at_the_end(result, answer.chance) for result in setting.results)
+        if count and 2 * lost > count:
+            at_chance.append(InSeeds(setting.name, lost, seeds))
     if partly:
         findings.append(Finding("partly", {"settings": partly}))
     if at_chance:
@@ -307,22 +313,28 @@ def size_of(answer: Answer) -> float | None:
     """How large a true difference is found by the fewest seeds of a setting; None if none is."""
     if answer.pool is None or answer.base is None:
         return None
-    seeds = [row.seeds for row in answer.rows.values()]
     size = found_from(
         answer.pool.noise,
-        seeds=min(seeds),
+        seeds=fewest_seeds(answer),
         base_seeds=len(answer.base.results),
-        comparisons=len(seeds),
+        comparisons=len(answer.rows),
         of_images=variance_of_images(answer),
     )
     return size if size < 1 else None
+
+
+def fewest_seeds(answer: Answer) -> int:
+    """How many seeds the settings have at least of which nothing is known yet, or all."""
+    rows = list(answer.rows.values())
+    unknown = [row for row in rows if row.verdict == OPEN]
+    return min(row.seeds for row in unknown or rows)
 
 
 def size_finding(answer: Answer, base: Setting) -> list[Finding]:
     """How large a difference these seeds find, where something is open."""
     if not with_verdict(answer.settings, answer.rows, OPEN):
         return []
-    seeds = min(row.seeds for row in answer.rows.values())
+    seeds = fewest_seeds(answer)
     values: dict[str, Any] = {
         "seeds": seeds,
         "base_seeds": len(base.results),
@@ -345,7 +357,7 @@ def guess_finding(answer: Answer) -> list[Finding]:
         "accuracies": guess.accuracies,
         "larger": answer.chance.test_share,
         "of": len(answer.settings),
-        "tested_better": [setting for setting in better if setting is not guess],
+        "tested_better": [setting for setting in better if setting.accuracy > guess.accuracy],
     }
     return [Finding("guess", values)]
 

@@ -141,14 +141,14 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
     "report/findings.py": [
         ('"all": len(few) == len(answer.rows)', '"all": len(few) != len(answer.rows)'),
         ("answer.rows[setting.key].seeds < LEAST_SEEDS]", "answer.rows[setting.key].is_single]"),
-        ("        seeds=min(seeds),\n", "        seeds=max(seeds),\n"),
+        ("row.seeds for row in unknown or rows)", "row.seeds for row in rows)"),
         ("return size if size < 1 else None", "return size"),
         ("key=lambda finding: -finding", "key=lambda finding: finding"),
         ("and key != base.key:", "and key == base.key:"),
         ("in named or unknown or compared]", "in compared]"),
         ("test_images <= FEW_IMAGES", "test_images > FEW_IMAGES"),
         ("if count and rules.seeds_that(", "if rules.seeds_that("),
-        ("if count and 2 * ended > seeds:", "if count and ended > 0:"),
+        ("if count and 2 * lost > count:", "if count and lost > 0:"),
     ],
     "report/studied.py": [
         ("        if size < base_size:\n", "        if size > base_size:\n"),

@@ -106,7 +106,7 @@ def test_trainings_that_kept_the_same_weights_count_once():
     values = only("matters", {40: rising, 80: longer}, studies={EPOCHS: [20, 40, 80]})
     assert [gap.labels for gap in values["gaps"]] == [["40", "80"]]
     told = say(all_found({40: rising, 80: longer}, studies={EPOCHS: [20, 40, 80]}))
-    assert "epochs matter: 40 and 80 (the same weights" in told[0]
+    assert "epochs matter: 40 = 80 (the same weights" in told[0]
 
 
 def test_of_more_than_two_studies_that_matter_the_others_are_named_together():
@@ -240,6 +240,26 @@ def test_test_images_have_no_say_in_the_guess():
     assert names_in(only("guess", changes)["tested_better"]) == ["batch size 16"]
 
 
+def test_a_setting_that_tested_no_better_than_the_guess_is_no_other_ground():
+    changes = {64: {"valid": 0.95, "shift": 0.24}, 16: {"shift": 0.2}}
+    assert guess(changes)["name"] == "batch size 64"
+    assert only("guess", changes)["tested_better"] == []
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [(1, "in the one seed that was trained, which kept"), (3, "in all seeds, which kept")],
+)
+def test_epochs_that_kept_the_weights_of_the_base_changed_nothing_in_so_many_seeds(seeds, words):
+    changes = {}
+    for seed in range(6):
+        longer = {"losses": curve(*CURVE, then=0.6, epochs=40), "mark": str(seed)}
+        changes |= {f"seed {seed}": {"mark": str(seed)}, (40, seed): longer}
+    findings = all_found(changes, seeds=seeds, studies={EPOCHS: [20, 40]})
+    told = " ".join(say([finding for finding in findings if finding.kind != "base"]))
+    assert f"epochs changed nothing {words} the weights of the base." in told
+
+
 def test_a_setting_that_tests_at_chance_is_guessed_by_the_validation_images_alone():
     changes = scattered(16, 0.95, 6)
     for change in changes.values():
@@ -371,6 +391,12 @@ def test_a_seed_that_tests_like_guessing_did_not_learn():
 def test_a_setting_whose_last_epochs_only_guess_reaches_the_answer():
     values = only("ends_at_chance", {16: {"last": 0.5}}, seeds=3)
     assert values["settings"] == [("batch size 16", 3, 3)]
+
+
+def test_seeds_that_never_learned_have_lost_nothing_at_the_end():
+    changes = {(16, 1): {"valid": 0.5, "shift": -0.25}, (16, 2): {"valid": 0.5, "shift": -0.25}}
+    assert only("partly", changes, seeds=3)["settings"] == [("batch size 16", 1, 3)]
+    assert not found("ends_at_chance", changes, seeds=3)
 
 
 def test_a_setting_with_few_last_epochs_that_only_guess_does_not():
