@@ -139,13 +139,13 @@ def shown(out: Path) -> list[Training]:
         tested = read_test(place.result, None)
         if trained.status == tested.status == DONE and is_test_of(tested, trained):
             identity = trained.record["identity"]
-            settings = {name: identity[name] for name in settings_in(identity)}
+            settings = {name: identity[name] for name in names_of_settings(identity)}
             training = Training(settings, identity, name, place, trained=trained, tested=tested)
             trainings.append(training)
     return trainings
 
 
-def settings_in(identity: dict[str, object]) -> list[str]:
+def names_of_settings(identity: dict[str, object]) -> list[str]:
     """The names of the settings and the seed in what decided a training, whatever SETTINGS has now.
 
     Of the rest versions have a space in their name, files a dot, variables a $.
