@@ -43,6 +43,7 @@ BLOCK = 512  # images decoded before they are written: what bounds the memory
 ORIENTATION, BITS, COLOURS, SAMPLE_FORMAT = 0x0112, 258, 262, 339  # tags of TIFF and Exif
 UNSIGNED, SIGNED = (1,), (2,)  # values of SAMPLE_FORMAT
 WHITE_IS_ZERO = 0  # a value of COLOURS
+SEVERAL = ("TIFF", "GIF", "MPO", "PNG", "WEBP", "AVIF")  # kinds that hold stacks or films
 
 
 def decode_or_reason(picture: str | np.ndarray, image_size: int) -> Picture | str:
@@ -108,6 +109,8 @@ def decode(image: Image.Image, image_size: int) -> Picture:
 
 def frames_in(image: Image.Image) -> int:
     """How many pictures a decoded image's file holds; 1 where that cannot be read."""
+    if image.format not in SEVERAL:  # the frames of a PSD are layers of one picture
+        return 1
     with contextlib.suppress(Exception):  # Pillow raises almost anything on broken files
         return max(1, getattr(image, "n_frames", 1))
     return 1
