@@ -26,8 +26,8 @@ class Answer(NamedTuple):
     """Every setting against the base.
 
     `settings` has those that several studies share once, the base first if it is finished.
-    `rows` compares the kept weights in test accuracy, `last_rows` those of the last epoch; both by
-    Setting.key, empty where nothing can be compared: `problem` says why, if it is the noise.
+    `rows` compares the test accuracies of the kept weights, by Setting.key; empty where nothing can
+    be compared: `problem` says why, if it is the noise.
     `of_images` is what the choice of test images adds to the differences of `rows`, None where it
     is not counted. `unlearned` has the keys of settings that did not learn with any seed, `twins`
     the key of another setting whose weights a setting kept, too. `close` is the difference up
@@ -41,7 +41,6 @@ class Answer(NamedTuple):
     close: float
     pool: Pool | None
     rows: Rows
-    last_rows: Rows
     unlearned: list[tuple]
     twins: dict[tuple, tuple]
     problem: str
@@ -76,7 +75,6 @@ def make_answer(
     unique = first_of_each(settings)
     base = unique[0] if unique and unique[0].is_base else None
     kept = samples_of(unique, test_accuracy)
-    last = samples_of(unique, last_accuracy)
     pool, problem = known_noise(kept)
     twins = twins_of(unique)
     rows = rows_of(kept, base, close, planned, of_images)
@@ -87,7 +85,6 @@ def make_answer(
         close=close,
         pool=pool,
         rows=without_twins_of_base(rows, twins, base),
-        last_rows=rows_of(last, base, close),
         unlearned=[setting.key for setting in unique if rules.failed(setting, chance)],
         twins=twins,
         problem=problem,
@@ -169,7 +166,6 @@ def samples_of(
 
 
 test_accuracy = attrgetter("accuracy")  # of the kept weights
-last_accuracy = attrgetter("last_accuracy")  # of the last epoch's
 
 
 def valid_accuracy(result: Result) -> float:

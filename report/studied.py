@@ -19,11 +19,9 @@ from report.answer import (
     samples_of,
     with_verdict,
 )
-from report.comparison import ALIKE, BETTER, OPEN, WORSE
+from report.comparison import BETTER, OPEN, WORSE
 from report.findings import Finding, guess_bounds, labels_of
 from report.results import Setting
-
-VERDICTS = (WORSE, BETTER, ALIKE, OPEN)  # in the order in which they are said
 
 
 class Swing(NamedTuple):
@@ -39,7 +37,7 @@ def study_findings(settings: list[Setting], answer: Answer) -> list[Finding]:
     findings: list[Finding] = []
     what = settings[0].what
     if what == "epochs":
-        findings += about_epochs(settings, answer)
+        findings += about_epochs(settings)
     elif what == "batch size":
         findings += about_batches(settings, answer)
     elif what == "learning rate":
@@ -52,18 +50,11 @@ def study_findings(settings: list[Setting], answer: Answer) -> list[Finding]:
     return findings
 
 
-def about_epochs(settings: list[Setting], answer: Answer) -> list[Finding]:
-    """Overfitting seed by seed, weights kept twice, and the last epoch's weights compared."""
+def about_epochs(settings: list[Setting]) -> list[Finding]:
+    """Overfitting seed by seed, and weights kept twice."""
     findings = [overfitting_of(setting) for setting in settings]
     for shorter, longer in itertools.pairwise(settings):
         findings += same_kept_weights(shorter, longer)
-    verdicts = []
-    for verdict in VERDICTS:
-        labels = labels_of(with_verdict(settings, answer.last_rows, verdict))
-        if labels:
-            verdicts.append((labels, verdict))
-    if verdicts:
-        findings.append(Finding("last_epochs", {"verdicts": verdicts}))
     limits = {"gap": rules.OVERFIT_GAP, "chance": curves.ERROR}
     findings.append(Finding("overfits_rule", limits))
     return findings

@@ -128,7 +128,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
     "report/answer.py": [
         ('data.larger_class("valid")', 'data.larger_class("train")'),
         ("if rules.failed(setting, chance)]", "if not rules.failed(setting, chance)]"),
-        ('attrgetter("last_accuracy")', 'attrgetter("accuracy")'),
         (
             "return sorted(guesses, key=valid_mean, reverse=True)",
             "return sorted(guesses, key=valid_mean)",

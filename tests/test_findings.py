@@ -439,11 +439,6 @@ def test_two_numbers_of_epochs_that_kept_the_same_weights_are_counted():
     assert (values["count"], values["seeds"]) == (2, 3)
 
 
-def test_the_last_epochs_are_compared_too():
-    values = only("last_epochs", {80: {"last": 0.4}}, EPOCHS)
-    assert values["verdicts"] == [(["80"], "worse")]
-
-
 # --- batch size ------------------------------------------------------------------------------
 
 
@@ -642,7 +637,6 @@ def test_no_sentence_needs_a_statistician(word):
             {"studies": {"Change_loss_function": ["MSELoss", "SmoothL1Loss"]}},
             "is half of MSELoss",
         ),
-        ({"seeds": 6}, r"on these very test images: 80 as good\."),
     ],
 )
 def test_what_is_found_is_said(case, told):
