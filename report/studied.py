@@ -10,16 +10,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from report import curves, rules
-from report.answer import (
-    Answer,
-    Rows,
-    first_of_each,
-    rows_of,
-    same_weights,
-    samples_of,
-    with_verdict,
-)
-from report.comparison import BETTER, OPEN, WORSE
+from report.answer import Answer, same_weights
 from report.findings import Finding, guess_bounds, labels_of
 from report.results import Setting
 
@@ -87,55 +78,14 @@ def same_kept_weights(shorter: Setting, longer: Setting) -> list[Finding]:
 
 
 def about_batches(settings: list[Setting], answer: Answer) -> list[Finding]:
-    """How much the curves go up and down, and whether that is known to change with the size."""
-    learned: list[Setting] = []
+    """How much the curves go up and down, and after how many steps."""
     swings = []
     for setting in settings:
         if setting.key in answer.unlearned or setting.diverged_runs:
             continue
-        learned.append(setting)
         swing = fmean(rules.valid_swing(result) for result in setting.results)
         swings.append(Swing(setting.label, swing, rules.updates(setting)))
-    findings = []
-    if swings:
-        findings.append(Finding("swings", {"swings": swings}))
-    compared = swing_rows(learned, answer)
-    if compared and answer.base:
-        base_size = dict(answer.base.key)["batch_size"]
-        findings.append(swing_finding(learned, compared, base_size))
-    findings.append(Finding("two_things", {}))
-    return findings
-
-
-def swing_rows(settings: list[Setting], answer: Answer) -> Rows:
-    """The settings' swings against the base's, by the rule of all comparisons."""
-    base = answer.base
-    if base is None or base.key in answer.unlearned or base.diverged_runs:
-        return {}
-    with_base = first_of_each([base, *settings])
-    swings = samples_of(with_base, rules.valid_swing)
-    return rows_of(swings, base, close=0.0)
-
-
-def swing_finding(settings: list[Setting], rows: Rows, base_size: int) -> Finding:
-    """Which sizes swing more or less than the base; a trend only if all do as it says."""
-    more = with_verdict(settings, rows, BETTER)
-    less = with_verdict(settings, rows, WORSE)
-    smaller, larger = [], []
-    for setting in settings:
-        size = dict(setting.key)["batch_size"]
-        if size < base_size:
-            smaller.append(setting)
-        elif size > base_size:
-            larger.append(setting)
-    values = {
-        "base": base_size,
-        "more": labels_of(more),
-        "less": labels_of(less),
-        "open": labels_of(with_verdict(settings, rows, OPEN)),
-        "is_trend": bool(smaller and larger and more == smaller and less == larger),
-    }
-    return Finding("swing_order", values)
+    return [Finding("swings", {"swings": swings})] if swings else []
 
 
 def about_rates(settings: list[Setting], answer: Answer) -> list[Finding]:

@@ -114,7 +114,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ('{{ "does not overfit" if v.seeds == 1 and not v.count else "overfits" }}', "overfits"),
         ("{%- if v.can_go_on %}", "{%- if not v.can_go_on %}"),
         ("{% if v.tests_at_chance %}", "{% if not v.tests_at_chance %}"),
-        ("{% if v.is_trend %}", "{% if not v.is_trend %}"),
         ("{% if v.halves %}", "{% if not v.halves %}"),
         ("{%- if item.row %}: {{ item", "{%- if not item.row %}: {{ item"),
     ],
@@ -150,7 +149,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("if count and 2 * lost > count:", "if count and lost > 0:"),
     ],
     "report/studied.py": [
-        ("        if size < base_size:\n", "        if size > base_size:\n"),
         ("findings += about_rates(settings, answer)", "findings += about_epochs(settings, answer)"),
         (
             "if setting.key in answer.unlearned or setting.diverged_runs:",

@@ -442,39 +442,6 @@ def test_two_numbers_of_epochs_that_kept_the_same_weights_are_counted():
 # --- batch size ------------------------------------------------------------------------------
 
 
-def swinging(swings: dict) -> dict:
-    """Changes for make(): curves that go up and down by so much, a little otherwise each seed."""
-    changes = {}
-    for value, swing in swings.items():
-        for seed in range(6):
-            size = swing * (1 + 0.01 * seed)
-            key = (value, seed)
-            if value == "base":
-                key = f"seed {seed}"
-            losses = [0.7, 0.5]
-            losses += [0.5, 0.5 + size] * 9
-            changes[key] = {"losses": losses}
-    return changes
-
-
-@pytest.mark.parametrize(
-    ("swings", "more", "less", "is_trend"),
-    [
-        ({"base": 0.1, 32: 0.1, 16: 0.2, 64: 0.05}, ["16"], ["64"], True),
-        ({"base": 0.1, 32: 0.1, 16: 0.05, 64: 0.2}, ["64"], ["16"], False),
-        ({"base": 0.1, 32: 0.1, 16: 0.1, 64: 0.05}, [], ["64"], False),
-        ({"base": 0.1, 32: 0.1, 16: 0.1, 64: 0.1}, [], [], False),
-    ],
-)
-def test_batch_sizes_swing_more_or_less_only_by_the_rule_of_comparison(
-    swings, more, less, is_trend
-):
-    values = only("swing_order", swinging(swings), BATCHES, seeds=6)
-    assert values["more"] == more
-    assert values["less"] == less
-    assert values["is_trend"] == is_trend
-
-
 def test_swings_come_with_the_steps_that_were_taken():
     items = only("swings", {}, BATCHES)["swings"]
     steps = {label: count for label, _, count in items}
@@ -535,11 +502,6 @@ def test_losses_are_compared_at_one_rate(losses, halves):
 
 # --- words -----------------------------------------------------------------------------------
 
-CALMING = {
-    "changes": swinging({"base": 0.1, 32: 0.1, 16: 0.2, 64: 0.05}),
-    "seeds": 6,
-}
-CALM = {"changes": swinging({"base": 0.1, 32: 0.1, 16: 0.1, 64: 0.05}), "seeds": 6}
 SAME_BATCHES = {"mark": "one"}
 ALIKE = {"changes": {"base": SAME_BATCHES, 64: SAME_BATCHES}, "studies": {BATCHES: [32, 64]}}
 CASES = [
@@ -556,7 +518,6 @@ CASES = [
     {"changes": WORSE, "seeds": 1},
     {"studies": {"Change_loss_function": ["MSELoss", "SmoothL1Loss"]}},
     {"studies": {"Grid": {"batch_size": [16, 64], "learning_rate": [0.01, 0.1]}}},
-    CALMING,
     ALIKE,
     {"changes": {20: {"mark": "one"}, 80: {"mark": "one"}}},
 ]
@@ -628,11 +589,7 @@ def test_no_sentence_needs_a_statistician(word):
             {"changes": {80: BELOW}, "seeds": 1},
             r"80: does not overfit; .* 5\.0 points below validation",
         ),
-        (
-            CALMING,
-            "The larger the batch, the less the validation loss goes up and down",
-        ),
-        (CALM, "It goes up and down less than with the base's 32: 64"),
+        ({}, r"changes by 0\.0105 with batch size 16 \(1,260 steps\), .* two things at once\.$"),
         (
             {"studies": {"Change_loss_function": ["MSELoss", "SmoothL1Loss"]}},
             "is half of MSELoss",
