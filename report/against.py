@@ -19,7 +19,6 @@ from report.answer import (
     first_of_each,
     same_as_base,
     samples_of,
-    test_accuracy,
 )
 from report.comparison import compare_sweeps, cut
 from report.differences import Held, answer_entries, draw_answer
@@ -180,8 +179,8 @@ def other_seeds(ours: Settings, theirs: Settings) -> list[str]:
 
 def compare(settings: list[Setting], theirs: Settings) -> Rows:
     """Every setting against its like in the other sweep; InputError without noise."""
-    here = samples_of(settings, test_accuracy)
-    there = samples_of([theirs[key] for key in here], test_accuracy)
+    here = samples_of(settings)
+    there = samples_of([theirs[key] for key in here])
     of_images = {}
     for setting in settings:
         correct, correct_there = correct_of(setting), correct_of(theirs[setting.key])

@@ -5,8 +5,7 @@
 What is said of it stands in findings.py.
 """
 
-from collections.abc import Callable, Mapping
-from operator import attrgetter
+from collections.abc import Mapping
 from statistics import fmean, median
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from dataset import Data
 from report import rules
 from report.comparison import OPEN, SAME, SMALL, Comparison, compare_with_base, cut
 from report.noise import Noise, Pool, noise_of_images, pooled_noise
-from report.results import Result, Setting, correct_images
+from report.results import Setting, correct_images
 from studies.settings import Run, key_of
 
 Rows = dict[tuple, Comparison]  # by Setting.key
@@ -74,17 +73,20 @@ def make_answer(
     """
     unique = first_of_each(settings)
     base = unique[0] if unique and unique[0].is_base else None
-    kept = samples_of(unique, test_accuracy)
-    pool, problem = known_noise(kept)
+    samples = samples_of(unique)
+    pool, problem = known_noise(samples)
     twins = twins_of(unique)
-    rows = rows_of(kept, base, close, planned, of_images)
+    rows: Rows = {}
+    if base and pool and len(unique) > 1:
+        rows = cut(compare_with_base(samples, base.key, close, of_images, planned))
+        rows = without_twins_of_base(rows, twins, base)
     return Answer(
         settings=unique,
         base=base,
         chance=chance,
         close=close,
         pool=pool,
-        rows=without_twins_of_base(rows, twins, base),
+        rows=rows,
         unlearned=[setting.key for setting in unique if rules.failed(setting, chance)],
         twins=twins,
         problem=problem,
@@ -99,14 +101,10 @@ def answer_of_runs(
     """The answer of what is finished of these runs; `until` is the precision asked for, points."""
     planned = len({key_of(run.settings) for run in runs}) - 1
     of_images = images_noise_of(settings)
-    answer = make_answer(settings, chance_of(data), close_of(until), planned, of_images)
+    close = SMALL if until is None else until / 100
+    answer = make_answer(settings, chance_of(data), close, planned, of_images)
     finished = sum(len(setting.results) for setting in settings)
     return answer._replace(is_complete=finished == len(runs))
-
-
-def close_of(until: float | None) -> float:
-    """The difference, a share, up to which settings are alike, by the precision asked for."""
-    return SMALL if until is None else until / 100
 
 
 def chance_of(data: Data) -> rules.Chance:
@@ -124,13 +122,8 @@ def images_noise_of(settings: list[Setting]) -> dict[tuple, Noise]:
     unique = first_of_each(settings)
     if not unique or not unique[0].is_base:
         return {}
-    return images_noise_beside(unique[0], unique[1:])
-
-
-def images_noise_beside(reference: Setting, settings: list[Setting]) -> dict[tuple, Noise]:
-    """What the choice of test images adds to differences from one of the settings, by key."""
-    correct = correct_of(reference)
-    return {setting.key: noise_of_images(correct_of(setting), correct) for setting in settings}
+    of_base = correct_of(unique[0])
+    return {setting.key: noise_of_images(correct_of(setting), of_base) for setting in unique[1:]}
 
 
 def variance_of_images(answer: Answer) -> float:
@@ -155,22 +148,9 @@ def first_of_each(settings: list[Setting]) -> list[Setting]:
     return list(unique.values())
 
 
-def samples_of(
-    settings: list[Setting], measure: Callable[[Result], float]
-) -> dict[tuple, list[float]]:
-    """A measure of every seed, by Setting.key."""
-    values = {}
-    for setting in settings:
-        values[setting.key] = [measure(result) for result in setting.results]
-    return values
-
-
-test_accuracy = attrgetter("accuracy")  # of the kept weights
-
-
-def valid_accuracy(result: Result) -> float:
-    """Validation accuracy of the kept weights; a seed that kept none counts as always wrong."""
-    return result.valid_accuracy or 0.0
+def samples_of(settings: list[Setting]) -> dict[tuple, list[float]]:
+    """The test accuracy of every seed, by Setting.key."""
+    return {setting.key: setting.accuracies for setting in settings}
 
 
 def known_noise(samples: dict[tuple, list[float]]) -> tuple[Pool | None, str]:
@@ -179,22 +159,6 @@ def known_noise(samples: dict[tuple, list[float]]) -> tuple[Pool | None, str]:
         return pooled_noise(samples.values()), ""
     except ValueError as error:
         return None, str(error)
-
-
-def rows_of(
-    samples: dict[tuple, list[float]],
-    base: Setting | None,
-    close: float,
-    planned: int = 0,
-    of_images: Mapping[tuple, Noise] | None = None,
-) -> Rows:
-    """Every setting against the base; empty where nothing can be compared.
-
-    The intervals are cut at differences that are possible.
-    """
-    if base is None or len(samples) < 2 or known_noise(samples)[0] is None:
-        return {}
-    return cut(compare_with_base(samples, base.key, close, of_images, planned))
 
 
 def guesses_of(
@@ -213,8 +177,8 @@ def guesses_of(
 
 
 def valid_mean(setting: Setting) -> float:
-    """Mean validation accuracy over the seeds."""
-    return fmean(valid_accuracy(result) for result in setting.results)
+    """Mean validation accuracy over the seeds; one that kept no weights counts as always wrong."""
+    return fmean(result.valid_accuracy or 0.0 for result in setting.results)
 
 
 # --- trainings that kept the same weights ----------------------------------------------------
@@ -258,10 +222,8 @@ def same_weights(shorter: Setting, longer: Setting) -> list[bool]:
     return same
 
 
-def without_twins_of_base(rows: Rows, twins: dict[tuple, tuple], base: Setting | None) -> Rows:
+def without_twins_of_base(rows: Rows, twins: dict[tuple, tuple], base: Setting) -> Rows:
     """Rows in which a setting that is one training with the base is not compared with it."""
-    if base is None:
-        return rows
     training = twins.get(base.key, base.key)
     told = {}
     for key, row in rows.items():

@@ -2,23 +2,14 @@
 
     for finding in grid_findings(cells, answer): ...
 
-Which of the others suits a value is chosen by validation accuracy; the test images have no say.
-All cells of the grid count in the correction of every comparison.
+Which of the others suits a value is chosen by validation accuracy; the test images have no say. A
+choice is no finding: cells are held against the base alone, as all settings are.
 """
 
 from typing import Any, NamedTuple
 
-from report.answer import (
-    Answer,
-    Rows,
-    images_noise_beside,
-    rows_of,
-    samples_of,
-    test_accuracy,
-    valid_mean,
-    with_verdict,
-)
-from report.comparison import BETTER, WORSE, Comparison
+from report.answer import Answer, valid_mean, with_verdict
+from report.comparison import BETTER, WORSE
 from report.findings import Finding
 from report.results import Setting, words_of
 
@@ -26,15 +17,13 @@ from report.results import Setting, words_of
 class Best(NamedTuple):
     """A value of the first setting at its own best others, as a sentence says it.
 
-    `others` holds these, `valid` and `test` are mean accuracies. `row` holds it against the base's
-    value at its own best; None for that one itself, and where the noise is not known.
+    `others` holds these, `valid` and `test` are mean accuracies.
     """
 
     value: object
     others: dict
     valid: float
     test: float
-    row: Comparison | None
 
 
 class Edge(NamedTuple):
@@ -60,7 +49,10 @@ def grid_findings(cells: list[Setting], answer: Answer) -> list[Finding]:
     """What a grid is for, after how many of its cells differ from the base."""
     first, *others = map(words_of, cells[0].varied)
     best = best_cells(cells)
-    items = held_against_base(best, cells, answer)
+    items = []
+    for value, cell in best.items():
+        accuracy = answer.whole(cell).accuracy
+        items.append(Best(value, others_of(cell), valid_mean(cell), accuracy))
     counts = {
         "cells": len(cells),
         "better": len(with_verdict(cells, answer.rows, BETTER)),
@@ -85,35 +77,6 @@ def best_cells(cells: list[Setting]) -> dict[object, Setting]:
         if value not in best or valid_mean(cell) > valid_mean(best[value]):
             best[value] = cell
     return best
-
-
-def held_against_base(
-    best: dict[object, Setting], cells: list[Setting], answer: Answer
-) -> list[Best]:
-    """Each value's best cell against that of the base's value, or against the base itself."""
-    reference = answer.base
-    if answer.base:
-        [first_name, *_] = cells[0].varied
-        value_of_base = dict(answer.base.key)[first_name]
-        reference = best.get(value_of_base, answer.base)
-    rows = compared(cells, reference, answer)
-    items = []
-    for value, cell in best.items():
-        test = answer.whole(cell).accuracy
-        items.append(Best(value, others_of(cell), valid_mean(cell), test, rows.get(cell.key)))
-    return items
-
-
-def compared(cells: list[Setting], reference: Setting | None, answer: Answer) -> Rows:
-    """Every cell, and the base, against one of them; empty where the noise is not known."""
-    with_base = list(cells)
-    if answer.base:
-        with_base.append(answer.base)  # with all its seeds, also where a cell is the base
-    of_images = None
-    if reference and answer.of_images is not None:
-        of_images = images_noise_beside(answer.whole(reference), with_base)
-    samples = samples_of(with_base, test_accuracy)
-    return rows_of(samples, reference, answer.close, of_images=of_images)
 
 
 def edges_of(best: list[Setting], cells: list[Setting]) -> list[Edge]:

@@ -115,7 +115,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("{%- if v.can_go_on %}", "{%- if not v.can_go_on %}"),
         ("{% if v.tests_at_chance %}", "{% if not v.tests_at_chance %}"),
         ("{% if v.halves %}", "{% if not v.halves %}"),
-        ("{%- if item.row %}: {{ item", "{%- if not item.row %}: {{ item"),
     ],
     "report/words.py": [
         ('else f"{100 * share:.{digits}f}"', 'else f"{share:.{digits}f}"'),
@@ -184,7 +183,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
             "valid_mean(cell) > valid_mean(best[value])",
             "valid_mean(cell) < valid_mean(best[value])",
         ),
-        ("reference = best.get(value_of_base, answer.base)", "reference = answer.base"),
         ("value in (min(tried), max(tried))", "value == max(tried)"),
         ("with_verdict(cells, answer.rows, BETTER)", "with_verdict(cells, answer.rows, WORSE)"),
     ],
