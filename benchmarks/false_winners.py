@@ -22,6 +22,7 @@ from replicas import key, read_replicas, train_replicas
 from report.comparison import (
     ALIKE,
     BETTER,
+    LEAST_SEEDS,
     LOOKS,
     MOST_SEEDS,
     OPEN,
@@ -47,6 +48,8 @@ PHOTOGRAPHS = (1.3, 1.3, 0.8, 1.1, 2.3, 1.9, 4.3, 3.0, 1.2, 1.4, 1.5, 1.2)  # po
 HALF = (1.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 CALM_BASE = (1 / 3, *[1.0] * SETTINGS)
 ONE_NOISIER = (1.0, 3.0, *[1.0] * (SETTINGS - 1))
+EQUAL = [0.0] * SETTINGS  # true differences of the settings, in that scatter
+MIXED = [0.0, 0.0, 0.0, 0.0, 1.0, -1.0, -2.0, -3.5, -5.0, -10.0, -20.0]
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]  # (1 + settings, seeds)
 Rows = dict[int, Comparison]
@@ -142,19 +145,22 @@ def equal_seeds(seeds: int) -> dict[int, int]:
     return {0: max(seeds, BASE_SEEDS)} | dict.fromkeys(range(1, 1 + SETTINGS), seeds)
 
 
-def look(accuracies: np.ndarray, seeds: int) -> Rows:
+def look(
+    accuracies: np.ndarray, counts: dict[int, int], of_images: dict[int, Noise] | None = None
+) -> Rows:
     """Every setting with so many seeds."""
-    return compare_with_base(first_seeds(accuracies, equal_seeds(seeds)), 0)
+    return compare_with_base(first_seeds(accuracies, counts), 0, of_images=of_images)
 
 
-def default_call(accuracies: np.ndarray) -> tuple[Rows, int]:
-    """One seed of every setting, more of those that seem to differ: rows, trainings added."""
-    rows = look(accuracies, 1)
+def call(accuracies: np.ndarray, seeds: int = 1, of_images: dict[int, Noise] | None = None) -> Rows:
+    """A call with --seeds; with one seed, the default call: what seems to differ gets more."""
+    rows = look(accuracies, equal_seeds(seeds), of_images)
+    if seeds > 1:
+        return rows
     counts = equal_seeds(1)
     for number, row in rows.items():
         counts[number] = next_seeds(row, until_known=False)
-    added = sum(counts.values()) - sum(equal_seeds(1).values())
-    return compare_with_base(first_seeds(accuracies, counts), 0), added
+    return look(accuracies, counts, of_images)
 
 
 def until_known(accuracies: np.ndarray, close: float) -> Iterator[tuple[Rows, int]]:
@@ -185,9 +191,9 @@ def print_default(noises: dict[str, Draw], draws: int) -> None:
         named = []
         added = []
         for accuracies in answers(draw, draws):
-            rows, more = default_call(accuracies)
+            rows = call(accuracies)
             named.append(names_one(rows))
-            added.append(more)
+            added.append(sum(row.seeds for row in rows.values()) - SETTINGS)
         print_row(name, share(named), f"{fmean(added):.1f}")
 
 
@@ -197,21 +203,20 @@ def print_seeds(noises: dict[str, Draw], draws: int) -> None:
     for name, draw in noises.items():
         named = []
         for accuracies in answers(draw, draws):
-            named.append([names_one(look(accuracies, seeds)) for seeds in LOOKS])
+            named.append([names_one(call(accuracies, seeds)) for seeds in LOOKS])
         table = np.array(named)
         print_row(name, *[share(column) for column in table.T], share(table.any(axis=1)))
 
 
 def print_until(noises: dict[str, Draw], draws: int) -> None:
-    """What --until says falsely at any of its rounds, and the trainings it takes."""
+    """What --until says falsely at any of its rounds, and the trainings it takes; by one noise."""
     heads = ("named falsely", "alike wrongly", "still open", "trainings")
     print_heads("--until; noise; settings, in sd", *heads)
-    for name, draw in noises.items():
-        for close in (2.0, 2.7):
-            mixed = [0.0, 0.0, 0.0, 0.0, 1.0, -1.0, -2.0, -3.5, -5.0, -10.0, -20.0]
-            studies = {"equal": [0.0] * SETTINGS, "edge": [1.001 * close] * SETTINGS}
-            for what, true in (studies | {"mixed": mixed}).items():
-                print_row(f"{close}; {name}; {what}", *until_cells(draw, close, true, draws // 4))
+    name, draw = next(iter(noises.items()))
+    for close in (2.0, 2.7):
+        studies = {"equal": EQUAL, "edge": [1.001 * close] * SETTINGS, "mixed": MIXED}
+        for what, true in studies.items():
+            print_row(f"{close}; {name}; {what}", *until_cells(draw, close, true, draws // 4))
 
 
 def until_cells(draw: Draw, close: float, true: list[float], draws: int) -> list[str]:
@@ -238,20 +243,45 @@ def until_cells(draw: Draw, close: float, true: list[float], draws: int) -> list
     return [*cells, f"{100 * fmean(still_open):.1f} %", f"{fmean(trainings):.0f}"]
 
 
+def print_intervals(noises: dict[str, Draw], draws: int) -> None:
+    """In how many answers all intervals hold the true differences, EQUAL or MIXED."""
+    heads = ("default, equal", "default, mixed", "of these, on three trainings")
+    print_heads("noise", *heads, "3 seeds, mixed", "6 seeds, mixed")
+    cases = ((1, EQUAL, 1), (1, MIXED, 1), (1, MIXED, LEAST_SEEDS), (3, MIXED, 1), (6, MIXED, 1))
+    for name, draw in noises.items():
+        print_row(name, *[share(all_true(draw, *case, draws // 4)) for case in cases])
+
+
+def all_true(draw: Draw, seeds: int, true: list[float], least: int, draws: int) -> list[bool]:
+    """Whether all intervals hold the true differences `true`, in sd, of each answer.
+
+    Those of settings with fewer than `least` trainings are passed over.
+    """
+    truths = []
+    for accuracies in answers(draw, draws):
+        accuracies[1:] += POINT * np.array(true)[:, None]
+        is_true = True
+        for row, difference in zip(call(accuracies, seeds).values(), true, strict=True):
+            if row.seeds >= least:
+                is_true &= row.low <= POINT * difference <= row.high
+        truths.append(is_true)
+    return truths
+
+
 def print_against(draws: int) -> None:
-    """What --against names falsely where the other sweep is noisier."""
+    """What --against names falsely where the other sweep is noisier, or like this one by seed."""
     print_heads("--against, the other sweep's noise", "1 seed", "3 seeds", "6 seeds")
-    for times in (1, 3, 5):
+    for times, alike in ((1, 0.0), (3, 0.0), (5, 0.0), (1, 0.8)):
         cells = []
         for seeds in (1, 3, 6):
             counts = equal_seeds(seeds)
             named = []
-            for pair in zip(answers(normal, draws), answers_there(draws), strict=True):
-                here, there = (first_seeds(accuracies, counts) for accuracies in pair)
-                noisier = {number: [times * x for x in there[number]] for number in there}
-                named.append(names_one(compare_sweeps(here, noisier)))
+            for here, there in zip(answers(normal, draws), answers_there(draws), strict=True):
+                other = times * (alike * here + (1 - alike**2) ** 0.5 * there)
+                rows = compare_sweeps(first_seeds(here, counts), first_seeds(other, counts))
+                named.append(names_one(rows))
             cells.append(share(named))
-        print_row(f"{times} times", *cells)
+        print_row(f"{times} times{', seeds alike' if alike else ''}", *cells)
 
 
 def answers_there(draws: int) -> Iterator[np.ndarray]:
@@ -285,11 +315,11 @@ def power_cells(
     for accuracies in answers(normal, draws):
         accuracies[1:] += POINT * error * random.normal(size=(SETTINGS, 1))
         of_images = noises_of_images(images, error, random)
-        falsely.append(names_one(call_with_images(accuracies, seeds, of_images)))
+        falsely.append(names_one(call(accuracies, seeds, of_images)))
         for size in sizes:
             moved = accuracies.copy()
             moved[1] += POINT * size
-            found[size].append(call_with_images(moved, seeds, of_images)[1].named)
+            found[size].append(call(moved, seeds, of_images)[1].named)
     return [share(falsely), *[share(named) for named in found.values()]]
 
 
@@ -306,19 +336,6 @@ def noises_of_images(
     }
 
 
-def call_with_images(
-    accuracies: np.ndarray, seeds: int, of_images: dict[int, Noise] | None
-) -> Rows:
-    """A look with so many seeds; with one, the default call."""
-    counts = equal_seeds(seeds)
-    rows = compare_with_base(first_seeds(accuracies, counts), 0, of_images=of_images)
-    if seeds > 1:
-        return rows
-    for number, row in rows.items():
-        counts[number] = next_seeds(row, until_known=False)
-    return compare_with_base(first_seeds(accuracies, counts), 0, of_images=of_images)
-
-
 def print_sizes(draws: int) -> None:
     """How often a difference of the size that the report tells is named, in sd."""
     print_heads("told to be found in 80 %", "size told, sd: mean", "found")
@@ -332,7 +349,7 @@ def print_sizes(draws: int) -> None:
             told.append(size / POINT)
         for size, accuracies in zip(told, answers_there(draws // 4), strict=True):
             accuracies[1] += POINT * size
-            found.append(call_with_images(accuracies, seeds, None)[1].named)
+            found.append(call(accuracies, seeds)[1].named)
         print_row(f"{seeds} seeds", f"{fmean(told):.1f}", share(found))
 
 
@@ -358,7 +375,7 @@ def print_choice(draws: int) -> None:
             samples = first_seeds(accuracies, equal_seeds(seeds))
             valid = {name: fmean(sample) for name, sample in samples.items()}
             guess = max(valid, key=lambda name: valid[name] + POINT * error[name])
-            rows = call_with_images(accuracies, seeds, None)
+            rows = call(accuracies, seeds)
             better = [number for number, row in rows.items() if row.verdict == BETTER]
             use = max(better, key=lambda number: rows[number].difference, default=0)
             missed.append(true.max() - true[[0, use, guess]])
@@ -412,45 +429,41 @@ def trained(options: argparse.Namespace) -> list[float]:
     return [training.accuracy for training in read_replicas(out)[key()]]
 
 
+OF_NOISES = {
+    "default": print_default,
+    "seeds": print_seeds,
+    "intervals": print_intervals,
+    "until": print_until,
+}
+OTHERS = {
+    "against": print_against,
+    "power": print_power,
+    "sizes": print_sizes,
+    "choice": print_choice,
+    "curves": print_curves,
+    "learned": print_learned,
+}
+
+
 def main() -> None:
     numbers = {"image_size": 32, "base_seeds": 40, "draws": 20000}
     options_parser = parser(__doc__ or "", "", **numbers)
     options_parser.add_argument("--out", type=Path, default=Path("replicas"))
-    tables = (
-        "default",
-        "seeds",
-        "until",
-        "against",
-        "power",
-        "sizes",
-        "choice",
-        "curves",
-        "learned",
-    )
+    tables = [*OF_NOISES, *OTHERS]
     options_parser.add_argument("--only", choices=tables, nargs="*", default=tables)
     options = parse(options_parser, draws=40)
     print_machine()
-    draws = options.draws
     noises = NOISES
-    until_noises: dict[str, Draw] = {"normal": normal}
     if options.data and not options.smoke:  # the images made for it leave no noise to draw from
         base = trained(options)
         print(f"the base: {100 * fmean(base):.1f} ± {100 * stdev(base):.2f} %, {len(base)} seeds")
-        noises = until_noises = {"replicas": replicas(base)}
-        options.only = [table for table in options.only if table in ("default", "seeds", "until")]
-    prints: dict[str, Callable[[], None]] = {
-        "default": lambda: print_default(noises, draws),
-        "seeds": lambda: print_seeds(noises, draws),
-        "until": lambda: print_until(until_noises, draws),
-        "against": lambda: print_against(draws),
-        "power": lambda: print_power(draws),
-        "sizes": lambda: print_sizes(draws),
-        "choice": lambda: print_choice(draws),
-        "curves": lambda: print_curves(draws),
-        "learned": lambda: print_learned(draws),
-    }
+        noises = {"replicas": replicas(base)}
+        options.only = [table for table in options.only if table in OF_NOISES]
     for table in options.only:
-        prints[table]()
+        if table in OF_NOISES:
+            OF_NOISES[table](noises, options.draws)
+        else:
+            OTHERS[table](options.draws)
 
 
 if __name__ == "__main__":
