@@ -7,7 +7,7 @@ Here is decided what is said; words.txt has a sentence for each kind.
 
 from typing import Any, NamedTuple
 
-from report import rules
+from report import curves, rules
 from report.answer import (
     Answer,
     Rows,
@@ -283,15 +283,12 @@ def details_of(answer: Answer) -> list[Finding]:
         return []
     settings = [(words_of(name), value) for name, value in base.key]
     larger = answer.chance.test_share
-    findings = [
+    return [
         Finding("base", {"settings": settings, "accuracies": base.accuracies, "larger": larger}),
         *few_trainings(answer),
         *size_finding(answer, base),
         *guess_finding(answer),
     ]
-    if answer.unlearned:
-        findings.append(Finding("learned_rule", guess_bounds(answer.settings, answer)))
-    return findings
 
 
 def few_trainings(answer: Answer) -> list[Finding]:
@@ -362,10 +359,21 @@ def guess_finding(answer: Answer) -> list[Finding]:
     return [Finding("guess", values)]
 
 
-def guess_bounds(settings: list[Setting], answer: Answer) -> dict[str, float]:
-    """The accuracies that guessing may reach, at its best in the longest of these trainings."""
-    epochs = [len(result.history) for setting in settings for result in setting.results]
-    return {"valid": answer.chance.valid_bound(max(epochs)), "test": answer.chance.test_bound()}
+def rules_of(answer: Answer) -> Finding:
+    """By what rules trainings are said to have learned, and to have ended as they did.
+
+    Guessing is at its best in the longest of the trainings.
+    """
+    epochs = [len(result.history) for setting in answer.settings for result in setting.results]
+    values = {
+        "valid": answer.chance.valid_bound(max(epochs)),
+        "test": answer.chance.test_bound(),
+        "near": rules.NEAR,
+        "unstable": rules.UNSTABLE,
+        "gap": rules.OVERFIT_GAP,
+        "chance": curves.ERROR,
+    }
+    return Finding("rules", values)
 
 
 def labels_of(settings: list[Setting]) -> list[str]:

@@ -29,6 +29,7 @@ from report.findings import (
     answer_findings,
     details_of,
     headline,
+    rules_of,
     study_lines,
     warnings_of,
 )
@@ -49,7 +50,7 @@ from report.roc import draw_roc
 from report.studied import study_findings
 from report.study import LEGEND, draw_study, look_of
 from report.summary import Summary, summarize, write_summary
-from report.words import say, templates
+from report.words import say, sentence, templates
 from studies.plan import Training
 from studies.settings import Run, key_of
 from studies.store import sources_path
@@ -73,13 +74,12 @@ class SweepStatus(NamedTuple):
 class Study(NamedTuple):
     """What the page shows of a study: settings, pictures, what was found.
 
-    `panels` are the names of its pictures, with what they show; `rules` tell by what it is found.
+    `panels` are the names of its pictures, with what they show.
     """
 
     settings: list[Setting]
     panels: dict[str, str]
     sentences: list[str]
-    rules: list[str]
 
 
 def write_report(
@@ -169,7 +169,6 @@ def page_values(
     varied = [setting for setting in settings if not setting.is_base]
     results = [result for setting in settings for result in setting.results]
     mistaken = answer.guess or answer.settings[0]
-    studies = [study_of(of_study, answer) for of_study in studies_of(varied)]
     return {
         "folder": folder,
         "data": data,
@@ -182,8 +181,8 @@ def page_values(
         "lines": study_lines(answer),
         "details": say(details_of(answer)),
         "one_class": [summary for summary in summaries if summary.one_class],
-        "studies": studies,
-        "rules": dict.fromkeys(rule for study in studies for rule in study.rules),
+        "studies": [study_of(of_study, answer) for of_study in studies_of(varied)],
+        "rules": sentence(rules_of(answer)),
         "mistaken": mistaken,
         "mistakes": mistakes_of(mistaken.results[0], data),
         "examples": examples_of(data),
@@ -231,10 +230,7 @@ def study_of(settings: list[Setting], answer: Answer) -> Study:
     panels = PANELS
     if settings[0].is_of_grid and len(settings) > LEGEND:
         panels = {}
-    findings = findings_of(settings, answer)
-    rules = [finding for finding in findings if finding.kind.endswith("_rule")]
-    told = [finding for finding in findings if finding not in rules]
-    return Study(settings, panels, say(told), say(rules))
+    return Study(settings, panels, say(findings_of(settings, answer)))
 
 
 def findings_of(settings: list[Setting], answer: Answer) -> list[Finding]:

@@ -9,9 +9,9 @@ import itertools
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from report import curves, rules
+from report import rules
 from report.answer import Answer, same_weights
-from report.findings import Finding, guess_bounds, labels_of
+from report.findings import Finding, labels_of
 from report.results import Setting
 
 
@@ -46,8 +46,6 @@ def about_epochs(settings: list[Setting]) -> list[Finding]:
     findings = [overfitting_of(setting) for setting in settings]
     for shorter, longer in itertools.pairwise(settings):
         findings += same_kept_weights(shorter, longer)
-    limits = {"gap": rules.OVERFIT_GAP, "chance": curves.ERROR}
-    findings.append(Finding("overfits_rule", limits))
     return findings
 
 
@@ -96,7 +94,4 @@ def about_rates(settings: list[Setting], answer: Answer) -> list[Finding]:
         ends = [(end.value, count) for end, count in counts.items()]
         values = {"label": setting.label, "ends": ends, "seeds": len(setting.results)}
         findings.append(Finding("ends", values))
-    limits = {"unstable": rules.UNSTABLE, "near": rules.NEAR}
-    limits |= {"gap": rules.OVERFIT_GAP, "chance": curves.ERROR}
-    findings.append(Finding("ends_rule", limits | guess_bounds(settings, answer)))
     return findings

@@ -67,7 +67,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
             "for {{ data.classes[1] }} than one of {{ data.classes[0] }}",
             "for {{ data.classes[0] }} than one of {{ data.classes[1] }}",
         ),
-        ("{% if study.settings[0].is_of_grid %}", "{% if study.rules %}"),
+        ("{% if study.settings[0].is_of_grid %}", "{% if not study.settings[0].is_of_grid %}"),
         ("{% elif answer.base and setting.key == answer.base.key %}", "{% else %}"),
         ("{% if count == 1 %}; curves", "{% if count > 1 %}; curves"),
         ("{% if setting.diverged_runs %}", "{% if not setting.diverged_runs %}"),
@@ -217,7 +217,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("if settings[0].is_of_grid and len(settings) > LEGEND:", "if settings[0].is_of_grid:"),
         ("if not summary.one_class]", "if summary]"),
         ("[first, *others[-1:]]", "[first, *others[:1]]"),
-        ("if finding not in rules]", "if finding]"),
     ],
     "report/differences.py": [
         ("setting.key == held.base.key", "setting.key != held.base.key"),

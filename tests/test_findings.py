@@ -15,6 +15,7 @@ from report.findings import (
     Finding,
     answer_findings,
     headline,
+    rules_of,
     size_of,
     study_lines,
     warnings_of,
@@ -526,7 +527,7 @@ CASES = [
 def everything(case) -> list[Finding]:
     """All findings of a case."""
     studies, answer = make(**case)
-    findings = answer_findings(answer)
+    findings = [*answer_findings(answer), rules_of(answer)]
     _, *others = studies.values()  # the first is the base's
     for settings in others:
         findings += study_findings(settings, answer)
@@ -692,10 +693,10 @@ def test_labels_of_seeds_are_counts(count, seeds, text):
 
 
 def test_thresholds_are_those_of_the_rules():
-    assert only("overfits_rule", {}, EPOCHS) == {
-        "gap": rules.OVERFIT_GAP,
-        "chance": curves.ERROR,
-    }
+    values = rules_of(answer_of()).values
+    assert values["gap"] == rules.OVERFIT_GAP
+    assert values["chance"] == curves.ERROR
+    assert values["valid"] == CHANCE.valid_bound(20)
 
 
 def test_what_guessing_may_reach_is_at_most_every_image():

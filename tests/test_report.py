@@ -131,13 +131,10 @@ def test_a_growing_page_links_to_no_picture_that_is_drawn_at_the_end(growing):
     assert not re.findall(r'href="[^"]*\.pdf"', growing)
 
 
-@pytest.mark.parametrize("name", ["Change_epochs", "Change_learning_rate"])
-def test_the_rules_of_a_study_stand_apart_from_what_is_found(name):
-    studies, answer = make()
-    study = page.study_of(studies[name], answer)
-    assert [rule[:4] for rule in study.rules] == ["Rule"]
-    assert study.sentences
-    assert not [sentence for sentence in study.sentences if sentence.startswith("Rule")]
+def test_how_the_end_of_a_training_is_judged_stands_once_in_the_method(written):
+    html = (written.folder / "report.html").read_text()
+    assert html.count("How a training ended: diverged") == 1
+    assert html.index('id="method"') < html.index("How a training ended: diverged")
 
 
 def recalled(first: float, second: float, one_class: int = 0) -> SimpleNamespace:
