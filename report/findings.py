@@ -240,19 +240,12 @@ def warnings_of(answer: Answer) -> list[Finding]:
     if unlearned:
         findings.append(Finding("unlearned", {"names": unlearned}))
     partly: list[InSeeds] = []
-    at_chance: list[InSeeds] = []
     for setting in answer.settings:
-        seeds = len(setting.results)
         count = rules.seeds_that(setting, answer.chance, Learned.YES)
         if count and rules.seeds_that(setting, answer.chance, Learned.NO):
-            partly.append(InSeeds(setting.name, count, seeds))
-        lost = sum(rules.lost_at_the_end(result, answer.chance) for result in setting.results)
-        if count and 2 * lost > count:
-            at_chance.append(InSeeds(setting.name, lost, seeds))
+            partly.append(InSeeds(setting.name, count, len(setting.results)))
     if partly:
         findings.append(Finding("partly", {"settings": partly}))
-    if at_chance:
-        findings.append(Finding("ends_at_chance", {"settings": at_chance}))
     return findings
 
 

@@ -169,14 +169,6 @@ def is_choosable(setting: Setting, chance: Chance) -> bool:
     return most(answers) != Learned.NO
 
 
-def lost_at_the_end(result: Result, chance: Chance) -> bool:
-    """Whether a training learned, but the last epoch's weights test as guessing does."""
-    if has_learned(result, chance) != Learned.YES:
-        return False
-    correct = round(result.last_accuracy * chance.test_images)
-    return learned_from(correct, chance.test_images, chance.test_share) == Learned.NO
-
-
 # --- curves ----------------------------------------------------------------------------------
 
 

@@ -145,7 +145,6 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("in named or unknown or compared]", "in compared]"),
         ("test_images <= FEW_IMAGES", "test_images > FEW_IMAGES"),
         ("if count and rules.seeds_that(", "if rules.seeds_that("),
-        ("if count and 2 * lost > count:", "if count and lost > 0:"),
     ],
     "report/studied.py": [
         ("findings += about_rates(settings, answer)", "findings += about_epochs(settings, answer)"),

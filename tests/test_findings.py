@@ -389,21 +389,6 @@ def test_a_seed_that_tests_like_guessing_did_not_learn():
     assert only("unlearned", {16: {"shift": -0.21}})["names"] == ["batch size 16"]
 
 
-def test_a_setting_whose_last_epochs_only_guess_reaches_the_answer():
-    values = only("ends_at_chance", {16: {"last": 0.5}}, seeds=3)
-    assert values["settings"] == [("batch size 16", 3, 3)]
-
-
-def test_seeds_that_never_learned_have_lost_nothing_at_the_end():
-    changes = {(16, 1): {"valid": 0.5, "shift": -0.25}, (16, 2): {"valid": 0.5, "shift": -0.25}}
-    assert only("partly", changes, seeds=3)["settings"] == [("batch size 16", 1, 3)]
-    assert not found("ends_at_chance", changes, seeds=3)
-
-
-def test_a_setting_with_few_last_epochs_that_only_guess_does_not():
-    assert not found("ends_at_chance", {(16, 0): {"last": 0.5}}, seeds=3)
-
-
 # --- epochs ----------------------------------------------------------------------------------
 
 
