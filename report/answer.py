@@ -15,7 +15,7 @@ from dataset import Data
 from report import rules
 from report.comparison import OPEN, SAME, SMALL, Comparison, compare_with_base, cut
 from report.noise import Noise, Pool, noise_of_images, pooled_noise
-from report.results import Setting, correct_images
+from report.results import Result, Setting, correct_images
 from studies.settings import Run, key_of
 
 Rows = dict[tuple, Comparison]  # by Setting.key
@@ -193,8 +193,7 @@ def twins_of(settings: list[Setting]) -> dict[tuple, tuple]:
     twins: dict[tuple, tuple] = {}
     for position, setting in enumerate(ordered):
         for other in ordered[:position]:
-            same = same_weights(other, setting)
-            if len(same) == len(setting.results) and all(same):
+            if are_one_training(other, setting):
                 twins[setting.key] = twins.get(other.key, other.key)
                 break
     return twins
@@ -205,21 +204,24 @@ def without_epochs(key: tuple) -> tuple:
     return tuple(pair for pair in key if pair[0] != "epochs")
 
 
-def same_weights(shorter: Setting, longer: Setting) -> list[bool]:
-    """Of each seed that both have, whether they kept the weights of one epoch of one training.
+def are_one_training(shorter: Setting, longer: Setting) -> bool:
+    """Whether each seed of the longer setting kept the weights that the shorter one's kept."""
+    by_seed = {result.seed: result for result in shorter.results}
+    for result in longer.results:
+        if result.seed not in by_seed or not kept_same_weights(by_seed[result.seed], result):
+            return False
+    return True
+
+
+def kept_same_weights(one: Result, other: Result) -> bool:
+    """Whether two results kept the weights of one epoch of one training.
 
     Where none could be kept, whether they are one training to the end.
     """
-    longer_by_seed = {result.seed: result for result in longer.results}
-    same = []
-    for result in shorter.results:
-        other = longer_by_seed.get(result.seed)
-        if other:
-            kept = result.train["kept_epoch"]
-            epochs = kept or max(len(result.history), len(other.history))
-            is_same_epoch = kept == other.train["kept_epoch"]
-            same.append(is_same_epoch and result.history[:epochs] == other.history[:epochs])
-    return same
+    kept = one.train["kept_epoch"]
+    epochs = kept or max(len(one.history), len(other.history))
+    is_same_epoch = kept == other.train["kept_epoch"]
+    return is_same_epoch and one.history[:epochs] == other.history[:epochs]
 
 
 def without_twins_of_base(rows: Rows, twins: dict[tuple, tuple], base: Setting) -> Rows:

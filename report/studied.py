@@ -5,12 +5,11 @@
 How its settings differ from the base stands in the answer (findings.py) and in the table.
 """
 
-import itertools
 from statistics import fmean
 from typing import Any, NamedTuple
 
 from report import rules
-from report.answer import Answer, same_weights
+from report.answer import Answer
 from report.findings import Finding, labels_of
 from report.results import Setting
 
@@ -28,7 +27,7 @@ def study_findings(settings: list[Setting], answer: Answer) -> list[Finding]:
     findings: list[Finding] = []
     what = settings[0].what
     if what == "epochs":
-        findings += about_epochs(settings)
+        findings += [overfitting_of(setting) for setting in settings]
     elif what == "batch size":
         findings += about_batches(settings, answer)
     elif what == "learning rate":
@@ -38,14 +37,6 @@ def study_findings(settings: list[Setting], answer: Answer) -> list[Finding]:
         labels = labels_of(settings)
         halves = "SmoothL1Loss" in labels and "MSELoss" in labels
         findings.append(Finding("one_rate", {"rate": rate, "halves": halves}))
-    return findings
-
-
-def about_epochs(settings: list[Setting]) -> list[Finding]:
-    """Overfitting seed by seed, and weights kept twice."""
-    findings = [overfitting_of(setting) for setting in settings]
-    for shorter, longer in itertools.pairwise(settings):
-        findings += same_kept_weights(shorter, longer)
     return findings
 
 
@@ -64,15 +55,6 @@ def overfitting_of(setting: Setting) -> Finding:
     values["count"] = sum(rules.overfits(result) for result in finite)
     values["last_accuracy"] = fmean(result.last_accuracy for result in setting.results)
     return Finding("overfitting", values)
-
-
-def same_kept_weights(shorter: Setting, longer: Setting) -> list[Finding]:
-    """In how many of the common seeds two numbers of epochs kept the weights of the same epoch."""
-    same = same_weights(shorter, longer)
-    if not any(same):
-        return []
-    values = {"shorter": shorter.label, "longer": longer.label}
-    return [Finding("same_weights", {**values, "count": sum(same), "seeds": len(same)})]
 
 
 def about_batches(settings: list[Setting], answer: Answer) -> list[Finding]:

@@ -133,7 +133,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("finished == len(runs)", "finished != len(runs)"),
         ("if rows[setting.key].verdict == verdict]", "if rows[setting.key].verdict != verdict]"),
         ("if self.base and setting.key == self.base.key:", "if not self.base:"),
-        ("if len(same) == len(setting.results) and all(same):", "if all(same):"),
+        ("if result.seed not in by_seed or not kept", "if result.seed in by_seed and not kept"),
     ],
     "report/findings.py": [
         ('"all": len(few) == len(answer.rows)', '"all": len(few) != len(answer.rows)'),
@@ -147,7 +147,10 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("if count and rules.seeds_that(", "if rules.seeds_that("),
     ],
     "report/studied.py": [
-        ("findings += about_rates(settings, answer)", "findings += about_epochs(settings, answer)"),
+        (
+            "findings += about_rates(settings, answer)",
+            "findings += about_batches(settings, answer)",
+        ),
         (
             "if setting.key in answer.unlearned or setting.diverged_runs:",
             "if setting.diverged_runs:",

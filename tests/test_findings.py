@@ -417,14 +417,6 @@ def test_a_diverged_training_says_nothing_about_overfitting():
     assert not found("overfitting", changes, EPOCHS, label="80")
 
 
-def test_two_numbers_of_epochs_that_kept_the_same_weights_are_counted():
-    rising = {"losses": curve(*CURVE, then=0.6, epochs=80), "mark": "one"}
-    lower = {"losses": [0.4] * 80}
-    changes = {20: {"mark": "one"}, 80: rising, (80, 1): lower}
-    values = only("same_weights", changes, EPOCHS, seeds=3)
-    assert (values["count"], values["seeds"]) == (2, 3)
-
-
 # --- batch size ------------------------------------------------------------------------------
 
 
