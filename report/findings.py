@@ -124,11 +124,8 @@ def ahead_of(guess: Setting, answer: Answer) -> list[Ahead]:
 
 
 def what_matters(answer: Answer, base: Setting) -> list[Finding]:
-    """The studies that differ from the base, those that differ most first, and those that do not.
-
-    At most two of them have a sentence of their own.
-    """
-    differing: list[Finding] = []
+    """The studies that differ from the base, the largest gap first, and those that do not."""
+    findings: list[Finding] = []
     names: dict[str, list[str]] = {OPEN: [], ALIKE: [], SAME: []}
     for study in varied_studies(answer):
         name = study_name(study[0].study)
@@ -136,14 +133,10 @@ def what_matters(answer: Answer, base: Setting) -> list[Finding]:
         if gaps:
             largest = max(abs(gap.size) for gap in gaps)
             values = {"what": name, "base": label_of_base(study[0], base), "gaps": gaps}
-            differing.append(Finding("matters", {**values, "largest": largest}))
+            findings.append(Finding("matters", {**values, "largest": largest}))
         else:
             names[verdict_of_study(study, answer.rows)].append(name)
-    differing.sort(key=lambda finding: -finding.values["largest"])
-    findings = differing[:2]
-    if differing[2:]:
-        others = [finding.values["what"] for finding in differing[2:]]
-        findings.append(Finding("others_matter", {"names": others}))
+    findings.sort(key=lambda finding: -finding.values["largest"])
     if names[OPEN]:
         findings.append(Finding("undecided", {"names": names[OPEN], "size": size_of(answer)}))
     if names[ALIKE]:
@@ -341,13 +334,11 @@ def guess_finding(answer: Answer) -> list[Finding]:
     guess = answer.guess
     if guess is None:
         return []
-    better = with_verdict(answer.settings, answer.rows, BETTER)
     values = {
         "name": guess.name,
         "accuracies": guess.accuracies,
         "larger": answer.chance.test_share,
         "of": len(answer.settings),
-        "tested_better": [setting for setting in better if setting.accuracy > guess.accuracy],
     }
     return [Finding("guess", values)]
 

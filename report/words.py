@@ -7,7 +7,6 @@ error, never another sentence.
 """
 
 import functools
-import math
 import re
 from pathlib import Path
 from statistics import fmean, stdev
@@ -23,8 +22,6 @@ from studies.words import counted
 
 DASH = "–"  # where there is no value
 MOST_NAMES = 8  # in a sentence: more settings are counted
-NUMBERS = ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-PARTS = {1 / 2: "half", 1 / 3: "a third of", 1 / 4: "a quarter of", 1 / 10: "a tenth of"}
 MARKDOWN = re.compile(r"[\\`*_<>\[\]&~$|]")  # letters that may begin markup
 TEX = {letter: f"\\{letter}" for letter in "&%$#_{}"}
 TEX |= {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
@@ -69,13 +66,6 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{share:.{digits}%}"
 
 
-def far(share: float) -> str:
-    """By how much a loss exceeds another: 0.123 -> 12%; infinitely far, if that is zero."""
-    if math.isinf(share):
-        return "infinitely far"
-    return percent(share, digits=0)
-
-
 def size(share: float | None, digits: int = 1) -> str:
     """A share in percent, or a difference of shares in points, without its sign: 0.0123 -> 1.2."""
     return DASH if share is None else f"{100 * share:.{digits}f}"
@@ -86,23 +76,13 @@ def rounded(share: float) -> str:
     return size(share, digits=0 if share >= 0.0095 else 1)
 
 
-def part_of(share: float) -> str:
-    """About which part of a whole something is: 0.26 -> a quarter of; 0.6 -> 60% of."""
-    for part, text in PARTS.items():
-        if abs(share / part - 1) < 0.1:
-            return text
-    return f"{percent(share, digits=0)} of"
-
-
 def whole(share: float) -> str:
     """A chosen size in points, as it was given: 0.02 -> 2, 0.005 -> 0.5."""
     return f"{round(100 * share, 6):g}"
 
 
 def number(count: int) -> str:
-    """A count for a sentence: in words up to ten."""
-    if count < len(NUMBERS):
-        return NUMBERS[count]
+    """A count for a sentence: 1,399."""
     return f"{count:,}"
 
 
@@ -218,12 +198,10 @@ def plain_number(text: str) -> str:
 # All ways to write a value that templates know.
 WRITERS = (
     percent,
-    far,
     points,
     bound,
     size,
     rounded,
-    part_of,
     whole,
     number,
     counted,

@@ -206,7 +206,7 @@ def test_best_values_inside_the_grid_are_no_edges():
 @pytest.mark.parametrize(
     "words",
     [
-        "Of six combinations one is worse than the base and none are better",
+        "Of 6 combinations 1 is worse than the base and 0 are better",
         "Each loss function at its own best learning rate",
         "L1Loss with learning rate 0.03 (validation 80.0%, test 55.1%)",
         "learning rate 0.03 for L1Loss",
