@@ -22,10 +22,10 @@ from replicas import Key, Training, Trainings, key, read_replicas, train_replica
 
 from my_script import STUDIES
 from report.comparison import Comparison, compare_with_base, points
-from report.curves import swing_of
+from report.curves import rise_of, swing_of
 from report.distributions import t_quantile
 from report.noise import noise_of_images, pooled_noise
-from report.rules import UNLEARNED, Chance, End, end_of, overfits, rise
+from report.rules import UNLEARNED, Chance, End, end_of, overfits
 from report.words import difference_of, with_deviation
 
 LOSSES = ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
@@ -197,7 +197,7 @@ def print_epochs(results: Trainings) -> None:
     """Overfitting, seed by seed."""
     for epochs in (40, 80):
         seeds = results[key(epochs=epochs)]
-        mean_rise = fmean(rise(result) for result in seeds)
+        mean_rise = fmean(rise_of(result.valid_losses) for result in seeds)
         words = f"the loss ends {100 * mean_rise:.0f} % above its minimum"
         truths = [overfits(result) for result in seeds]
         print_count(f"{epochs} epochs overfit", words, truths)

@@ -20,7 +20,7 @@ from report.answer import (
     same_as_base,
     samples_of,
 )
-from report.comparison import compare_sweeps, cut
+from report.comparison import compare_sweeps
 from report.differences import Held, answer_entries, draw_answer
 from report.noise import noise_of_images
 from report.results import Setting, results_of, settings_of, write_table
@@ -186,7 +186,7 @@ def compare(settings: list[Setting], theirs: Settings) -> Rows:
         correct, correct_there = correct_of(setting), correct_of(theirs[setting.key])
         of_images[setting.key] = noise_of_images(correct, correct_there)
     try:
-        rows = cut(compare_sweeps(here, there, of_images=of_images))
+        rows = compare_sweeps(here, there, of_images=of_images)
     except ValueError as error:
         raise InputError(f"nothing can be compared: {error}; train more seeds") from None
     for setting in settings:

@@ -13,7 +13,7 @@ import numpy as np
 
 from dataset import Data
 from report import rules
-from report.comparison import OPEN, SAME, SMALL, Comparison, compare_with_base, cut
+from report.comparison import OPEN, SAME, SMALL, Comparison, compare_with_base
 from report.noise import Noise, Pool, noise_of_images, pooled_noise
 from report.results import Result, Setting, correct_images
 from studies.settings import Run, key_of
@@ -78,7 +78,7 @@ def make_answer(
     twins = twins_of(unique)
     rows: Rows = {}
     if base and pool and len(unique) > 1:
-        rows = cut(compare_with_base(samples, base.key, close, of_images, planned))
+        rows = compare_with_base(samples, base.key, close, of_images, planned)
         rows = without_twins_of_base(rows, twins, base)
     return Answer(
         settings=unique,

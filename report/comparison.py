@@ -70,10 +70,10 @@ class Difference(NamedTuple):
     seems: bool
 
     def row(self, comparisons: int, close: float) -> Comparison:
-        """What it says as one of so many comparisons."""
+        """What it says as one of so many comparisons; its interval ends at possible differences."""
         p = share_of_look(self.fewest) / comparisons
         half = t_quantile(p, self.error.degrees) * math.sqrt(self.error.variance)
-        low, high = self.difference - half, self.difference + half
+        low, high = max(-1.0, self.difference - half), min(1.0, self.difference + half)
         verdict = OPEN
         if self.fewest >= LEAST_SEEDS:
             verdict = verdict_of(low, high, close)
@@ -187,14 +187,6 @@ def judged(
     for name, difference in differences.items():
         rows[name] = named.get(name) or difference.row(comparisons, close)
     return rows
-
-
-def cut(rows: dict[Name, Comparison]) -> dict[Name, Comparison]:
-    """Rows of accuracies with intervals that end at differences that are possible."""
-    ends = {}
-    for name, row in rows.items():
-        ends[name] = row._replace(low=max(-1.0, row.low), high=min(1.0, row.high))
-    return ends
 
 
 def share_of_look(seeds: int) -> float:

@@ -8,11 +8,10 @@ docs/comparison.md says how often each is wrong.
 
 import functools
 import math
-from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
-from report.curves import falls, noise_of_curve, rise_of, rises, swing_of
+from report.curves import falls, noise_of_curve, rises
 from report.distributions import at_least
 from report.results import Result, Setting
 
@@ -95,13 +94,9 @@ def learned_from(correct: int, images: int, share: float, looks: int = 1) -> Lea
     return Learned.UNKNOWN
 
 
-def most(answers: Iterable[Learned]) -> Learned:
-    """What is so of more than half of the trainings; else it cannot be told."""
-    answers = list(answers)
-    for answer in (Learned.YES, Learned.NO):
-        if 2 * answers.count(answer) > len(answers):
-            return answer
-    return Learned.UNKNOWN
+def most_failed(answers: list[Learned]) -> bool:
+    """Whether more than half of the trainings did not learn."""
+    return 2 * answers.count(Learned.NO) > len(answers)
 
 
 @functools.cache
@@ -160,26 +155,15 @@ def failed(setting: Setting, chance: Chance) -> bool:
 
 def tests_at_chance(setting: Setting, chance: Chance) -> bool:
     """Whether most seeds of a setting do on the test images as guessing does."""
-    return most(learned_in_test(result, chance) for result in setting.results) == Learned.NO
+    return most_failed([learned_in_test(result, chance) for result in setting.results])
 
 
 def is_choosable(setting: Setting, chance: Chance) -> bool:
     """Whether a setting may be the one to use, by the validation images alone."""
-    answers = [learned_in_validation(result, chance) for result in setting.results]
-    return most(answers) != Learned.NO
+    return not most_failed([learned_in_validation(result, chance) for result in setting.results])
 
 
 # --- curves ----------------------------------------------------------------------------------
-
-
-def valid_swing(result: Result) -> float:
-    """Mean absolute change of the validation loss from epoch to epoch."""
-    return swing_of(result.valid_losses)
-
-
-def rise(result: Result) -> float:
-    """Share by which the validation loss ends above its minimum, both over a fifth of epochs."""
-    return rise_of(result.valid_losses)
 
 
 def gap(result: Result) -> float:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from report import rules
 from report.answer import Answer
+from report.curves import rise_of, swing_of
 from report.findings import Finding, labels_of
 from report.results import Setting
 
@@ -50,7 +51,7 @@ def overfitting_of(setting: Setting) -> Finding:
     kept_epochs = [result.train["kept_epoch"] for result in finite]
     values["first"] = min(kept_epochs)
     values["last"] = max(kept_epochs)
-    values["rise"] = fmean(rules.rise(result) for result in finite)
+    values["rise"] = fmean(rise_of(result.valid_losses) for result in finite)
     values["gap"] = fmean(rules.gap(result) for result in finite)
     values["count"] = sum(rules.overfits(result) for result in finite)
     values["last_accuracy"] = fmean(result.last_accuracy for result in setting.results)
@@ -63,7 +64,7 @@ def about_batches(settings: list[Setting], answer: Answer) -> list[Finding]:
     for setting in settings:
         if setting.key in answer.unlearned or setting.diverged_runs:
             continue
-        swing = fmean(rules.valid_swing(result) for result in setting.results)
+        swing = fmean(swing_of(result.valid_losses) for result in setting.results)
         swings.append(Swing(setting.label, swing, rules.updates(setting)))
     return [Finding("swings", {"swings": swings})] if swings else []
 

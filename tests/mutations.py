@@ -224,7 +224,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("rises(result.valid_losses) and gap", "rises(result.valid_losses) or gap"),
         ("images, share) * looks < GUESSES", "images, share) < GUESSES"),
         ("better = min(1.0, share + NEAR)", "better = share"),
-        ("if 2 * answers.count(answer) > len(answers):", "if answers.count(answer):"),
+        ("return 2 * answers.count(Learned.NO) >", "return 3 * answers.count(Learned.NO) >"),
     ],
     "report/curves.py": [
         ("places = 2 * (len(losses) // fifth - 1)", "places = 1"),

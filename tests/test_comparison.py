@@ -21,7 +21,6 @@ from report.comparison import (
     Comparison,
     compare_sweeps,
     compare_with_base,
-    cut,
     found_from,
     next_seeds,
     next_seeds_of_base,
@@ -192,7 +191,7 @@ def test_settings_that_are_to_come_count_in_the_correction():
 
 
 def test_an_interval_ends_at_100_points():
-    rows = cut(compare_with_base({"base": [0.1, 0.9, 0.5], "a": [0.0, 0.1, 0.2]}, "base"))
+    rows = compare_with_base({"base": [0.1, 0.9, 0.5], "a": [0.0, 0.1, 0.2]}, "base")
     assert rows["a"].low == -1
 
 
