@@ -41,8 +41,8 @@ def write_against(out: Path, other: Path, runs: list[Run]) -> list[str]:
     Settings are compared by the seeds that both sweeps have. InputError unless both have the same
     images, and a setting in common.
     """
-    ours = settings_in(out, runs)
-    theirs = settings_in(other, runs)
+    ours = finished_settings(out, runs)
+    theirs = finished_settings(other, runs)
     refuse_other_images(out, ours, other, theirs)
     common, like = by_common_seeds(ours, theirs)
     if not common:
@@ -99,7 +99,7 @@ def summary_of(setting: Setting, rows: Rows) -> Summary:
 # --- the two sweeps --------------------------------------------------------------------------
 
 
-def settings_in(out: Path, runs: list[Run]) -> Settings:
+def finished_settings(out: Path, runs: list[Run]) -> Settings:
     """The finished settings of a sweep, with all their seeds; InputError if there are none."""
     trainings = shown(out)
     settings_now = runs[0].settings

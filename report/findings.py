@@ -284,10 +284,10 @@ def few_trainings(answer: Answer) -> list[Finding]:
     if not few:
         return []
     values = {
-        "settings": few,
+        "settings": [setting.name for setting in few],
         "all": len(few) == len(answer.rows),
         "needed": LEAST_SEEDS,
-        "seeming": [setting for setting in few if answer.rows[setting.key].seems],
+        "seeming": [setting.name for setting in few if answer.rows[setting.key].seems],
     }
     return [Finding("few_trainings", values)]
 

@@ -17,7 +17,7 @@ from console.progress import duration
 from report.comparison import BETTER, WORSE, Comparison, bound, points
 from report.examples import file_uri, image_uri
 from report.findings import Finding
-from report.results import Setting, folder_of_setting, study_name, words_of
+from report.results import folder_of_setting, study_name, words_of
 from studies.words import counted
 
 DASH = "–"  # where there is no value
@@ -97,14 +97,6 @@ def listed(names: list[str]) -> str:
     if len(written) == 1:
         return written[0]
     return f"{', '.join(written[:-1])} and {written[-1]}"
-
-
-def grouped(settings: list[Setting]) -> list[tuple[str, list[str]]]:
-    """Settings by what they vary: (learning rate, [0.001, 0.1])."""
-    groups: dict[str, list[str]] = {}
-    for setting in settings:
-        groups.setdefault(setting.what, []).append(setting.label)
-    return list(groups.items())
 
 
 def seeds_of(count: int, seeds: int) -> str:
@@ -207,7 +199,6 @@ WRITERS = (
     counted,
     one_name,
     listed,
-    grouped,
     seeds_of,
     span,
     from_to,

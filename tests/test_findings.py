@@ -139,13 +139,9 @@ def test_that_there_are_few_test_images_is_a_warning():
     assert not warnings_of(answer._replace(chance=CHANCE))
 
 
-def names_in(settings: list[Setting]) -> list[str]:
-    return [setting.name for setting in settings]
-
-
 def test_what_seems_to_differ_on_too_few_trainings_is_said():
     values = only("few_trainings", WORSE, seeds=2)
-    assert names_in(values["seeming"]) == ["learning rate 0.1"]
+    assert values["seeming"] == ["learning rate 0.1"]
     assert values["all"]
 
 
