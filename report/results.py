@@ -26,8 +26,6 @@ class Result(NamedTuple):
     """A finished run: where its files lie, its records train.json and test.json, its history.
 
     `folder` is that in the store, `view` its copy below its study, where its curves are drawn.
-    Then shares: test accuracy of the kept and of the last weights, validation accuracy at the
-    kept epoch; None if no epoch's weights could be kept.
     """
 
     run: Run
@@ -36,9 +34,22 @@ class Result(NamedTuple):
     train: dict
     test: dict
     history: list[Epoch]
-    accuracy: float
-    last_accuracy: float
-    valid_accuracy: float | None
+
+    @property
+    def accuracy(self) -> float:
+        """Test accuracy of the kept weights, a share."""
+        return self.test["correct"] / self.test["test_images"]
+
+    @property
+    def last_accuracy(self) -> float:
+        """Test accuracy of the last epoch's weights, a share."""
+        return self.test["last_correct"] / self.test["test_images"]
+
+    @property
+    def valid_accuracy(self) -> float | None:
+        """Validation accuracy at the kept epoch; None if no epoch's weights could be kept."""
+        kept = self.train["kept_epoch"]
+        return self.history[kept - 1].valid_accuracy if kept else None
 
     @property
     def seed(self) -> int:
@@ -166,25 +177,17 @@ def results_of(out: Path, runs: list[Run], trainings: Iterable[Training]) -> lis
     for run in runs:
         key = training_key(run.settings)
         if key in finished:
-            results.append(result_of(out, run, finished[key]))
+            training = finished[key]
+            result = Result(
+                run=run,
+                folder=training.place.result,
+                view=out / "result" / run.name,
+                train=training.trained.record,
+                test=training.tested.record,
+                history=training.trained.history,
+            )
+            results.append(result)
     return results
-
-
-def result_of(out: Path, run: Run, training: Training) -> Result:
-    """What a run of a finished training came to."""
-    train, test = training.trained.record, training.tested.record
-    history = training.trained.history
-    return Result(
-        run=run,
-        folder=training.place.result,
-        view=out / "result" / run.name,
-        train=train,
-        test=test,
-        history=history,
-        accuracy=test["correct"] / test["test_images"],
-        last_accuracy=test["last_correct"] / test["test_images"],
-        valid_accuracy=valid_accuracy_at(train["kept_epoch"], history),
-    )
 
 
 @functools.cache  # by the predictions' digest: a report is written again and again
@@ -192,13 +195,6 @@ def correct_images(folder: Path, _digest: str) -> np.ndarray:
     """Which test images a run gets right, bool (images,)."""
     rows = read_predictions(folder)
     return np.array([row["predicted_class"] == row["true_class"] for row in rows])
-
-
-def valid_accuracy_at(epoch: int, history: list[Epoch]) -> float | None:
-    """Validation accuracy after an epoch, from 1; None for 0, the initial weights."""
-    if epoch == 0:
-        return None
-    return history[epoch - 1].valid_accuracy
 
 
 def folder_of_setting(setting: Setting) -> Path:

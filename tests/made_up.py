@@ -16,7 +16,7 @@ from records.finished import (
 )
 from records.runs import HISTORY, HISTORY_COLUMNS, Epoch, kept_epoch
 from report.answer import Answer, make_answer
-from report.results import Result, Setting, settings_of, studies_of, valid_accuracy_at
+from report.results import Result, Setting, settings_of, studies_of
 from report.rules import Chance
 from studies import store
 from studies.settings import BASE_STUDY, runs_of
@@ -55,7 +55,6 @@ IDENTITY = {
 RECORD = {
     "train_images": 1000,
     "test_images": 10,
-    "correct": 7,
     "larger_class": 5,
     "finished": "today",
     "machine": "a machine",
@@ -87,12 +86,12 @@ def made(
     kept = kept_epoch(history)
     diverged = not np.isfinite(losses[-1])
     record = RECORD | {"kept_epoch": kept, "diverged": diverged, "epochs": epochs}
-    valid_accuracy = valid_accuracy_at(kept, history)
     if last is None:
         last = accuracy
     folder = out / "result" / ("nowhere" if run is None else run.name)
-    accuracies = (accuracy, last, valid_accuracy)
-    return Result(run, folder, folder, record, RECORD, history, *accuracies)
+    images = RECORD["test_images"]
+    test = RECORD | {"correct": accuracy * images, "last_correct": last * images}
+    return Result(run, folder, folder, record, test, history)
 
 
 def write_run(out: Path, result: Result, identity: dict, tested: str = "") -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import jinja2
 import numpy as np
 import pytest
-from made_up import CHANCE, CURVE, DIVERGED, SIX, curve, make
+from made_up import CHANCE, CURVE, DIVERGED, SIX, curve, made, make
 
 from report import curves, rules, words
 from report.answer import Answer, make_answer
@@ -371,7 +371,7 @@ def test_the_bound_that_is_told_is_the_one_that_is_used():
     beyond = round(CHANCE.test_bound() * 400) + 1
     result = made_settings({"base": {"last": 0.5}}, base=[beyond / 400] * 6)[0].results[0]
     assert rules.learned_in_test(result, CHANCE) == rules.Learned.YES
-    result = result._replace(accuracy=CHANCE.test_bound())
+    result = made(result.run, CHANCE.test_bound(), last=0.5)
     assert rules.learned_in_test(result, CHANCE) == rules.Learned.UNKNOWN
 
 
