@@ -25,7 +25,7 @@ from report.comparison import Comparison, compare_with_base, points
 from report.curves import rise_of, swing_of
 from report.distributions import t_quantile
 from report.noise import noise_of_images, pooled_noise
-from report.rules import UNLEARNED, Chance, End, end_of, overfits
+from report.rules import Chance, End, end_of, overfits
 from report.words import difference_of, with_deviation
 
 LOSSES = ["CrossEntropyLoss", "FocalLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
@@ -208,7 +208,7 @@ def print_fast_rate(results: Trainings) -> None:
     seeds = results[key(learning_rate=0.1)]
     ends = [end_of(result, chance_of(results)) for result in seeds]
     words = ", ".join(f"{end.value} {count}×" for end, count in Counter(ends).items())
-    truths = [end in UNLEARNED or end is End.UNSTABLE for end in ends]
+    truths = [end in (End.DIVERGED, End.NOT_LEARNED, End.UNSTABLE) for end in ends]
     print_count("0.1 oscillates and does not converge", words, truths)
 
 

@@ -76,7 +76,10 @@ def write_files(
     folder: Path, common: list[Setting], theirs: Settings, rows: Rows, values: dict[str, Any]
 ) -> None:
     """Write the table, the picture and the page; `values` are what else the page says."""
-    summaries = [summary_of(setting, rows) for setting in common]
+    summaries = []  # without what only the images could tell
+    for setting in common:
+        row = rows[setting.key]
+        summaries.append(Summary(setting, row, [], auc=math.nan, one_class=0, ends={}))
     lines = []
     for summary in summaries:
         accuracy = theirs[summary.setting.key].accuracy
@@ -88,12 +91,6 @@ def write_files(
     template = templates().get_template("against.html")
     page = template.render(values, folder=folder, summaries=summaries, others=theirs)
     write_text(folder / "against.html", page)
-
-
-def summary_of(setting: Setting, rows: Rows) -> Summary:
-    """A line of the report's table, without what only the images could tell."""
-    row = rows[setting.key]
-    return Summary(setting, row, [], auc=math.nan, one_class=0, ends={})
 
 
 # --- the two sweeps --------------------------------------------------------------------------

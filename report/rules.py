@@ -6,9 +6,10 @@ Each judges a single seed. What is said of a setting is in how many of its seeds
 docs/comparison.md says how often each is wrong.
 """
 
-import functools
 import math
+from bisect import bisect_left
 from enum import Enum
+from functools import cache, partial
 from typing import NamedTuple
 
 from report.curves import falls, noise_of_curve, rises
@@ -43,9 +44,6 @@ class End(Enum):
     IMPROVING = "still improving"
     OVERFITTED = "overfitted"
     CONVERGED = "converged"
-
-
-UNLEARNED = (End.DIVERGED, End.NOT_LEARNED)
 
 
 class Chance(NamedTuple):
@@ -99,17 +97,11 @@ def most_failed(answers: list[Learned]) -> bool:
     return 2 * answers.count(Learned.NO) > len(answers)
 
 
-@functools.cache
+@cache
 def guess_bound(share: float, images: int, looks: int) -> float:
-    """The highest accuracy that is not beyond guessing, by bisection."""
-    within, beyond = 0, images + 1
-    while beyond - within > 1:
-        middle = (within + beyond) // 2
-        if is_beyond_guessing(middle, images, share, looks):
-            beyond = middle
-        else:
-            within = middle
-    return within / images
+    """The highest accuracy that is not beyond guessing."""
+    beyond = partial(is_beyond_guessing, images=images, share=share, looks=looks)
+    return (bisect_left(range(images + 1), True, key=beyond) - 1) / images
 
 
 def learned_in_validation(result: Result, chance: Chance) -> Learned:
