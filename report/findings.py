@@ -278,18 +278,12 @@ def details_of(answer: Answer) -> list[Finding]:
 
 
 def few_trainings(answer: Answer) -> list[Finding]:
-    """What has too few trainings for a verdict, and what of it seems to differ."""
-    compared = with_row(answer.settings, answer.rows)
-    few = [setting for setting in compared if answer.rows[setting.key].seeds < LEAST_SEEDS]
-    if not few:
-        return []
-    values = {
-        "settings": [setting.name for setting in few],
-        "all": len(few) == len(answer.rows),
-        "needed": LEAST_SEEDS,
-        "seeming": [setting.name for setting in few if answer.rows[setting.key].seems],
-    }
-    return [Finding("few_trainings", values)]
+    """What has too few trainings for a verdict; what of it seems to differ stands in the table."""
+    names = []
+    for setting in with_row(answer.settings, answer.rows):
+        if answer.rows[setting.key].seeds < LEAST_SEEDS:
+            names.append(setting.name)
+    return [Finding("few_trainings", {"names": names, "needed": LEAST_SEEDS})] if names else []
 
 
 def size_of(answer: Answer) -> float | None:

@@ -94,17 +94,12 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("{% if others %}{{ summary", "{% if not others %}{{ summary"),
     ],
     "report/words.txt": [
-        ("{% if v.seeming %}", "{% if not v.seeming %}"),
         ("{% if v.where %}", "{% if not v.where %}"),
         ('"size", "lt", 0)', '"size", "gt", 0)'),
         ("{% if gap.steps < 0.9 %}{{", "{% if gap.steps > 0.9 %}{{"),
         ("{% elif v.is_open %}", "{% elif not v.is_open %}"),
         ("{% if v.none_better %}", "{% if not v.none_better %}"),
         ('"So far, on" if v.where.so_far', '"So far, on" if not v.where.so_far'),
-        (
-            "{% if v.all %}each setting but the base",
-            "{% if not v.all %}each setting but the base",
-        ),
         ("{% if ahead.size < 0.0005 %}", "{% if ahead.size >= 0.0005 %}"),
         ('{{ "above" if v.gap >= 0 else "below" }}', '{{ "below" if v.gap >= 0 else "above" }}'),
         ('{{ "does not overfit" if v.seeds == 1 and not v.count else "overfits" }}', "overfits"),
@@ -131,8 +126,7 @@ CHANGES = {  # of each file: a text that stands there once, and another in its p
         ("if result.seed not in by_seed or not kept", "if result.seed in by_seed and not kept"),
     ],
     "report/findings.py": [
-        ('"all": len(few) == len(answer.rows)', '"all": len(few) != len(answer.rows)'),
-        ("answer.rows[setting.key].seeds < LEAST_SEEDS]", "answer.rows[setting.key].is_single]"),
+        ("answer.rows[setting.key].seeds < LEAST_SEEDS:", "answer.rows[setting.key].is_single:"),
         ("row.seeds for row in unknown or rows)", "row.seeds for row in rows)"),
         ("return size if size < 1 else None", "return size"),
         ("key=lambda finding: -finding", "key=lambda finding: finding"),
