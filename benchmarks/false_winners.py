@@ -249,7 +249,10 @@ def print_intervals(noises: dict[str, Draw], draws: int) -> None:
     print_heads("noise", *heads, "3 seeds, mixed", "6 seeds, mixed")
     cases = ((1, EQUAL, 1), (1, MIXED, 1), (1, MIXED, LEAST_SEEDS), (3, MIXED, 1), (6, MIXED, 1))
     for name, draw in noises.items():
-        print_row(name, *[share(all_true(draw, *case, draws // 4)) for case in cases])
+        cells = []
+        for seeds, true, least in cases:
+            cells.append(share(all_true(draw, seeds, true, least, draws // 4)))
+        print_row(name, *cells)
 
 
 def all_true(draw: Draw, seeds: int, true: list[float], least: int, draws: int) -> list[bool]:
@@ -331,9 +334,10 @@ def noises_of_images(
         return None
     known = random.chisquare(images - 1, SETTINGS) / (images - 1)
     variances = (POINT * error) ** 2 * known
-    return {
-        number: Noise(float(variance), images - 1) for number, variance in enumerate(variances, 1)
-    }
+    noises = {}
+    for number, variance in enumerate(variances.tolist(), start=1):
+        noises[number] = Noise(variance, images - 1)
+    return noises
 
 
 def print_sizes(draws: int) -> None:
