@@ -81,7 +81,7 @@ import torch
 from console.errors import InputError, is_child
 from console.progress import Progress, duration
 from dataset import Data, describe, load_data
-from records.finished import DONE, MISSING, in_words, read_training
+from records.finished import DONE, MISSING, in_words, larger_class_line, read_training
 from records.runs import Epoch, identity, kept_epoch
 from training import files, processes
 from training.batches import Batches, Images, seed_epoch, seed_of, validate
@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None, answer: PendingTrial | None = None)
             weight = files.weight_values(state, images, data, settings, options.skip_bad_images)
             about = about_training(run_identity, arguments, trial, data)
             files.write_results(state, weight, about, places)
-        show_end(state, places, progress)
+        show_end(state, data, places, progress)
         draw_curves(places, options.no_pictures)
     return 0
 
@@ -299,14 +299,19 @@ def show_epoch(state: State, epochs: int, data: Data, progress: Progress) -> Non
         progress.say(line)
 
 
-def show_end(state: State, places: Places, progress: Progress) -> None:
-    """Say in one line how the training ended."""
+def show_end(state: State, data: Data, places: Places, progress: Progress) -> None:
+    """Say how the training ended, as test.py does where guessing is as good as its last epoch."""
     end = "diverged at" if state.diverged else "trained to"
     kept = kept_epoch(state.history)
     weights = f"epoch {kept}" if kept > 0 else "the initial weights"
     paths = f"weights: {places.weight}, curves: {places.results}"
     seconds = duration(state.seconds)
-    progress.say(f"{end} epoch {state.epoch}; kept {weights}; {seconds}; {paths}")
+    accuracy = state.history[-1].valid_accuracy
+    reached = f"validation accuracy {100 * accuracy:.4f}%"
+    progress.say(f"{end} epoch {state.epoch}, {reached}; kept {weights}; {seconds}; {paths}")
+    larger_class = data.larger_class("valid")
+    if accuracy <= larger_class:
+        progress.say(larger_class_line(larger_class).rstrip())
 
 
 if __name__ == "__main__":

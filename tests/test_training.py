@@ -295,6 +295,13 @@ def test_a_validation_accuracy_that_guessing_reaches_tells_the_larger_class(call
     said = call("train", arguments).out
     [valid] = re.findall(r"valid_accuracy (\S+) \(larger class 0\.6667\)", said)
     assert float(valid) <= 0.6667
+    assert "\nLarger class: 66.6667%, the accuracy of always saying it\n" in said
+
+
+def test_a_validation_accuracy_above_guessing_stands_alone(call, original, tmp_path):
+    arguments = train_arguments(original / "photos", tmp_path, epochs=30, learning_rate=0.05)
+    ended = call("train", arguments, "--no_pictures").out.splitlines()[-1]
+    assert "validation accuracy 100.0000%; kept epoch" in ended
 
 
 @pytest.mark.parametrize("program", ["trained", "tested"])
