@@ -316,9 +316,9 @@ class Fault(NamedTuple):
     message: str
 
 
-SCORES = Fault("model", "nn.Linear(hidden, 2)", "nn.Linear(hidden, 3)", "not two scores for each")
+SCORES = Fault("model", "nn.Linear(hidden, 2)", "nn.Linear(hidden, 3)", "not two scores, (1, 2)")
 KERNEL = Fault(
-    "model", "Block(3, first, 3,", "Block(3, first, 19,", "CNN at --image_size 16, --batch_size "
+    "model", "Block(3, first, 3,", "Block(3, first, 19,", "--image_size 16 --batch_size "
 )
 RAISING = Fault(
     "losses",

@@ -437,7 +437,7 @@ class Softmax(Small):
 
 TOLD = {
     SameSeed: "the first weights are the same for all seeds",
-    Frozen: "2 of 4 tensors of the network are trained; not: stem.weight, stem.bias",
+    Frozen: "2 of 4 tensors are trained; not: stem.weight, stem.bias",
     PlainList: "layers in more are no part of the network; nn.ModuleList or",
     Softmax: "the scores of an image sum to 1; leave out the softmax",
 }
@@ -453,13 +453,13 @@ def test_what_is_odd_and_may_be_meant_is_told(network, use):
 REFUSED = {
     RunningState: "a training that goes on would differ in model and optimizer and kept",
     Counter: "put what it needs into state (prepare of train.py), or into a buffer of model.py",
-    TwoOutputs: "CrossEntropyLoss fails: ValueError: in training it gives a tuple, not a tensor of",
-    ThreeScores: "in testing it gives float32 (1, 3), not two scores for each of 1 images",
-    Squeezed: "in testing it gives float32 (2,), not two scores",
+    TwoOutputs: "fails: AttributeError: 'tuple' object has no attribute 'float' (train.py, line ",
+    ThreeScores: "CNN of model.py gives (1, 3) for one image, not two scores, (1, 2)",
+    Squeezed: "CNN of model.py gives (2,) for one image, not two scores",
     OwnGenerator: "the same training twice would differ in model and optimizer and kept",
     NeedsArgument: "model.py's CNN() fails: TypeError",
-    NoWeights: "model.py's CNN has no weights that can be trained",
-    Unfinished: "model.py's CNN at --image_size 16, --batch_size 4, --loss_function CrossEnt",
+    NoWeights: "element 0 of tensors does not require grad",
+    Unfinished: "--learning_rate 0.01 --loss_function CrossEntropyLoss fails: NotImplementedError",
     not_a_network: "it gives list, not a torch.nn.Module",
 }
 
@@ -523,15 +523,14 @@ def of_class_numbers(scores: Tensor, one_hot: Tensor) -> Tensor:
 
 
 REFUSED_LOSSES = [
-    (detached, "losses.py fails: ValueError: it teaches nothing: no gradient"),
-    (counted, "teaches nothing: no gradient"),
-    (times_zero, "teaches nothing: no weight of the network has moved"),
-    (one_in_a_row, "it gives (1,), not one number"),
-    (one_for_each_image, "it gives (2,), not one number"),
-    (a_number, "it gives float, not one number"),
-    (Weighted(), "the loss has weights that the optimizer does not train"),
+    (detached, "element 0 of tensors does not require grad"),
+    (counted, "element 0 of tensors does not require grad"),
+    (times_zero, "teaches nothing: no weight has moved"),
+    (one_in_a_row, "got [1] at entry 0 and [] at entry 1"),
+    (one_for_each_image, "grad can be implicitly created only for scalar outputs"),
+    (a_number, "'float' object has no attribute 'backward'"),
     (nn.CrossEntropyLoss, "is a class, not what it makes; write CrossEntropyLoss() in losses.py"),
-    (of_class_numbers, "losses.py fails: RuntimeError"),
+    (of_class_numbers, "fails: RuntimeError"),
 ]
 
 
@@ -541,6 +540,12 @@ def test_a_loss_that_cannot_teach_is_refused_with_its_reason(loss, reason, use_l
     said = message(loss_function="tried")
     assert reason in said
     assert "loss" in said
+
+
+def test_weights_of_a_loss_that_are_not_trained_are_told(use_loss):
+    use_loss(Weighted())
+    told = run_trial(loss_function="tried").notes
+    assert told == ["10 of 11 tensors are trained; not: loss_function.weight"]
 
 
 # --- the step of train.py --------------------------------------------------------------------
@@ -641,12 +646,12 @@ LOST = {
     ),
     "an optimizer without the network": (
         [("SGD(model.parameters(), ", "SGD([torch.nn.Parameter(torch.ones(1))], ")],
-        "no weight of the network has moved after 2 epochs",
+        "no weight has moved; mend backward(), step() or the optimizer in train.py",
     ),
     "a wrong argument": (
         [("SGD(model.parameters(), settings.learning_rate", "SGD(model.parameters(), lr=0.1")],
-        "a step of train.py at --image_size 16, --batch_size 4, --loss_function CrossEntropyLoss "
-        "fails: TypeError",
+        "a step of train.py with --image_size 16 --batch_size 2 --learning_rate 0.01 "
+        "--loss_function CrossEntropyLoss fails: TypeError",
     ),
 }
 

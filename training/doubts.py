@@ -1,6 +1,6 @@
 """What a trial tells of a training without refusing it: it may be meant.
 
-notes = doubts_about_weights(model, before) + doubts_about_scores(scores)
+notes = doubts_about_weights(before, after) + doubts_about_scores(scores)
 """
 
 from collections.abc import Mapping
@@ -8,28 +8,32 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from console.errors import InputError
 from training.tried import SAME_START
 
 SHOWN = 3  # names in a note
 SUM_TOLERANCE = 1e-4  # of scores that a softmax makes sum to 1, in float32
 
 
-def doubts_about_weights(model: nn.Module, before: Mapping[str, Tensor]) -> list[str]:
-    """Which tensors stayed as they were `before`, and which layers are no part of the network."""
-    weights = dict(model.named_parameters())
-    still = []
-    for name, weight in weights.items():
-        if name not in before or torch.equal(weight, before[name]):
-            still.append(name)
-    notes = []
-    if still:
-        moved = f"{len(weights) - len(still)} of {len(weights)} tensors of the network are trained"
-        notes.append(f"{moved}; not: {shortened(still)}")
+def doubts_about_weights(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
+    """Which weights did not move in a training; InputError if none did."""
+    still = [name for name, weight in before.items() if torch.equal(weight, after[name])]
+    if len(still) == len(before):
+        remedy = "mend backward(), step() or the optimizer in train.py, the loss or the network"
+        raise InputError(f"a step of train.py teaches nothing: no weight has moved; {remedy}")
+    if not still:
+        return []
+    trained = f"{len(before) - len(still)} of {len(before)} tensors are trained"
+    return [f"{trained}; not: {shortened(still)}"]
+
+
+def doubts_about_layers(model: nn.Module) -> list[str]:
+    """Which layers are no part of the network: torch does not see those in plain lists."""
     outside = layers_outside(model)
-    if outside:
-        remedy = "nn.ModuleList or nn.ModuleDict makes them so"
-        notes.append(f"layers in {shortened(outside)} are no part of the network; {remedy}")
-    return notes
+    if not outside:
+        return []
+    remedy = "nn.ModuleList or nn.ModuleDict makes them so"
+    return [f"layers in {shortened(outside)} are no part of the network; {remedy}"]
 
 
 def shortened(names: list[str]) -> str:
@@ -39,7 +43,7 @@ def shortened(names: list[str]) -> str:
 
 
 def layers_outside(model: nn.Module) -> list[str]:
-    """Plain lists, tuples and dictionaries that hold layers: torch does not see these."""
+    """The names of plain lists, tuples and dictionaries that hold layers."""
     names = []
     for path, module in model.named_modules():
         for name, value in vars(module).items():

@@ -165,16 +165,6 @@ def probe_scores(model: nn.Module, network: dict[str, Any], device: torch.device
     return scores.float().cpu()
 
 
-def scores_or_error(scores: object, count: int, when: str) -> Tensor:
-    """The scores of a network; ValueError if they are not two for each of `count` images."""
-    if not isinstance(scores, Tensor):
-        raise ValueError(f"{when} it gives a {type(scores).__name__}, not a tensor of scores")
-    if tuple(scores.shape) != (count, 2) or not scores.is_floating_point():
-        shape = f"{str(scores.dtype).removeprefix('torch.')} {tuple(scores.shape)}"
-        raise ValueError(f"{when} it gives {shape}, not two scores for each of {count} images")
-    return scores
-
-
 @torch.no_grad()
 def layers_of(model: nn.Module, images: Images) -> list[Layer]:
     """The layers that have parameters, in the order in which a network first uses them.
@@ -201,7 +191,9 @@ def layers_of(model: nn.Module, images: Images) -> list[Layer]:
     hooks = [module.register_forward_hook(note) for module in names]
     one_image = images.splits["valid"][:1]
     scores = model.eval()(images.inputs(one_image))
-    scores_or_error(scores, 1, "in testing")
+    if not isinstance(scores, Tensor) or scores.shape != (1, 2):
+        told = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise ValueError(f"CNN of model.py gives {told} for one image, not two scores, (1, 2)")
     for hook in hooks:
         hook.remove()
     return list(layers.values())
