@@ -19,8 +19,7 @@ Loop = ast.For | ast.While
 def refuse_lost_values(files: Iterable[Path]) -> None:
     """InputError with file and line where a value would be lost; of train.py its loop, too."""
     for file in files:
-        tree = ast.parse(file.read_bytes())
-        for node in ast.walk(tree):
+        for node in ast.walk(ast.parse(file.read_bytes())):
             if isinstance(node, ast.Global):
                 what = f"global {', '.join(node.names)}"
                 refuse(file, node, what, f"write state.{node.names[0]}, set in prepare of train.py")
@@ -52,8 +51,7 @@ def refuse_values_beside(file: Path, function: ast.FunctionDef, loop: Loop) -> N
     for variable in variables_set(loop):
         if variable.lineno > loop.lineno and variable.id in before - {"state"}:
             what = f"{variable.id} is set before the loop over epochs and again in it"
-            remedy = f"write state.{variable.id}, set in prepare"
-            refuse(file, variable, what, remedy)
+            refuse(file, variable, what, f"write state.{variable.id}, set in prepare")
 
 
 def variables_set(node: ast.AST) -> Iterator[ast.Name]:
@@ -67,20 +65,9 @@ def variables_set(node: ast.AST) -> Iterator[ast.Name]:
 
 def refuse_break(file: Path, loop: Loop) -> None:
     """Refuse to leave a loop over epochs in its midst."""
-    for node in statements_of(loop):
+    for node in ast.walk(loop):
         if isinstance(node, ast.Break):
             refuse(file, node, "break leaves the loop over epochs", "write it in has_ended")
-
-
-def statements_of(loop: Loop) -> Iterator[ast.stmt]:
-    """The statements in a loop that are in no loop within it."""
-    waiting = list(loop.body)
-    while waiting:
-        statement = waiting.pop()
-        yield statement
-        if not isinstance(statement, Loop):
-            parts = ast.iter_child_nodes(statement)
-            waiting += [part for part in parts if isinstance(part, ast.stmt)]
 
 
 def refuse_after_checkpoint(file: Path, loop: Loop) -> None:
@@ -88,17 +75,13 @@ def refuse_after_checkpoint(file: Path, loop: Loop) -> None:
     is_written = False
     for statement in loop.body:
         if is_written:
-            for node in ast.walk(statement):
-                if isinstance(node, ast.Call | ast.Assign | ast.AugAssign) and is_of_state(node):
-                    what = f"{ast.unparse(node)} stands after write_checkpoint"
-                    refuse(file, node, what, "put it at the end of train_epoch")
+            for node in filter(is_change_of_state, ast.walk(statement)):
+                what = f"{ast.unparse(node)} stands after write_checkpoint"
+                refuse(file, statement, what, "put it at the end of train_epoch")
         is_written = is_written or "write_checkpoint(" in ast.unparse(statement)
 
 
-def is_of_state(node: ast.Call | ast.Assign | ast.AugAssign) -> bool:
-    """Whether a statement sets something in the state, or calls what stands there."""
-    if isinstance(node, ast.Call):
-        targets = [node.func]
-    else:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-    return any(ast.unparse(target).startswith("state.") for target in targets)
+def is_change_of_state(node: ast.AST) -> bool:
+    """Whether a part of a statement sets something in the state, or calls what stands there."""
+    is_set = isinstance(getattr(node, "ctx", None), ast.Store)
+    return (is_set or isinstance(node, ast.Call)) and ast.unparse(node).startswith("state.")
