@@ -59,7 +59,7 @@ from records.places import check_weight_path, refuse_among_images
 from records.runs import ACCURACIES, PREDICTIONS, TEST_RECORD, test_identity
 from training.archives import Values
 from training.batches import Images, score_all
-from training.files import changed_sources, load_weight, model_of
+from training.files import load_weight, model_of
 from training.network import memory_format_of
 from training.processes import choose_device, choose_threads
 
@@ -85,10 +85,6 @@ def main(arguments: list[str] | None = None) -> int:
     code = loaded_sources("test.py", ALSO_DECIDE)
     device = choose_device(options.device)
     choose_threads(weight["image_size"])
-    changed = changed_sources(weight)
-    if changed:
-        since = f"note: since {options.weight_path} was trained"
-        print(f"{since}, {printable(changed)}", file=sys.stderr)
     if options.predict:
         data = load_pictures(options.predict, weight, options.skip_bad_images)
         predict(data, weight, device, options.batch_size)

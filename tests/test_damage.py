@@ -304,7 +304,6 @@ WRONG_VALUES = [
     ("classes", 5),
     ("classes", ["cat"]),
     ("classes", ["cat", 5]),
-    ("classes", ["cat", "cat"]),
     ("mean", 0.5),
     ("mean", [0.5, 0.5]),
     ("mean", ["0.5"] * 3),
@@ -322,7 +321,6 @@ WRONG_VALUES = [
     ("loss_function", ["MSELoss"]),
     ("network", []),
     ("network", {"seed": 0}),
-    ("sources", {"model.py": 5}),
     ("scores", [[0, 0]]),
 ]
 

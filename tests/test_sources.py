@@ -244,15 +244,5 @@ def test_weights_are_not_used_with_a_network_edited_since(is_predicting, photos,
     if is_predicting:
         arguments += ["--predict", photos / "test"]
     ended = run_fork(edited / "test.py", arguments)
-    assert "its weights give other scores now (model.py" in refused(ended)
+    assert "its weights give other scores now" in refused(ended)
     assert not (tmp_path / "r/acc.txt").exists()
-
-
-def test_a_network_edited_without_effect_is_tested_with_a_word(photos, tmp_path):
-    edits = [("GRID = 4", "GRID = 2 + 2")]
-    project = copy_project(tmp_path / "project")
-    edited = copy_project(tmp_path / "edited", model=edits)
-    said(project, photos, tmp_path)
-    ended = run_fork(edited / "test.py", arguments_for_test(tmp_path), "--no_pictures")
-    assert ended.status == 0, ended.err
-    assert "model.py" in ended.out + ended.err

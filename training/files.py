@@ -43,7 +43,6 @@ from records.runs import (
     list_changes,
     what_changed,
 )
-from records.sources import digests_of, import_closure
 from training.archives import CHECKPOINT, WEIGHT, Values, load, save
 from training.batches import Images
 from training.network import (
@@ -184,27 +183,20 @@ def resume(
 ) -> None:
     """Bring a new training to where the furthest of the checkpoints that fit was written."""
     furthest = None
-    if rank() == 0:
-        for path in checkpoints:
-            checkpoint = usable_checkpoint(path, identity, progress)
-            if checkpoint and (furthest is None or checkpoint["epoch"] > furthest["epoch"]):
-                furthest = checkpoint
+    for path in checkpoints if rank() == 0 else ():
+        try:
+            checkpoint = fitting_checkpoint(path, identity)
+        except InputError as error:
+            if path.exists():
+                progress.say(f"starting again: {error}")
+            continue
+        if furthest is None or checkpoint["epoch"] > furthest["epoch"]:
+            furthest = checkpoint
     furthest = from_first(furthest)
     if furthest is not None:
         with blaming("going on from a checkpoint"):
             state.load_state_dict(furthest["state"])
         progress.say(f"going on after epoch {state.epoch}")
-
-
-def usable_checkpoint(path: Path, identity: Identity, progress: Progress) -> Values | None:
-    """Read a checkpoint; None if there is none, or, after saying why, if it does not fit."""
-    if not path.exists():
-        return None
-    try:
-        return fitting_checkpoint(path, identity)
-    except InputError as error:
-        progress.say(f"starting again: {error}")
-        return None
 
 
 def fitting_checkpoint(path: Path, identity: Identity) -> Values:
@@ -269,7 +261,6 @@ def weight_values(
         "group": data.group,
         "loss_function": settings.loss_function,
         "network": describe_network(settings, images),
-        "sources": network_sources(),
     }
     rebuilt = model_of(weight, "kept", images.device)
     scores = probe_scores(rebuilt, weight["network"], images.device)
@@ -287,23 +278,18 @@ def load_weight(path: Path) -> Values:
         model_of(weight, "last", CPU)
         model = model_of(weight, "kept", CPU)
         scores = probe_scores(model, weight["network"], CPU)
-        is_same = nearly_equal(scores, torch.tensor(weight["scores"]))
+        expected = torch.tensor(weight["scores"])
+        tolerance = 0.01 * float(expected.abs().max())  # what another device rounds otherwise
+        is_same = torch.allclose(scores, expected, rtol=0, atol=tolerance, equal_nan=True)
     except Exception as error:  # whatever plain values can do to model.py's constructor
         *_, last_line = [type(error).__name__, *str(error).strip().splitlines()]
         why = f"damaged or of another model than model.py's ({last_line})"
         raise InputError(f"{path} is {why}; train again, or name another file") from None
     if not is_same:
-        changed = changed_sources(weight) or "model.py"
-        why = f"of another network than model.py's: its weights give other scores now ({changed})"
+        why = "of another network than model.py's: its weights give other scores now"
         remedy = "bring back the code it was trained with, or train again"
         raise InputError(f"{path} is {why}; {remedy}")
     return weight
-
-
-def nearly_equal(scores: Tensor, expected: Tensor) -> bool:
-    """Whether scores are equal but for the rounding of another device, 1 % of the largest."""
-    tolerance = 0.01 * float(expected.abs().max())
-    return torch.allclose(scores, expected, rtol=0, atol=tolerance, equal_nan=True)
 
 
 def model_of(weight: Values, name: str, device: torch.device) -> nn.Module:
@@ -311,13 +297,3 @@ def model_of(weight: Values, name: str, device: torch.device) -> nn.Module:
     model = build_network(weight["network"], device)
     model.load_state_dict(weight[name])
     return model
-
-
-def network_sources() -> dict[str, str]:
-    """Digests of model.py and of all in the project that it imports."""
-    return digests_of(import_closure("model.py"))
-
-
-def changed_sources(weight: Values) -> str:
-    """What has changed in the network's code since a weight file was written; empty if nothing."""
-    return list_changes(what_changed(weight["sources"], network_sources()))

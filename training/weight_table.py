@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from console.options import OPTIONS, whole_number
+from console.options import OPTIONS, positive_float, whole_number
 from training.network import PROBES
 from training.settings import SETTINGS, is_value, reads
 
@@ -45,24 +45,14 @@ def is_text(value: Any) -> bool:
     return isinstance(value, str) and value != "" and "\0" not in value
 
 
-def is_switch(value: Any) -> bool:
-    """Whether a value is on or off."""
-    return isinstance(value, bool)
-
-
 def is_any_number(value: Any) -> bool:
     """Whether a value is a number; NaN is one."""
     return type(value) in (int, float)
 
 
-def is_mean(value: Any) -> bool:
-    """Whether a value can be a mean of values from 0 to 1."""
+def is_share(value: Any) -> bool:
+    """Whether a value is a number from 0 to 1."""
     return is_any_number(value) and 0 <= value <= 1
-
-
-def is_deviation(value: Any) -> bool:
-    """Whether a value can be a standard deviation of such values, by which they are divided."""
-    return is_any_number(value) and 0 < value <= 1
 
 
 def is_plain(value: Any) -> bool:
@@ -106,11 +96,6 @@ def mapping_of(fits: Fits) -> Fits:
 # --- values that belong together ---------------------------------------------------------------
 
 
-def are_class_names(value: Any) -> bool:
-    """Whether a value is the names of two classes."""
-    return list_of(is_text, 2)(value) and value[0] != value[1]
-
-
 def is_scale(value: Any) -> bool:
     """Whether a value is what becomes black and what becomes white."""
     return list_of(is_any_number, 2)(value) and -math.inf < value[0] < value[1] < math.inf
@@ -135,8 +120,9 @@ def is_network(value: Any) -> bool:
 
 COUNT = Value("a whole number from 0", partial(reads, whole_number(0)))
 SIZE = Value("an image size of train.py", partial(reads, OPTIONS["image_size"].read))
-SWITCH = Value("True or False", is_switch)
+SWITCH = Value("True or False", lambda value: isinstance(value, bool))
 TEXT = Value("a text", is_text)
+DIVISOR = partial(reads, positive_float)
 
 NETWORK_VALUES = {
     "arguments": Value("arguments of CNN by name", are_arguments),
@@ -150,16 +136,15 @@ WEIGHT_VALUES = {
     "kept_epoch": COUNT,
     "epochs": COUNT,
     "image_size": SIZE,
-    "classes": Value("the names of two classes", are_class_names),
-    "mean": Value(f"{CHANNELS} numbers from 0 to 1", list_of(is_mean, CHANNELS)),
-    "std": Value(f"{CHANNELS} numbers above 0 and up to 1", list_of(is_deviation, CHANNELS)),
+    "classes": Value("the names of two classes", list_of(is_text, 2)),
+    "mean": Value(f"{CHANNELS} numbers from 0 to 1", list_of(is_share, CHANNELS)),
+    "std": Value(f"{CHANNELS} numbers above 0", list_of(DIVISOR, CHANNELS)),
     "scales": Value("black and white of kinds of values", mapping_of(is_scale)),
     "data": TEXT,
     "skip_bad_images": SWITCH,
     "group": SWITCH,
     "loss_function": TEXT,
     "network": Value("the description of a network", is_network),
-    "sources": Value("digests by name", mapping_of(is_text)),
     "scores": Value(f"{PROBES} pairs of numbers", list_of(list_of(is_any_number, 2), PROBES)),
 }
 CHECKPOINT_VALUES = {
