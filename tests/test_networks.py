@@ -587,8 +587,8 @@ def test_a_schedule_in_the_state_is_tried_out_with_going_on(schedule, edit):
     run_trial()
 
 
-HALVED = "    {0} *= 0.5\n    state.optimizer.learning_rate = {0}\n" + END
-LAST = "    if epoch > 0.8 * state.last: state.optimizer.learning_rate = 1e-4\n"
+HALVED = "    {0} *= 0.5\n    state.optimizer.param_groups[0]['lr'] = {0}\n" + END
+LAST = "    if epoch > 0.8 * state.last: state.optimizer.param_groups[0]['lr'] = 1e-4\n"
 CLASS = "type('Average', (), {'shadow': 1})()"
 STEPS = {
     "a value in the state": [
@@ -596,7 +596,7 @@ STEPS = {
         (END, HALVED.format("state.rate")),
     ],
     "the optimizer's own rate": [
-        (END, "    state.optimizer.learning_rate *= 0.5\n" + END),
+        (END, "    state.optimizer.param_groups[0]['lr'] *= 0.5\n" + END),
     ],
     "an averaged model": [
         (STATE, "    state.average = torch.optim.swa_utils.AveragedModel(model)\n" + STATE),

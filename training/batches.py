@@ -7,7 +7,6 @@ No worker processes, no files: a batch is a slice of one uint8 tensor. Where sev
 train together each gets its share of the images here, and what is counted is counted over all.
 """
 
-import functools
 import random
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -150,19 +149,10 @@ def seed_all(seed: int, *key: int) -> None:
     numpy gets more words than torch: both would draw the same numbers from the same word.
     """
     word = seed_of(seed, *key)
-    if has_gpu():
-        torch.manual_seed(word)
-    else:  # torch's own asks for every kind of GPU, and takes ten times as long
-        torch.default_generator.manual_seed(word)
+    torch.manual_seed(word)
     random.seed(word)
     stream = np.random.SeedSequence(seed, spawn_key=key)
     np.random.seed(stream.generate_state(4))
-
-
-@functools.cache
-def has_gpu() -> bool:
-    """Whether there is a GPU that torch may use."""
-    return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
 @torch.inference_mode()

@@ -36,15 +36,6 @@ class SGD(torch.optim.Optimizer):
         self.state: defaultdict[Tensor, Any] = defaultdict(dict)  # empty: see velocities
         self.velocities = list(map(torch.zeros_like, self.parameters))
 
-    @property
-    def learning_rate(self) -> float:
-        """The learning rate of the next step."""
-        return self.param_groups[0]["lr"]
-
-    @learning_rate.setter
-    def learning_rate(self, value: float) -> None:
-        self.param_groups[0]["lr"] = value
-
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
         """Update every parameter that has a gradient; ValueError for a closure."""
