@@ -24,7 +24,7 @@ from images.sources import fill_data_defaults, image_folder
 from records.places import check_weight_path, refuse_among_images
 from records.sources import digests_of, loaded_files, loaded_sources, sources
 from training.settings import ALSO_DECIDE, SETTINGS, check_settings
-from training.tried import PendingTrial, Trial, ask, keep, read_kept
+from training.tried import TORCHRUN, PendingTrial, Trial, ask, keep, read_kept
 
 
 def parse_options(arguments: list[str] | None = None) -> Namespace:
@@ -57,7 +57,8 @@ def settings_from(options: Namespace) -> Namespace:
 
 def have_tried(options: Namespace) -> PendingTrial | None:
     """Have a few steps of a training tried meanwhile, by the first of several processes."""
-    if options.try_out or os.environ.get("RANK", "0") != "0":
+    is_first = TORCHRUN not in os.environ or os.environ["RANK"] == "0"
+    if options.try_out or not is_first:
         return None
     return ask(settings_from(options), options.image_size, options.device)
 
@@ -97,7 +98,6 @@ def main(arguments: list[str] | None = None, answer: PendingTrial | None = None)
     settings = settings_from(options)
     places = Places(options.weight_path, options.img_path)
     progress = Progress(silent=processes.rank() > 0)
-    processes.check_processes()
     device = processes.choose_device(options.device)
     processes.choose_threads(options.image_size)
     if options.try_out:
@@ -209,15 +209,15 @@ def try_settings(options: Namespace, device: torch.device) -> None:
 
 def answer_for_all(answer: PendingTrial | None, progress: Progress) -> Trial:
     """What the trial tells to the first process; InputError in all of them if it refuses."""
-    told: Trial | InputError | None = None
+    told: Trial | InputError = InputError("only the first process has a trial")
     if answer is not None:
         try:
             told = answer()
         except InputError as error:
             told = error
     told = processes.from_first(told)
-    if not isinstance(told, Trial):
-        raise told or InputError("RANK changed while this was starting; start it with torchrun")
+    if isinstance(told, InputError):
+        raise told
     for note in told.notes:
         progress.say(f"note: {note}")
     return told

@@ -213,10 +213,7 @@ class ForkedTrial:
         self.command = command
 
     def communicate(self) -> tuple[str, str]:
-        def before() -> None:
-            for name in ("RANK", "WORLD_SIZE"):
-                os.environ.pop(name, None)
-
+        before = partial(os.environ.pop, "TORCHELASTIC_RUN_ID", None)
         ended = run_fork(Path(self.command[1]), *self.command[2:], before=before)
         self.returncode = ended.status
         return ended.out, ended.err

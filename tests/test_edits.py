@@ -25,7 +25,7 @@ from console.options import Option
 from records.files import file_digest
 from training import settings
 
-START = "    processes.check_processes()\n"  # of main in train.py
+START = "    processes.choose_threads(options.image_size)\n"  # of main in train.py
 END = '    print(accuracies_text(record), end="")\n'  # of a test
 NOTHING_LEFT = "0 trainings, 0 epochs, 0 tests"
 

@@ -16,7 +16,7 @@ from forks import run_fork, run_process, run_sweep
 
 from console.errors import InputError
 from images.sources import image_folder
-from records.files import open_unfollowed
+from records.files import open_unfollowed, read_record
 from records.lock import locked
 from records.places import refuse_among_images
 
@@ -136,23 +136,12 @@ def test_nothing_is_written_where_a_link_leads(mode, tmp_path, monkeypatch):
     assert (tmp_path / "notes").read_text() == "mine"
 
 
-SURROUNDINGS = {
-    "WORLD_SIZE=2": "WORLD_SIZE=2 in the environment, but no RANK",
-    "WORLD_SIZE=x": "WORLD_SIZE=x in the environment is no number",
-    "RANK=-1": "RANK=-1 in the environment is no number",
-    "RANK=1": "RANK=1 in the environment, of 1 processes",
-    "WORLD_SIZE=0": "RANK=0 in the environment, of 0 processes",
-}
-
-
-@pytest.mark.parametrize("variable", SURROUNDINGS)
-def test_an_environment_of_other_processes_is_refused(variable, photos, tmp_path):
-    name, value = variable.split("=")
-    before = functools.partial(os.environ.update, {name: value})
+def test_an_environment_of_others_processes_changes_nothing(photos, tmp_path):
+    variables = {"WORLD_SIZE": "2", "RANK": "1"}  # as a scheduler may set them, without torchrun
+    before = functools.partial(os.environ.update, variables)
     ended = run_fork(PROJECT / "train.py", train_arguments(photos, tmp_path), before=before)
-    said = refused(ended)
-    assert SURROUNDINGS[variable] in said
-    assert "torchrun" in said
+    assert ended.status == 0, ended.err
+    assert read_record(tmp_path / "r/train.json")["identity"]["processes"] == 1
 
 
 def test_a_lack_of_memory_is_not_blamed_on_the_network(photos, tmp_path, call, monkeypatch):

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.futures import Future
 
 from console.cores import threads_for
-from console.errors import InputError, complain
+from console.errors import InputError
 from records.runs import what_changed
+from training.tried import TORCHRUN
 
 T = TypeVar("T")
 
@@ -34,35 +35,17 @@ class Share(NamedTuple):
 
 def world_size() -> int:
     """How many processes train together."""
-    return process_number("WORLD_SIZE", 1)
+    return number_from_torchrun("WORLD_SIZE", 1)
 
 
 def rank() -> int:
     """This process's number; process 0 is the one that writes."""
-    return process_number("RANK", 0)
+    return number_from_torchrun("RANK", 0)
 
 
-def process_number(name: str, default: int) -> int:
-    """A number that torchrun gives its processes in their environment."""
-    text = os.environ.get(name, str(default))
-    if not text.isdecimal():
-        remedy = "unset it, or start train.py with torchrun"
-        raise InputError(f"{name}={text} in the environment is no number; {remedy}")
-    return int(text)
-
-
-def check_processes() -> None:
-    """InputError if the environment tells of processes that torchrun would not start."""
-    if rank() >= world_size():
-        told = f"RANK={rank()} in the environment, of {world_size()} processes (WORLD_SIZE)"
-        raise InputError(f"{told}; unset both, or start train.py with torchrun")
-    if world_size() == 1:
-        return
-    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
-        if name not in os.environ:
-            told = f"WORLD_SIZE={world_size()} in the environment, but no {name}"
-            raise InputError(f"{told}; unset it, or start train.py with torchrun")
-    process_number("MASTER_PORT", 0)
+def number_from_torchrun(name: str, alone: int) -> int:
+    """What torchrun tells its processes in their environment; `alone` where it has started none."""
+    return int(os.environ[name]) if TORCHRUN in os.environ else alone
 
 
 def choose_device(name: str) -> torch.device:
@@ -74,7 +57,7 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         if name == "cuda":  # each process of a machine its own GPU
-            device = torch.device("cuda", process_number("LOCAL_RANK", 0))
+            device = torch.device("cuda", number_from_torchrun("LOCAL_RANK", 0))
             torch.cuda.set_device(device)
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
@@ -144,27 +127,19 @@ def from_first(value: T) -> T:
 
 
 def check_same(identity: dict[str, Any]) -> None:
-    """End all processes, with one line, where one would train on something else than the first.
+    """InputError in all processes if one would train on something else than the first.
 
     `identity` is what decides this process's result: settings, images, sources, versions.
     """
     if world_size() == 1:
         return
-    changes = what_changed(from_first(identity), identity)
-    changed_names = ", ".join(change.name for change in changes)
-    names_of_all = [""] * world_size()
-    distributed.all_gather_object(names_of_all, changed_names)
-    others = []
-    for number, names in enumerate(names_of_all):
+    identities = [identity] * world_size()
+    distributed.all_gather_object(identities, identity)
+    for number, other in enumerate(identities):
+        names = ", ".join(change.name for change in what_changed(identities[0], other))
         if names:
-            others.append(f"process {number}: {names}")
-    if not others:
-        return
-    if rank() == 0:
-        remedy = "give every process the same images and the same program"
-        complain(f"not the same as of process 0 ({'; '.join(others)}); {remedy}")
-    distributed.barrier()  # none ends, and has torchrun end the others, before that is said
-    sys.exit(2)
+            remedy = "give every process the same images and the same program"
+            raise InputError(f"process {number} has others than process 0: {names}; {remedy}")
 
 
 class Average:

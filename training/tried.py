@@ -27,6 +27,7 @@ from records.runs import versions
 from records.sources import PROJECT, sources
 from training.settings import ALSO_DECIDE, GOES_ON, SETTINGS
 
+TORCHRUN = "TORCHELASTIC_RUN_ID"  # is set for the processes that torchrun starts
 LARGEST_BATCH = 2  # that a trial has
 SAME_START = "the first weights are the same for all seeds"  # a note
 
@@ -78,8 +79,7 @@ def answer_lines(program: "subprocess.Popen[str]") -> list[str]:
 def start_child(command: list[str]) -> "subprocess.Popen[str]":
     """Start a program that ends with this one, and is none of torchrun's."""
     environment = os.environ | {STDIN_IS_PARENT: "1"}
-    for name in ("RANK", "WORLD_SIZE"):
-        environment.pop(name, None)
+    environment.pop(TORCHRUN, None)
     reading, _ = os.pipe()  # the other end stays open until this program ends
     try:
         return subprocess.Popen(
