@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
         predict(data, weight, device, options.batch_size)
         return 0
     started = time.monotonic()
-    check_weight_path(options.weight_path, options.img_path)
+    check_weight_path(options.weight_path)
     source = options.data or weight["data"]
     refuse_among_images(image_folder(source), img_path=options.img_path)
     data = load_test_data(source, weight, options.skip_bad_images)

@@ -40,7 +40,7 @@ def parse_options(arguments: list[str] | None = None) -> Namespace:
     known["try_out"] = Option(setting, None, tried, is_list=True)
     purpose = "Train the CNN once and leave its weights, history and curves."
     options = parse(purpose, known, arguments)
-    check_weight_path(options.weight_path, options.img_path)
+    check_weight_path(options.weight_path)
     fill_data_defaults(options)
     folder = image_folder(options.data)
     refuse_among_images(folder, weight_path=options.weight_path, img_path=options.img_path)

@@ -1,6 +1,6 @@
 """Where results may go: never among the images, and no file of a run over another.
 
-check_weight_path(Path("weights/weight.pth"), results=Path("result"))
+check_weight_path(Path("weights/weight.pth"))
 refuse_among_images(Path("photos"), img_path=Path("result"))
 refuse_unwritable("out", Path("sweep"))
 """
@@ -11,7 +11,8 @@ from pathlib import Path
 from console.errors import InputError
 from records.files import UNFINISHED
 from records.lock import TRAINING_LOCK
-from records.runs import RUN_FILES, checkpoint_path
+
+ENDINGS = (".csv", ".json", ".png", ".txt", TRAINING_LOCK, UNFINISHED)  # of what a run leaves
 
 
 def cache_folder() -> Path:
@@ -26,25 +27,13 @@ def cache_folder() -> Path:
     return Path(caches, "cnn_experiments")
 
 
-def check_weight_path(weight: Path, results: Path) -> None:
-    """InputError if a weight file's place is a folder's, or that of another file of a run."""
+def check_weight_path(weight: Path) -> None:
+    """InputError if a weight file's place is a folder's, or may be that of another result."""
     if weight.name in ("", "..") or weight.is_dir():
         raise InputError(f"{weight} is a folder; --weight_path takes a file")
-    if is_taken(weight, results):
-        another = "is the place of another result; name another file"
+    if weight.name.endswith(ENDINGS):
+        another = "has the ending of another result; name another file, weight.pth for one"
         raise InputError(f"--weight_path {weight} {another}")
-
-
-def is_taken(weight: Path, results: Path) -> bool:
-    """Whether a run writes something else to the place of its weights, or removes what is there."""
-    if weight.name.endswith((TRAINING_LOCK, UNFINISHED)):
-        return True
-    if weight.parent.resolve() != results.resolve():
-        return False
-    for path in (weight, checkpoint_path(weight)):
-        if path.name in RUN_FILES or path.suffix == ".png":
-            return True
-    return False
 
 
 def refuse_among_images(folder: Path | None, **places: Path) -> None:

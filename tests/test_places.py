@@ -89,11 +89,8 @@ def test_a_folder_named_as_images_that_are_built_in_takes_results(tmp_path, monk
 PLACES = {
     ".": "is a folder; --weight_path takes a file",
     "r": "is a folder; --weight_path takes a file",
-    "r/history.csv": "is the place of another result",
-    "r/Loss_curve.png": "is the place of another result",
-    "r/.training.lock": "is the place of another result",
-    "w/.w.pth.training.lock": "is the place of another result",
-    "w/.x.unfinished": "is the place of another result",
+    "r/history.csv": "has the ending of another result",
+    "w/.w.pth.training.lock": "has the ending of another result",
 }
 
 
@@ -110,7 +107,7 @@ def test_a_test_does_not_write_over_the_weights_that_it_tests(trained, call):
     weight = (trained / "w.pth").rename(trained / "r/acc.txt")
     before = weight.read_bytes()
     ended = call("test", "--weight_path", weight, "--img_path", trained / "r")
-    assert "is the place of another result" in refused(ended)
+    assert "has the ending of another result" in refused(ended)
     assert weight.read_bytes() == before
 
 
