@@ -12,7 +12,6 @@ import io
 import json
 import os
 import secrets
-import time
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,7 +20,6 @@ from typing import IO, Any
 from console.errors import InputError
 
 UNFINISHED = ".unfinished"  # ending of temporary files
-STALE_SECONDS = 600  # no write takes this long: an older file was left by a kill
 BLOCK_BYTES = 1 << 20  # read at once
 DIGEST = "record_sha256"  # of a record's other values, in the record itself
 FORMULA = tuple("=+-@＝＋－＠'")  # begins what a spreadsheet would compute, or our escape
@@ -59,13 +57,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def refuse_to_replace(path: Path) -> None:
     """InputError if what stands at a path is anything but a file, which alone is ever replaced."""
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; a file belongs there: name another place")
-    if path.is_symlink():
-        raise InputError(f"{path} is a link, which is never replaced; name another place")
-    if path.exists() and not path.is_file():
-        special = "a device, a pipe or a socket"
-        raise InputError(f"{path} is {special}, which is never replaced; name another place")
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        kind = "link" if path.is_symlink() else "folder or a device"
+        raise InputError(f"{path} is a {kind}, which is never replaced; name another place")
 
 
 def open_unfollowed(path: Path, mode: str) -> IO[Any]:
@@ -85,21 +79,10 @@ def remove_abandoned(folders: Iterable[Path]) -> None:
     """Remove what killed writers left in folders: temporary files that nobody has locked."""
     for folder in folders:
         for path in folder.glob(f".*{UNFINISHED}"):
-            with contextlib.suppress(OSError):  # another program may just have removed it
-                if is_abandoned(path):
-                    path.unlink()
-
-
-def is_abandoned(path: Path) -> bool:
-    """Whether the program that wrote a temporary file has ended."""
-    with path.open("rb+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:  # this disk has no locks
-            return time.time() - path.stat().st_mtime > STALE_SECONDS
-    return True
+            # Its writer lives, or has just renamed it; where a disk has no locks, nobody knows.
+            with contextlib.suppress(OSError), path.open("rb+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
 
 
 def write_text(path: Path, text: str) -> str:
@@ -121,27 +104,11 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
 
 def read_record(path: Path) -> dict[str, Any]:
     """Read what write_record wrote; Damaged if it is not that, OSError if it cannot be read."""
-    return check_record(path, load_json(path))
-
-
-def load_json(path: Path) -> dict[str, Any]:
-    """Read a record as it stands, unchecked; Damaged if it is none, OSError if there is none."""
     try:
-        values = json.loads(read_file(path).decode("utf-8"))
+        record = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise Damaged(f"{path.name} cannot be read ({error})") from None
-    if not isinstance(values, dict):
-        raise Damaged(f"{path.name} is no record")
-    return values
-
-
-def check_record(path: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a record without their digest; Damaged if they are not what was written."""
-    record = dict(values)
-    digest = record.pop(DIGEST, None)
-    if digest is None:
-        raise Damaged(f"{path.name} is no record of this version")
-    if digest != digest_of(record):
+    if not isinstance(record, dict) or record.pop(DIGEST, None) != digest_of(record):
         raise Damaged(f"{path.name} is not as it was written")
     return record
 
@@ -199,13 +166,6 @@ def parse_csv(name: str, table: bytes, columns: Sequence[str]) -> list[dict[str,
 def from_text(cell: str) -> str:
     """The text that as_text made a cell of."""
     return cell.removeprefix("'")
-
-
-def read_file(path: Path) -> bytes:
-    """The bytes of a file; OSError if there is none, Damaged if it is a pipe or a device."""
-    if path.exists() and not path.is_file():  # a pipe has no end
-        raise Damaged(f"{path.name} is no file")
-    return path.read_bytes()
 
 
 def digest_of(value: bytes | object) -> str:

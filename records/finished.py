@@ -18,7 +18,6 @@ from records.files import (
     file_digest,
     open_unpacked,
     parse_csv,
-    read_file,
     read_record,
 )
 from records.runs import (
@@ -176,7 +175,7 @@ def read_test(result: Path, identity: dict[str, Any] | None) -> Tested:
 
 def read_predictions(folder: Path) -> list[dict[str, str]]:
     """The rows of predictions.csv; Damaged if it is not that, OSError if there is none."""
-    return parse_csv(PREDICTIONS, read_file(folder / PREDICTIONS), PREDICTION_COLUMNS)
+    return parse_csv(PREDICTIONS, (folder / PREDICTIONS).read_bytes(), PREDICTION_COLUMNS)
 
 
 def accuracies_text(record: dict[str, Any]) -> str:

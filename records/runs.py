@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from records.files import Damaged, parse_csv, read_file
+from records.files import Damaged, parse_csv
 from records.sources import CODE_ENDINGS, digests_of
 
 HISTORY, LOG = "history.csv", "log.txt"
@@ -21,7 +21,7 @@ ACCURACIES, PREDICTIONS = "acc.txt", "predictions.csv"
 TRAIN_RECORD, TEST_RECORD = "train.json", "test.json"
 RUN_FILES = (HISTORY, LOG, ACCURACIES, PREDICTIONS, TEST_RECORD, TRAIN_RECORD)  # records last
 WEIGHT = "weight.pth"  # of a run of a sweep
-MANY_FILES = 4
+SHOWN = 4  # changes
 
 
 class Layer(NamedTuple):
@@ -56,7 +56,7 @@ def read_history(folder: Path) -> list[Epoch]:
 
     OSError if there is none, Damaged if it is no history.
     """
-    rows = parse_csv(HISTORY, read_file(folder / HISTORY), HISTORY_COLUMNS)
+    rows = parse_csv(HISTORY, (folder / HISTORY).read_bytes(), HISTORY_COLUMNS)
     history = []
     for number, row in enumerate(rows, start=1):
         try:
@@ -135,15 +135,11 @@ class Change(NamedTuple):
     old: object
     new: object
 
-    @property
-    def is_file(self) -> bool:
-        """Whether the values are digests."""
-        return self.name == "images" or "." in self.name
-
     def __str__(self) -> str:
-        if self.is_file:
-            what = "images, their size or split" if self.name == "images" else self.name
-            return f"{what} changed since this run"
+        if self.name == "images":
+            return "images, their size or split changed since this run"
+        if "." in self.name:  # a file, of which the values are digests
+            return f"{self.name} changed since this run"
         return f"{self.name} was {self.old}, is {self.new}"
 
 
@@ -165,8 +161,7 @@ def what_changed(old: dict, new: dict, ignore: tuple[str, ...] = ()) -> list[Cha
 
 def list_changes(changes: Sequence[Change]) -> str:
     """Say in a few words what changed."""
-    shown = [str(change) for change in changes if not change.is_file]
-    files = [str(change) for change in changes if change.is_file]
-    if len(files) > MANY_FILES:  # another version of the program
-        files[MANY_FILES:] = [f"{len(files) - MANY_FILES} more files too"]
-    return ", ".join(shown + files)
+    shown = [str(change) for change in changes[:SHOWN]]
+    if len(changes) > SHOWN:  # another version of the program
+        shown.append(f"{len(changes) - SHOWN} more")
+    return ", ".join(shown)

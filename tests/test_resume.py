@@ -448,12 +448,6 @@ def test_what_is_being_written_without_locks_is_not_removed(tmp_path, without_lo
     assert (tmp_path / "f").read_bytes() == b"whole"
 
 
-def test_what_was_left_long_ago_without_locks_is_removed(tmp_path, without_locks):
-    os.utime(unfinished(tmp_path), (1, 1))
-    remove_abandoned([tmp_path])
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("name", [".f.x", "f"])
 def test_files_of_other_names_are_not_removed(name, tmp_path):
     (tmp_path / name).write_bytes(b"a user's")

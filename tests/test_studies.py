@@ -675,7 +675,7 @@ def damaged(finished, tmp_path_factory) -> Damaged:
 
 def test_a_damaged_record_stops_no_plan(damaged):
     assert damaged.planned.status == 0
-    assert "damaged record: train.json is no record" in damaged.planned.err
+    assert "damaged record: train.json is not as it was written" in damaged.planned.err
 
 
 def test_a_damaged_record_is_missing_where_runs_are_collected(damaged):
