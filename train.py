@@ -82,7 +82,7 @@ import torch
 from console.errors import InputError, is_child
 from console.progress import Progress, duration
 from dataset import Data, describe, load_data
-from records.finished import DONE, MISSING, in_words, larger_class_line, read_training
+from records.finished import DONE, MISSING, larger_class_line, read_training
 from records.runs import Epoch, identity, kept_epoch
 from training import files, processes
 from training.batches import Batches, Images, seed_epoch, seed_of, validate
@@ -242,7 +242,7 @@ def is_trained(places: Places, run_identity: Identity, fresh: bool, progress: Pr
     if status == DONE:
         progress.say("training, because of --fresh")
     elif status != MISSING:
-        progress.say(f"training, because {in_words(status, 'trained')}")
+        progress.say(f"training, because {status.why}")
     return False
 
 

@@ -9,7 +9,6 @@ Nothing else believes a file of a run. What a digest covers is as it was written
 
 import enum
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +25,6 @@ from records.runs import (
     PREDICTIONS,
     TEST_RECORD,
     TRAIN_RECORD,
-    Change,
     Epoch,
     list_changes,
     read_history,
@@ -42,24 +40,19 @@ class Stage(enum.Enum):
 
     DONE = enum.auto()
     MISSING = enum.auto()  # never done, or its record is lost
-    CHANGED = enum.auto()  # what decides its result is not what was asked for: Status.changes
-    INCOMPLETE = enum.auto()  # Status.files are not there, or not those that it wrote
-    DAMAGED = enum.auto()  # a record cannot be believed, which Status.damage tells
     INTERRUPTED = enum.auto()  # begun, and stopped after Status.epochs
-    TO_REPEAT = enum.auto()  # whatever is there, --fresh asks for it
+    REPEATED = enum.auto()  # there, but something else, damaged, or asked for anew
 
 
 class Status(NamedTuple):
-    """How a training, or a test, stands in a run's folder, and what its stage is about."""
+    """How a training, or a test, stands in a run's folder, and why it is to be done."""
 
     stage: Stage
-    changes: Sequence[Change] = ()
-    files: Sequence[str] = ()
+    why: str
     epochs: int = 0
-    damage: str = ""
 
 
-DONE, MISSING = Status(Stage.DONE), Status(Stage.MISSING)
+DONE, MISSING = Status(Stage.DONE, "done already"), Status(Stage.MISSING, "not done yet")
 
 
 class Trained(NamedTuple):
@@ -87,20 +80,6 @@ def not_tested(status: Status = MISSING) -> Tested:
     return Tested(status, {})
 
 
-def in_words(status: Status, done: str) -> str:
-    """Say why work is to be done; `done` is the word for it, "trained" or "tested"."""
-    words = {
-        Stage.DONE: f"{done} already",
-        Stage.MISSING: f"not {done} yet",
-        Stage.CHANGED: list_changes(status.changes),
-        Stage.INCOMPLETE: f"{', '.join(status.files)} is missing or changed since this run",
-        Stage.DAMAGED: f"damaged record: {status.damage}",
-        Stage.INTERRUPTED: f"interrupted after epoch {status.epochs}",
-        Stage.TO_REPEAT: "asked for with --fresh",
-    }
-    return words[status.stage]
-
-
 # --- a record and its files ------------------------------------------------------------------
 
 
@@ -117,22 +96,18 @@ def judge(
         if identity is not None:
             changes = what_changed(record["identity"], identity)
             if changes:
-                return Status(Stage.CHANGED, changes=changes), {}
+                return Status(Stage.REPEATED, list_changes(changes)), {}
         wrong = [file.name for key, file in written.items() if file_digest(file) != record[key]]
-    except (Damaged, OSError, KeyError) as error:
-        return status_of_error(error, path.name), {}
+    except FileNotFoundError:
+        return MISSING, {}
+    except KeyError as error:  # whole, but the record of something else
+        return Status(Stage.REPEATED, f"damaged record: {path.name} lacks {error}"), {}
+    except (Damaged, OSError) as error:
+        return Status(Stage.REPEATED, f"damaged record: {error}"), {}
     if wrong:
-        return Status(Stage.INCOMPLETE, files=wrong), {}
+        why = f"{', '.join(wrong)} is missing or changed since this run"
+        return Status(Stage.REPEATED, why), {}
     return DONE, record
-
-
-def status_of_error(error: Exception, name: str) -> Status:
-    """What it means that a record, by its file's name, cannot be read."""
-    if isinstance(error, FileNotFoundError):
-        return MISSING
-    if isinstance(error, KeyError):  # whole, but the record of something else
-        return Status(Stage.DAMAGED, damage=f"{name} lacks {error}")
-    return Status(Stage.DAMAGED, damage=str(error))
 
 
 # --- a training ------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from console.cores import usable_cores
 from console.errors import STDIN_IS_PARENT, how_it_ended
 from console.progress import Progress, duration
 from records.files import open_unfollowed
-from records.finished import DONE, Status, in_words
+from records.finished import DONE, Status
 from records.runs import LOG
 from studies.plan import Conditions, Training, seconds_per_epoch
 
@@ -86,8 +86,7 @@ class Child:
         program = self.step.program
         if self.process.returncode:
             return f"{program}.py, {how_it_ended(self.process.returncode)}"
-        why = in_words(self.status, f"{program}ed")
-        return f"{program}.py did something else than was asked for ({why})"
+        return f"{program}.py did something else than was asked for ({self.status.why})"
 
     def last_lines(self) -> list[str]:
         """The last lines of its log, which tell of an error."""

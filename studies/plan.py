@@ -26,12 +26,12 @@ from records.finished import (
     read_test,
     read_training,
 )
-from records.runs import identity, test_identity, what_changed
+from records.runs import identity, list_changes, test_identity, what_changed
 from studies import store
 from studies.settings import Run
 from training.settings import GOES_ON, as_key
 
-TO_REPEAT = Status(Stage.TO_REPEAT)
+TO_REPEAT = Status(Stage.REPEATED, "asked for with --fresh")
 
 
 class Conditions(NamedTuple):
@@ -246,8 +246,8 @@ def status_of_begun(training: Training) -> Status:
     ignored = ("epochs",) if GOES_ON else ()
     changes = what_changed(begun.identity, training.identity, ignored)
     if changes:
-        return Status(Stage.CHANGED, changes=changes)
-    return Status(Stage.INTERRUPTED, epochs=begun.epochs)
+        return Status(Stage.REPEATED, list_changes(changes))
+    return Status(Stage.INTERRUPTED, f"interrupted after epoch {begun.epochs}", begun.epochs)
 
 
 def epochs_of(trainings: Sequence[Training]) -> int:

@@ -7,12 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from console.options import value_text
-from records.finished import Stage, in_words
+from records.finished import Stage
 from studies.plan import Plan, Training, epochs_of, training_key
 from studies.settings import BASE_STUDY, Run
-
-# Stages of what was there before and is done again.
-REPEATED = (Stage.CHANGED, Stage.INCOMPLETE, Stage.DAMAGED, Stage.TO_REPEAT)
 
 
 def describe_plan(plan: Plan, runs: list[Run], jobs: int) -> str:
@@ -75,10 +72,10 @@ def describe_repeats(trainings: list[Training]) -> list[str]:
     """Say what is done again, and why: a line for each reason, with its number of trainings."""
     reasons: Counter[str] = Counter()
     for training in trainings:
-        if training.trained.status.stage in REPEATED:
-            reasons[in_words(training.trained.status, "trained")] += 1
-        elif training.is_trained and training.tested.status.stage in REPEATED:
-            reasons[in_words(training.tested.status, "tested")] += 1
+        if training.trained.status.stage is Stage.REPEATED:
+            reasons[training.trained.status.why] += 1
+        elif training.is_trained and training.tested.status.stage is Stage.REPEATED:
+            reasons[training.tested.status.why] += 1
     return [f"to be done again: {count} ({reason})" for reason, count in reasons.items()]
 
 
@@ -104,11 +101,11 @@ def describe_training(training: Training) -> str:
     if training.is_finished:
         return "done"
     if training.is_trained:
-        return f"to test: {in_words(training.tested.status, 'tested')}"
+        return f"to test: {training.tested.status.why}"
     to_do = f"to train {counted(training.epochs_to_do, 'epoch')}"
     epochs_before = training.settings["epochs"] - training.epochs_to_do
     if training.epochs_to_do == 0:
         to_do = "to write again from its last checkpoint"
     elif epochs_before:
         to_do += f", goes on after epoch {epochs_before}"
-    return f"{to_do}: {in_words(training.trained.status, 'trained')}"
+    return f"{to_do}: {training.trained.status.why}"
