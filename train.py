@@ -55,23 +55,21 @@ def settings_from(options: Namespace) -> Namespace:
     return settings
 
 
-def have_tried(options: Namespace) -> PendingTrial | None:
-    """Have a few steps of a training tried meanwhile, by the first of several processes."""
+def begin_trial(arguments: list[str] | None = None) -> PendingTrial | None:
+    """Read the command line and the code, and have the first of several processes try a few steps.
+
+    That needs no package: they load meanwhile.
+    """
+    options = parse_options(arguments)
+    sources("train.py", ALSO_DECIDE)
     is_first = TORCHRUN not in os.environ or os.environ["RANK"] == "0"
     if options.try_out or not is_first:
         return None
     return ask(settings_from(options), options.image_size, options.device)
 
 
-def begin() -> PendingTrial | None:
-    """Read the command line and the code before packages load, and have a trial begin."""
-    options = parse_options()
-    sources("train.py", ALSO_DECIDE)  # is read now, as it is when packages begin to load
-    return have_tried(options)
-
-
 if __name__ == "__main__":
-    TRIAL = answer_at_once(begin)  # what follows takes seconds to load
+    TRIAL = answer_at_once(begin_trial)  # what follows takes seconds to load
 
 import time
 from pathlib import Path
@@ -94,7 +92,7 @@ from training.optimizer import SGD
 def main(arguments: list[str] | None = None, answer: PendingTrial | None = None) -> int:
     """Train as the command line says, or these `arguments`; `answer` is that of a trial begun."""
     options = parse_options(arguments)
-    answer = answer or have_tried(options)  # where main is called as a function none was begun
+    answer = answer or begin_trial(arguments)  # called as a function it has begun none
     settings = settings_from(options)
     places = Places(options.weight_path, options.img_path)
     progress = Progress(silent=processes.rank() > 0)
@@ -110,7 +108,7 @@ def main(arguments: list[str] | None = None, answer: PendingTrial | None = None)
         progress.say(describe(data))
         run_identity = identity_of(settings, data, device)
         if is_trained(places, run_identity, options.fresh, progress):
-            draw_curves(places, options.no_pictures)
+            draw_once(places, options.no_pictures)
             return 0
         # Prepare: a trial has told what the network needs.
         trial = answer_for_all(answer, progress)
@@ -132,7 +130,7 @@ def main(arguments: list[str] | None = None, answer: PendingTrial | None = None)
             about = about_training(run_identity, arguments, trial, data)
             files.write_results(state, weight, about, places)
         show_end(state, data, places, progress)
-        draw_curves(places, options.no_pictures)
+        draw_once(places, options.no_pictures)
     return 0
 
 
@@ -273,8 +271,8 @@ def about_training(
     }
 
 
-def draw_curves(places: Places, no_pictures: bool) -> None:
-    """Draw the curves, once for all processes."""
+def draw_once(places: Places, no_pictures: bool) -> None:
+    """Draw the curves, in one of several processes."""
     if processes.rank() == 0 and not no_pictures:
         from report import figures  # here: matplotlib takes a second to import
 

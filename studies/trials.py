@@ -10,9 +10,8 @@ import sys
 from collections.abc import Iterable
 
 from console.errors import InputError
-from records.sources import PROJECT
 from studies.settings import Run
-from training.tried import Trial, answer_lines, settings_of_trial, start_child
+from training.tried import Trial, read_trials, settings_of_trial, start_trials
 
 NOT_TRIED = ("seed", "epochs", "batch_size")  # what a few steps cannot show
 
@@ -26,18 +25,13 @@ def try_runs(device: str, image_size: int, runs: list[Run]) -> str:
     changes nothing.
     """
     to_try = {key_of_trial(run): settings_of_trial(run.settings) for run in runs}
-    command = [sys.executable, str(PROJECT / "train.py"), "--device", device]
-    command += ["--image_size", str(image_size), "--try_out", *map(json.dumps, to_try.values())]
-    lines = answer_lines(start_child(command))
-    *told, name = lines[-len(to_try) - 1 :]  # before them, whatever model.py may print
-    trials = {}
-    for key, line in zip(to_try, told, strict=True):
-        trials[key] = Trial(**json.loads(line))
+    told = read_trials(start_trials(to_try.values(), image_size, device), len(to_try))
+    trials = dict(zip(to_try, told.trials, strict=True))
     notes = [note for trial in trials.values() for note in trial.notes]
     for note in dict.fromkeys(notes):  # each once
         print(f"note: {note}", file=sys.stderr)
     refuse_unused(runs, trials)
-    return name
+    return told.device
 
 
 def key_of_trial(run: Run) -> str:

@@ -390,7 +390,7 @@ def refuse_to_try() -> None:
     """Have this process start no trial."""
     from training import tried
 
-    vars(tried).pop("start_child")
+    vars(tried).pop("start_trials")
 
 
 @pytest.mark.parametrize(("name", "value"), [("epochs", 2), ("seed", 5), ("batch_size", 8)])
@@ -403,7 +403,7 @@ def test_what_is_known_of_a_training_is_not_tried_again(name, value, original, t
 def test_what_is_not_known_of_a_training_is_tried(original, tmp_path):
     arguments = train_arguments(original / "photos", tmp_path, learning_rate=0.0123)
     ended = run_fork(TRAIN, arguments, "--no_pictures", before=refuse_to_try)
-    assert "start_child" in ended.err
+    assert "start_trials" in ended.err
 
 
 def test_train_takes_its_arguments_as_a_list(original, tmp_path, monkeypatch):

@@ -15,8 +15,7 @@ import shutil
 import subprocess
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,30 +53,35 @@ def ask(settings: Namespace, image_size: int, device: str) -> PendingTrial:
     known = read_kept(vars(settings), image_size, kind)
     if known:
         return lambda: known
-    command = [sys.executable, str(PROJECT / "train.py"), "--device", device]
-    command += ["--image_size", str(image_size), "--try_out", json.dumps(vars(settings))]
-    return partial(answer_of, start_child(command))
+    program = start_trials([vars(settings)], image_size, device)
+    return lambda: read_trials(program, 1).trials[0]
 
 
-def answer_of(program: "subprocess.Popen[str]") -> Trial:
-    """What a trial tells, once its program has ended."""
-    line = answer_lines(program)[-2]  # before it, whatever model.py may print; after it the device
-    return Trial(**json.loads(line))
+class Told(NamedTuple):
+    """What a program of trials tells: of each setting, and the name of the device."""
+
+    trials: list[Trial]
+    device: str
 
 
-def answer_lines(program: "subprocess.Popen[str]") -> list[str]:
-    """What a program of trials printed; InputError with its error line if it has failed."""
+def read_trials(program: "subprocess.Popen[str]", count: int) -> Told:
+    """What a program of so many trials tells; InputError with its error line if it has failed."""
     said, complaint = program.communicate()
     if program.returncode:
         lines = complaint.splitlines()
         if program.returncode < 0 or not lines:
             lines = [f"train.py: {how_it_ended(program.returncode)}"]
         raise InputError(error_in(lines))
-    return said.splitlines()
+    *lines, device = said.splitlines()[-count - 1 :]  # before them, whatever model.py may print
+    return Told([Trial(**json.loads(line)) for line in lines], device)
 
 
-def start_child(command: list[str]) -> "subprocess.Popen[str]":
-    """Start a program that ends with this one, and is none of torchrun's."""
+def start_trials(
+    settings: Iterable[Mapping[str, Any]], image_size: int, device: str
+) -> "subprocess.Popen[str]":
+    """Start a program that tries settings, ends with this one, and is none of torchrun's."""
+    command = [sys.executable, str(PROJECT / "train.py"), "--device", device]
+    command += ["--image_size", str(image_size), "--try_out", *map(json.dumps, settings)]
     environment = os.environ | {STDIN_IS_PARENT: "1"}
     environment.pop(TORCHRUN, None)
     reading, _ = os.pipe()  # the other end stays open until this program ends
