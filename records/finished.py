@@ -75,9 +75,9 @@ def not_trained(status: Status = MISSING) -> Trained:
     return Trained(status, {}, [])
 
 
-def not_tested(status: Status = MISSING) -> Tested:
-    """A test that is not done."""
-    return Tested(status, {})
+def not_tested() -> Tested:
+    """A test that is not there."""
+    return Tested(MISSING, {})
 
 
 # --- a record and its files ------------------------------------------------------------------

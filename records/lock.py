@@ -62,7 +62,9 @@ def open_locked(path: Path, shared: bool, place: Path) -> IO[str]:
             lock(file, shared)
         except OSError as error:
             if error.errno in BUSY:
-                raise InputError(busy_message(file, place)) from None
+                file.seek(0)
+                busy = f"{file.read() or 'another process'} is at work in {place}"
+                raise InputError(f"{busy}; wait until it has ended, or stop it") from None
             print(f"note: {place} cannot be locked ({error.strerror})", file=sys.stderr)
             return file
         if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
@@ -74,10 +76,3 @@ def lock(file: IO[str], shared: bool) -> None:
     """Lock an open file at once; OSError if that cannot be."""
     mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     fcntl.lockf(file, mode | fcntl.LOCK_NB)
-
-
-def busy_message(file: IO[str], place: Path) -> str:
-    """Say who works in a place."""
-    file.seek(0)
-    holder = file.read() or "another process"
-    return f"{holder} is at work in {place}; wait until it has ended, or stop it"

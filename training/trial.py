@@ -18,7 +18,8 @@ from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,21 +130,12 @@ def noise(image_size: int) -> Data:
 # --- the user's program ----------------------------------------------------------------------
 
 
-class Program(NamedTuple):
-    """What train.py does."""
-
-    prepare: Callable[[Namespace, Images], State]
-    train_epoch: Callable[[State, Images, int, int], None]
-    has_ended: Callable[[State, int], bool]
-
-
-def load_program() -> Program:
+def load_program() -> ModuleType:
     """train.py imported anew, and what it imports of the user's: as a new process has them."""
     for name in user_modules():
         del sys.modules[name]
     with blaming("train.py"):
-        train = importlib.import_module("train")
-        return Program(train.prepare, train.train_epoch, train.has_ended)
+        return importlib.import_module("train")
 
 
 def user_modules() -> list[str]:
@@ -173,14 +165,14 @@ class SmallTraining:
     """A small training, with some settings of its own beside those that are tried."""
 
     def __init__(
-        self, settings: Namespace, images: Images, program: Program, **others: int
+        self, settings: Namespace, images: Images, program: ModuleType, **others: int
     ) -> None:
         self.settings = Namespace(**vars(settings) | {"epochs": FAR} | others)
         self.images = images
         self.program = program
         self.tolerance = 0.0 if images.device.type == "cpu" else TOLERANCE
         with blaming(self.step):
-            self.state = program.prepare(self.settings, images)
+            self.state: State = program.prepare(self.settings, images)
 
     @property
     def step(self) -> str:
@@ -243,7 +235,7 @@ def doubts_about_targets(training: SmallTraining) -> list[str]:
     return []
 
 
-def check_again(start: Start, program: Program, whole: SmallTraining) -> None:
+def check_again(start: Start, program: ModuleType, whole: SmallTraining) -> None:
     """InputError if the same training again is another one, or leaves something in the modules."""
     left_behind = module_values()
     again = start(program)
