@@ -326,10 +326,11 @@ WRONG_VALUES = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG_VALUES)
-def test_a_value_that_no_training_writes_is_named(name, value, trained, call):
-    spoil(trained / "w.pth", {name: value})
-    said = refused(call("test", arguments_for_test(trained)))
-    assert f"is no CNN weight file that a training wrote: {name} is not " in said
+def test_a_value_that_no_training_writes_is_named(name, value, original, tmp_path):
+    path = Path(shutil.copy(original / "w.pth", tmp_path))
+    spoil(path, {name: value})
+    with pytest.raises(InputError, match=f"weight file that a training wrote: {name} is not "):
+        load(WEIGHT, path)
 
 
 @pytest.mark.parametrize(
@@ -343,8 +344,8 @@ def test_a_value_that_no_training_writes_is_named(name, value, trained, call):
         ("arguments", {"loss_function": 5}),
     ],
 )
-def test_a_network_that_no_training_describes_is_refused(name, value, trained):
-    path = trained / "w.pth"
+def test_a_network_that_no_training_describes_is_refused(name, value, original, tmp_path):
+    path = shutil.copy(original / "w.pth", tmp_path / "w.pth")
     network = torch.load(path, weights_only=True)["network"]
     spoil(path, {"network": {**network, name: value}})
     with pytest.raises(InputError, match="network is not the description of a network"):

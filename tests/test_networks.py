@@ -70,15 +70,6 @@ class Lazy(nn.Module):
         return self.head(F.max_pool2d(features, 2).flatten(1))
 
 
-class Double(Small):
-    def __init__(self) -> None:
-        super().__init__()
-        self.double()
-
-    def forward(self, images: Tensor) -> Tensor:
-        return super().forward(images.double())
-
-
 class Bfloat16(Small):
     def __init__(self) -> None:
         super().__init__()
@@ -88,36 +79,24 @@ class Bfloat16(Small):
         return super().forward(images.bfloat16())
 
 
-class RandomProjection(Small):
+class RandomBuffer(Small):
+    projection: Tensor
+
     def __init__(self) -> None:
         super().__init__()
-        self.projection = torch.randn(8, 8)
+        self.register_buffer("projection", torch.randn(8, 8), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(F.relu(self.features(images) @ self.projection))
 
 
-class RandomBuffer(RandomProjection):
-    def __init__(self) -> None:
-        super().__init__()
-        del self.projection
-        self.register_buffer("projection", torch.randn(8, 8), persistent=False)
-
-
-class NumpyConstant(RandomProjection):
+class NumpyConstant(RandomBuffer):
     def __init__(self) -> None:
         super().__init__()
         import numpy as np
 
+        del self.projection
         self.projection = torch.from_numpy(np.random.rand(8, 8)).float()
-
-
-class StochasticDepth(Small):
-    def forward(self, images: Tensor) -> Tensor:
-        features = self.features(images)
-        if self.training and torch.rand(()) < 0.5:
-            features = features * 2
-        return self.head(features)
 
 
 class PythonRandom(Small):
@@ -125,15 +104,6 @@ class PythonRandom(Small):
         import random
 
         return super().forward(images) * (random.random() if self.training else 1)
-
-
-class OwnParameter(Small):
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return super().forward(images) * self.scale
 
 
 class Tied(nn.Module):
@@ -159,17 +129,12 @@ class Normalised(Small):
 
 
 WORKING: list[type[nn.Module]] = [
-    View,
     Perceptron,
     Lazy,
-    Double,
     Bfloat16,
-    RandomProjection,
     RandomBuffer,
     NumpyConstant,
-    StochasticDepth,
     PythonRandom,
-    OwnParameter,
     Tied,
     Normalised,
 ]
@@ -309,35 +274,25 @@ class Shared(Small):
         return self.head(features) + self.head(features**2) + self.other(features)
 
 
-def test_a_layer_that_is_used_twice_is_told_once(use):
+def test_what_layers_share_is_told_once(use):
     use(Shared)
-    assert [layer["name"] for layer in run_trial().layers] == ["stem", "head", "other"]
-
-
-def test_parameters_that_layers_share_are_counted_once(use):
-    use(Shared)
+    layers = run_trial().layers
+    assert [layer["name"] for layer in layers] == ["stem", "head", "other"]
     numbers = sum(values.numel() for values in Shared().parameters())
-    assert sum(layer["parameters"] for layer in run_trial().layers) == numbers
+    assert sum(layer["parameters"] for layer in layers) == numbers
 
 
-def test_the_network_of_model_py_runs_in_the_faster_format(plain_trial):
+def test_the_network_of_model_py_runs_in_the_faster_format_without_a_note(plain_trial):
     assert plain_trial.channels_last
-
-
-def test_of_the_network_of_model_py_nothing_is_noted(plain_trial):
     assert plain_trial.notes == []
 
 
-def test_a_network_that_needs_contiguous_memory_gets_it(use):
+def test_a_network_that_needs_contiguous_memory_gets_it_with_a_word(use):
     use(View)
-    assert not run_trial().channels_last
-
-
-def test_that_a_network_needs_contiguous_memory_is_said_with_its_reason(use):
-    use(View)
-    note = run_trial().notes[0]
-    assert "contiguous memory" in note
-    assert "view size is not compatible" in note
+    trial = run_trial()
+    assert not trial.channels_last
+    assert "contiguous memory" in trial.notes[0]
+    assert "view size is not compatible" in trial.notes[0]
 
 
 # --- networks that are refused ---------------------------------------------------------------
@@ -572,13 +527,7 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
     return write
 
 
-SCHEDULES = [
-    "StepLR(optimizer, 1)",
-    "MultiStepLR(optimizer, [1, 2])",
-    "ExponentialLR(optimizer, 0.9)",
-    "LambdaLR(optimizer, lambda epoch: (epoch + 1) / 5)",
-    "CosineAnnealingLR(optimizer, 9)",
-]
+SCHEDULES = ["StepLR(optimizer, 1)", "LambdaLR(optimizer, lambda epoch: (epoch + 1) / 5)"]
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
