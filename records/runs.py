@@ -24,15 +24,6 @@ WEIGHT = "weight.pth"  # of a run of a sweep
 SHOWN = 4  # changes
 
 
-class Layer(NamedTuple):
-    """A layer that has parameters, as a record tells it: `shape` is its output of one image."""
-
-    name: str
-    text: str
-    shape: list[int]
-    parameters: int
-
-
 class Epoch(NamedTuple):
     """A row of history.csv: means over the images, after an epoch of a training."""
 

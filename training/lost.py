@@ -84,4 +84,5 @@ def refuse_after_checkpoint(file: Path, loop: Loop) -> None:
 def is_change_of_state(node: ast.AST) -> bool:
     """Whether a part of a statement sets something in the state, or calls what stands there."""
     is_set = isinstance(getattr(node, "ctx", None), ast.Store)
-    return (is_set or isinstance(node, ast.Call)) and ast.unparse(node).startswith("state.")
+    is_call = isinstance(node, ast.Call)
+    return (is_set or is_call) and ast.unparse(node).startswith("state.")

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from console.errors import InputError, is_out_of_memory
 from console.options import did_you_mean
 from losses import Loss
-from records.runs import Layer
 from records.sources import PROJECT
 from training.batches import Images, seed_all
 from training.settings import SETTINGS
@@ -166,12 +165,13 @@ def probe_scores(model: nn.Module, network: dict[str, Any], device: torch.device
 
 
 @torch.no_grad()
-def layers_of(model: nn.Module, images: Images) -> list[Layer]:
+def layers_of(model: nn.Module, images: Images) -> list[dict[str, Any]]:
     """The layers that have parameters, in the order in which a network first uses them.
 
+    Each as a record tells it: name, text, shape (its output of one image), number of parameters.
     Their test of one image must give two scores; ValueError if it does not.
     """
-    layers: dict[nn.Module, Layer] = {}
+    layers: dict[nn.Module, dict[str, Any]] = {}
     counted: set[int] = set()  # parameters that layers share are those of the first one
     names = {}
     for name, module in model.named_modules():
@@ -186,7 +186,8 @@ def layers_of(model: nn.Module, images: Images) -> list[Layer]:
             if id(values) not in counted:
                 counted.add(id(values))
                 count += values.numel()
-        layers.setdefault(module, Layer(names[module], text, shape, count))
+        layer = {"name": names[module], "text": text, "shape": shape, "parameters": count}
+        layers.setdefault(module, layer)
 
     hooks = [module.register_forward_hook(note) for module in names]
     one_image = images.splits["valid"][:1]

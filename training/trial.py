@@ -106,9 +106,8 @@ def try_in(
     check_rebuilding(whole)
 
     is_channels_last = memory_format == torch.channels_last
-    plain_layers = [layer._asdict() for layer in layers]
     fingerprint = digest_of(to_bytes(whole.values()).getvalue())
-    return Trial(plain_layers, is_channels_last, notes, fingerprint)
+    return Trial(layers, is_channels_last, notes, fingerprint)
 
 
 def noise(image_size: int) -> Data:
