@@ -277,41 +277,18 @@ def test_a_trainings_identity_holds_all_code_that_decides_its_result():
     assert names <= set(sources.sources("train.py", []))
 
 
-class Helped(NamedTuple):
-    """A project whose model.py imports a helper, and the arguments of its training."""
-
-    project: Path
-    arguments: list
-
-    def train(self) -> str:
-        return run_fork(self.project / "train.py", self.arguments, "--no_pictures").out
-
-
-@pytest.fixture
-def helped(photos, tmp_path) -> Helped:
+def test_a_changed_helper_of_the_users_model_trains_again(photos, tmp_path):
     line = "import torch.nn.functional as F\n"
     edits = [(line, line + "import blocks\n")]
     project = conftest.copy_project(tmp_path / "project", model=edits)
-    (project / "blocks.py").write_text("WIDTH = 8\n")
-    helped = Helped(project, train_arguments(photos, tmp_path, epochs=1))
-    assert "trained to epoch 1" in helped.train()
-    return helped
-
-
-def test_a_helper_of_the_users_model_that_did_not_change_trains_nothing(helped):
-    (helped.project / "blocks.py").write_text("WIDTH = 8\n")
-    assert "already trained" in helped.train()
-
-
-def test_a_changed_helper_of_the_users_model_trains_again(helped):
-    (helped.project / "blocks.py").write_text("WIDTH = 9\n")
-    assert "training, because blocks.py changed since this run" in helped.train()
-
-
-def test_a_helper_of_the_users_model_that_is_no_python_is_one_line(helped, photos):
-    (helped.project / "blocks.py").write_text("WIDTH =\n")
-    ended = conftest.run_sweep(helped.project, "--data", photos, "--dry_run")
-    assert f"{helped.project}/blocks.py, line 1: invalid syntax; mend it" in refused(ended)
+    arguments = [*train_arguments(photos, tmp_path, epochs=1), "--no_pictures"]
+    said = []
+    for width in (8, 8, 9):
+        (project / "blocks.py").write_text(f"WIDTH = {width}\n")
+        said.append(run_fork(project / "train.py", arguments).out)
+    assert "trained to epoch 1" in said[0]
+    assert "already trained" in said[1]
+    assert "training, because blocks.py changed since this run" in said[2]
 
 
 def test_a_changed_setting_trains_again(trained, train):

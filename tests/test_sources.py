@@ -136,46 +136,28 @@ FIRST_LINE = "import torch.nn.functional as F\n"
 FEATURES = "        features ="
 
 
-@pytest.fixture
-def with_blocks(photos, tmp_path) -> Path:
-    """A trained project that imports lib/blocks.py by a name that only runs can tell."""
+def test_a_module_whose_import_cannot_be_read_is_noticed(photos, tmp_path):
     line = "        __import__('lib.' + 'blocks')\n"
     project = copy_project(tmp_path / "project", model=[(FEATURES, line + FEATURES)])
     (project / "lib").mkdir()
     (project / "lib" / "blocks.py").write_text("WIDTH = 8\n")
     assert "trained to epoch 1" in said(project, photos, tmp_path)
-    return project
+    assert "already trained" in said(project, photos, tmp_path)
+    (project / "lib" / "blocks.py").write_text("WIDTH = 9  # wider\n")
+    assert "because lib/blocks.py changed since this run" in said(project, photos, tmp_path)
 
 
-def test_a_module_whose_import_cannot_be_read_is_noticed(with_blocks, photos, tmp_path):
-    (with_blocks / "lib" / "blocks.py").write_text("WIDTH = 9  # wider\n")
-    assert "because lib/blocks.py changed since this run" in said(with_blocks, photos, tmp_path)
-
-
-def test_a_module_whose_import_cannot_be_read_trains_once(with_blocks, photos, tmp_path):
-    assert "already trained" in said(with_blocks, photos, tmp_path)
-
-
-@pytest.fixture
-def also_decided(photos, tmp_path, monkeypatch) -> Path:
-    """A trained project in which a file and a variable decide too."""
+def test_files_and_variables_that_the_user_names_decide_too(photos, tmp_path, monkeypatch):
     edits = [("ALSO_DECIDE: list[str] = []", 'ALSO_DECIDE = ["prior.npy", "$VARIANT"]')]
     project = copy_project(tmp_path / "project", **{"training/settings": edits})
     (project / "prior.npy").write_bytes(b"1")
     monkeypatch.setenv("VARIANT", "a")
     assert "trained to epoch 1" in said(project, photos, tmp_path)
-    return project
-
-
-def test_a_file_that_the_user_names_decides_too(also_decided, photos, tmp_path):
-    (also_decided / "prior.npy").write_bytes(b"2")
+    (project / "prior.npy").write_bytes(b"2")
     told = "training, because prior.npy changed since this run"
-    assert told in said(also_decided, photos, tmp_path)
-
-
-def test_a_variable_that_the_user_names_decides_too(also_decided, photos, tmp_path, monkeypatch):
+    assert told in said(project, photos, tmp_path)
     monkeypatch.setenv("VARIANT", "b")
-    assert "training, because $VARIANT was a, is b" in said(also_decided, photos, tmp_path)
+    assert "training, because $VARIANT was a, is b" in said(project, photos, tmp_path)
 
 
 def saved_while_it_starts(project: Path, line: str) -> Path:

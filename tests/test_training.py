@@ -75,20 +75,12 @@ def test_a_weight_file_holds_plain_values_that_rebuild_the_model(original):
     assert (weight["classes"], weight["image_size"]) == (["cat", "dog"], 16)
 
 
-def test_predictions_have_these_columns(original):
+def test_predictions_tell_of_each_file_its_classes_and_the_probability(original):
     columns = ["file", "true_class", "predicted_class", "probability"]
     for row in read_table(original / "r/predictions.csv"):
         assert list(row) == columns
-
-
-def test_predictions_tell_the_true_class_of_each_file(original):
-    for row in read_table(original / "r/predictions.csv"):
         part, name, _ = row["file"].split("/")
         assert (part, name) == ("test", row["true_class"])
-
-
-def test_the_probability_of_the_class_that_is_predicted_is_at_least_a_half(original):
-    for row in read_table(original / "r/predictions.csv"):
         assert 0.5 <= float(row["probability"]) <= 1
 
 
