@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from console.errors import InputError
-from training.tried import SAME_START
 
 SHOWN = 3  # names in a note
 SUM_TOLERANCE = 1e-4  # of scores that a softmax makes sum to 1, in float32
@@ -52,14 +51,6 @@ def layers_outside(model: nn.Module) -> list[str]:
             if is_plain and any(isinstance(layer, nn.Module) for layer in values):
                 names.append(f"{path}.{name}".lstrip("."))
     return names
-
-
-def doubts_about_start(first: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
-    """Whether trainings of two seeds begin with the same weights."""
-    if first.keys() != other.keys():
-        return []
-    is_same = all(torch.equal(weight, other[name]) for name, weight in first.items())
-    return [SAME_START] if is_same else []
 
 
 def doubts_about_scores(scores: Tensor) -> list[str]:

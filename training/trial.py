@@ -34,7 +34,6 @@ from training.batches import Images, score_all
 from training.doubts import (
     doubts_about_layers,
     doubts_about_scores,
-    doubts_about_start,
     doubts_about_weights,
 )
 from training.files import State, model_of
@@ -49,7 +48,7 @@ from training.network import (
     weights_of,
 )
 from training.settings import GOES_ON, SETTINGS, option_words
-from training.tried import Trial, settings_of_trial
+from training.tried import SAME_START, Trial, settings_of_trial
 
 EPOCHS = 2  # that each small training has
 FAR = 1000  # epochs that a longer one is asked for; it too ends after EPOCHS
@@ -95,7 +94,8 @@ def try_in(
     program = load_program()
     whole = start(program)
     before = whole.weights()
-    notes += doubts_about_start(first_weights, before)
+    if same(first_weights, before, tolerance=0.0):
+        notes.append(SAME_START)
     whole.train(1)
     checkpoint = whole.checkpoint()
     whole.train(EPOCHS)
@@ -235,11 +235,17 @@ def doubts_about_targets(training: SmallTraining) -> list[str]:
 
 
 def check_again(start: Start, program: ModuleType, whole: SmallTraining) -> None:
-    """InputError if the same training again is another one, or leaves something in the modules."""
+    """InputError if the same training again is another one, or leaves other values in modules."""
     left_behind = module_values()
     again = start(program)
     again.train(EPOCHS)
-    check_modules(left_behind)
+    changed = []
+    for name, value in module_values().items():
+        if left_behind.get(name) != value:
+            changed.append(name)
+    if changed:
+        why = "changes in training and is in no checkpoint"
+        raise InputError(f"{' and '.join(changed)} {why}; put it into state (prepare of train.py)")
     refuse_difference("the same training twice", whole, again, SEEDED)
 
 
@@ -256,17 +262,6 @@ def check_going_on(start: Start, checkpoint: dict[str, Any], whole: SmallTrainin
         refuse_difference(
             f"one of {EPOCHS} epochs and the first {EPOCHS} of more", whole, short, LENGTH
         )
-
-
-def check_modules(left_behind: dict[str, bytes]) -> None:
-    """InputError if a second training has left something else in the modules than the first."""
-    changed = []
-    for name, value in module_values().items():
-        if left_behind.get(name) != value:
-            changed.append(name)
-    if changed:
-        why = "changes in training and is in no checkpoint"
-        raise InputError(f"{' and '.join(changed)} {why}; put it into state (prepare of train.py)")
 
 
 def refuse_difference(what: str, whole: SmallTraining, other: SmallTraining, remedy: str) -> None:
