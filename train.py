@@ -62,8 +62,9 @@ def begin_trial(arguments: list[str] | None = None) -> PendingTrial | None:
     """
     options = parse_options(arguments)
     sources("train.py", ALSO_DECIDE)
-    is_first = TORCHRUN not in os.environ or os.environ["RANK"] == "0"
-    if options.try_out or not is_first:
+    if options.try_out:
+        return None
+    if TORCHRUN in os.environ and os.environ["RANK"] != "0":
         return None
     return ask(settings_from(options), options.image_size, options.device)
 
@@ -306,7 +307,8 @@ def show_end(state: State, data: Data, places: Places, progress: Progress) -> No
     seconds = duration(state.seconds)
     accuracy = state.history[-1].valid_accuracy
     reached = f"validation accuracy {100 * accuracy:.4f}%"
-    progress.say(f"{end} epoch {state.epoch}, {reached}; kept {weights}; {seconds}; {paths}")
+    ended = f"{end} epoch {state.epoch}, {reached}"
+    progress.say(f"{ended}; kept {weights}; {seconds}; {paths}")
     larger_class = data.larger_class("valid")
     if accuracy <= larger_class:
         progress.say(larger_class_line(larger_class).rstrip())
