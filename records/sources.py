@@ -29,7 +29,7 @@ DECIDE_NOTHING = (
     "tests/",
     "training/settings.py",
 )
-CODE_ENDINGS = (".py", ".so", ".pyd")
+CODE_ENDINGS = (".py", ".so")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 

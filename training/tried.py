@@ -71,7 +71,7 @@ def read_trials(program: "subprocess.Popen[str]", count: int) -> Told:
         lines = complaint.splitlines()
         if program.returncode < 0 or not lines:
             lines = [f"train.py: {how_it_ended(program.returncode)}"]
-        raise InputError(error_in(lines))
+        raise InputError(lines[-1].removeprefix("error: "))
     *lines, device = said.splitlines()[-count - 1 :]  # before them, whatever model.py may print
     return Told([Trial(**json.loads(line)) for line in lines], device)
 
@@ -98,22 +98,10 @@ def start_trials(
         os.close(reading)
 
 
-def error_in(lines: list[str]) -> str:
-    """The last line of what a program said; of a traceback also where it was."""
-    error = lines[-1].removeprefix("error: ")
-    places = [line.strip() for line in lines[:-1] if line.startswith('  File "')]
-    if not places:
-        return error
-    return f"{error} in {places[-1]}"
-
-
 def plain_device(name: str) -> str:
     """The device that a name means where no GPU is in question; empty where torch must say."""
-    if name == "cpu":
-        return "cpu"
-    if name == "auto" and not shutil.which("nvidia-smi"):
-        return "cpu"
-    return ""
+    has_no_gpu = name == "auto" and not shutil.which("nvidia-smi")
+    return "cpu" if name == "cpu" or has_no_gpu else ""
 
 
 # --- what is kept ----------------------------------------------------------------------------
