@@ -55,37 +55,26 @@ class Status(NamedTuple):
 DONE, MISSING = Status(Stage.DONE, "done already"), Status(Stage.MISSING, "not done yet")
 
 
-class Trained(NamedTuple):
-    """A training as it was judged; of one that is done its record and its history."""
+class Judged(NamedTuple):
+    """A training or a test as it was judged; of one that is done its record.
+
+    `history` is that of a training.
+    """
 
     status: Status
     record: dict[str, Any]
     history: list[Epoch]
 
 
-class Tested(NamedTuple):
-    """A test as it was judged; of one that is done its record."""
-
-    status: Status
-    record: dict[str, Any]
-
-
-def not_trained(status: Status = MISSING) -> Trained:
-    """A training that is not done."""
-    return Trained(status, {}, [])
-
-
-def not_tested() -> Tested:
-    """A test that is not there."""
-    return Tested(MISSING, {})
+def not_done(status: Status = MISSING) -> Judged:
+    """A training or a test that is not done."""
+    return Judged(status, {}, [])
 
 
 # --- a record and its files ------------------------------------------------------------------
 
 
-def judge(
-    path: Path, identity: dict[str, Any] | None, written: dict[str, Path]
-) -> tuple[Status, dict[str, Any]]:
+def judge(path: Path, identity: dict[str, Any] | None, written: dict[str, Path]) -> Judged:
     """Read a record and judge it; what it holds is given only if it stands for work that is done.
 
     `written` are the files that go with it, by the key of their digest. Without an `identity` any
@@ -96,30 +85,31 @@ def judge(
         if identity is not None:
             changes = what_changed(record["identity"], identity)
             if changes:
-                return Status(Stage.REPEATED, list_changes(changes)), {}
+                return not_done(Status(Stage.REPEATED, list_changes(changes)))
         wrong = [file.name for key, file in written.items() if file_digest(file) != record[key]]
     except FileNotFoundError:
-        return MISSING, {}
+        return not_done()
     except KeyError as error:  # whole, but the record of something else
-        return Status(Stage.REPEATED, f"damaged record: {path.name} lacks {error}"), {}
+        lacking = f"damaged record: {path.name} lacks {error}"
+        return not_done(Status(Stage.REPEATED, lacking))
     except (Damaged, OSError) as error:
-        return Status(Stage.REPEATED, f"damaged record: {error}"), {}
+        return not_done(Status(Stage.REPEATED, f"damaged record: {error}"))
     if wrong:
         why = f"{', '.join(wrong)} is missing or changed since this run"
-        return Status(Stage.REPEATED, why), {}
-    return DONE, record
+        return not_done(Status(Stage.REPEATED, why))
+    return Judged(DONE, record, [])
 
 
 # --- a training ------------------------------------------------------------------------------
 
 
-def read_training(result: Path, weight: Path, identity: dict[str, Any] | None) -> Trained:
+def read_training(result: Path, weight: Path, identity: dict[str, Any] | None) -> Judged:
     """Read the training in a folder and judge it; without an `identity` any that is whole."""
     written = {"weight_sha256": weight, "history_sha256": result / HISTORY}
-    status, record = judge(result / TRAIN_RECORD, identity, written)
-    if status != DONE:
-        return not_trained(status)
-    return Trained(DONE, record, read_history(result))
+    judged = judge(result / TRAIN_RECORD, identity, written)
+    if judged.status == DONE:
+        return judged._replace(history=read_history(result))
+    return judged
 
 
 class Begun(NamedTuple):
@@ -142,10 +132,10 @@ def read_begun(checkpoint: Path) -> Begun | None:
 # --- a test ----------------------------------------------------------------------------------
 
 
-def read_test(result: Path, identity: dict[str, Any] | None) -> Tested:
+def read_test(result: Path, identity: dict[str, Any] | None) -> Judged:
     """Read the test in a folder and judge it; without an `identity` any that is whole."""
     written = {"acc_sha256": result / ACCURACIES, "predictions_sha256": result / PREDICTIONS}
-    return Tested(*judge(result / TEST_RECORD, identity, written))
+    return judge(result / TEST_RECORD, identity, written)
 
 
 def read_predictions(folder: Path) -> list[dict[str, str]]:

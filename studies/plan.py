@@ -16,12 +16,10 @@ from typing import Any, NamedTuple
 from records.finished import (
     DONE,
     MISSING,
+    Judged,
     Stage,
     Status,
-    Tested,
-    Trained,
-    not_tested,
-    not_trained,
+    not_done,
     read_begun,
     read_test,
     read_training,
@@ -84,8 +82,8 @@ class Training:
     place: store.Place
     runs: list[Run] = field(default_factory=list)
     is_requested: bool = False
-    trained: Trained = field(default_factory=not_trained)
-    tested: Tested = field(default_factory=not_tested)
+    trained: Judged = field(default_factory=not_done)
+    tested: Judged = field(default_factory=not_done)
     start_from: Path | None = None
     epochs_to_do: int = 0
 
@@ -105,7 +103,7 @@ class Training:
         """Find out what lies in the store."""
         result, weight, _ = self.place
         self.trained = read_training(result, weight, self.identity)
-        self.tested = not_tested()
+        self.tested = not_done()
         if self.is_trained:
             weight_digest = self.trained.record["weight_sha256"]
             self.tested = read_test(result, conditions.identity_of_test(weight_digest))
@@ -230,7 +228,7 @@ def note_epochs(training: Training, fresh: bool) -> None:
         begun = status_of_begun(training)
         reached = begun.epochs
         if training.trained.status == MISSING:
-            training.trained = not_trained(begun)
+            training.trained = not_done(begun)
     if training.start_from:
         shorter = store.epochs_of_name(training.start_from.parent.name)
         reached = max(reached, shorter)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from console.errors import InputError
 from records.files import Damaged, read_record, replacing, write_record
-from records.finished import DONE, Tested, Trained, read_test, read_training
+from records.finished import DONE, Judged, read_test, read_training
 from records.runs import ACCURACIES, RUN_FILES, WEIGHT
 from studies import store
 from studies.plan import Training
@@ -154,7 +154,7 @@ def names_of_settings(identity: dict[str, object]) -> list[str]:
     return [name for name in identity if name.isidentifier() and name not in others]
 
 
-def is_test_of(tested: Tested, trained: Trained) -> bool:
+def is_test_of(tested: Judged, trained: Judged) -> bool:
     """Whether a test is that of the weights that a training has left."""
     return bool(tested.record["identity"]["weight.pth"] == trained.record["weight_sha256"])
 
