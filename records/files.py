@@ -104,6 +104,8 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
 
 def read_record(path: Path) -> dict[str, Any]:
     """Read what write_record wrote; Damaged if it is not that, OSError if it cannot be read."""
+    if path.exists() and not path.is_file():  # a pipe has no end
+        raise Damaged(f"{path.name} is no file")
     try:
         record = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:

@@ -41,11 +41,18 @@ def refuse_among_images(folder: Path | None, **places: Path) -> None:
 
     What the program draws there would be images to the next call. Images may have no folder.
     """
+    if folder is None or not folder.is_dir():
+        return
+    roots = [folder.resolve()]
+    for path in folder.iterdir():
+        if path.is_symlink() and path.is_dir():
+            roots.append(path.resolve())
     for option, place in places.items():
-        if folder is not None and place.resolve().is_relative_to(folder.resolve()):
-            inside = f"--{option} {place} lies in the folder of images {folder}"
-            why = "where results would become images; name another place"
-            raise InputError(f"{inside}, {why}")
+        for root in roots:
+            if place.resolve().is_relative_to(root):
+                inside = f"--{option} {place} lies in the folder of images {folder}"
+                why = "where results would become images; name another place"
+                raise InputError(f"{inside}, {why}")
 
 
 def refuse_unwritable(option: str, place: Path) -> None:

@@ -244,7 +244,7 @@ def test_a_whole_record_of_something_else_is_noticed(name, files, original):
         READERS[name](files / name, original)
 
 
-@pytest.mark.parametrize("name", ["r/history.csv", "r/acc.txt"])
+@pytest.mark.parametrize("name", ["r/train.json", "r/history.csv", "r/test.json", "r/acc.txt"])
 def test_a_pipe_in_the_place_of_a_file_is_noticed(name, files, original):
     path = files / name
     path.unlink()

@@ -4,6 +4,7 @@ import functools
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,14 @@ def test_a_place_among_the_images_is_refused_by_name(option, photos, tmp_path, c
     said = refused(call("train", train_arguments(photos, tmp_path), option, place))
     assert f"{option} {place} lies in the folder of images {photos}" in said
     assert all_files(tmp_path) == before
+
+
+def test_a_place_in_a_class_folder_that_is_linked_is_refused(photos, tmp_path, call):
+    elsewhere = shutil.move(photos / "train", tmp_path / "elsewhere")
+    (photos / "train").symlink_to(elsewhere)
+    arguments = train_arguments(photos, tmp_path, epochs=1)
+    said = refused(call("train", arguments, "--img_path", elsewhere / "cat/r"))
+    assert "lies in the folder of images" in said
 
 
 def test_a_sweep_among_the_images_is_refused(photos):

@@ -277,7 +277,7 @@ def test_a_trainings_identity_holds_all_code_that_decides_its_result():
     assert names <= set(sources.sources("train.py", []))
 
 
-def test_a_changed_helper_of_the_users_model_trains_again(photos, tmp_path):
+def test_a_changed_helper_of_the_users_model_trains_again_or_is_one_line(photos, tmp_path):
     line = "import torch.nn.functional as F\n"
     edits = [(line, line + "import blocks\n")]
     project = conftest.copy_project(tmp_path / "project", model=edits)
@@ -289,6 +289,9 @@ def test_a_changed_helper_of_the_users_model_trains_again(photos, tmp_path):
     assert "trained to epoch 1" in said[0]
     assert "already trained" in said[1]
     assert "training, because blocks.py changed since this run" in said[2]
+    (project / "blocks.py").write_text("WIDTH =\n")
+    ended = run_fork(project / "train.py", arguments)
+    assert f"{project}/blocks.py, line 1: invalid syntax; mend it" in refused(ended)
 
 
 def test_a_changed_setting_trains_again(trained, train):

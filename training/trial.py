@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from console.errors import InputError
 from dataset import Data
+from losses import Loss
 from records.files import digest_of
 from records.sources import import_closure
 from training.archives import from_bytes, to_bytes
@@ -86,9 +87,11 @@ def try_in(
 
     first = start(load_program(), seed=1)
     first_weights = first.weights()
-    with blaming(first.step):
+    with blaming(f"model.py's CNN with {first.options}"):
         layers = layers_of(first.state.model, images)
         notes = doubts_about_scores(score_all(first.state.model, images, images.splits["valid"]))
+    with blaming(f"{tried.loss_function} of losses.py"):
+        check_loss(first.state.loss_function, images)
     notes += doubts_about_targets(first)
 
     program = load_program()
@@ -174,13 +177,18 @@ class SmallTraining:
             self.state: State = program.prepare(self.settings, images)
 
     @property
-    def step(self) -> str:
-        """What fails, for a message, with the settings that may have to do with it."""
+    def options(self) -> str:
+        """The settings that may have to do with what fails, for a message."""
         words = ["--image_size", str(self.images.size)]
         for name in SETTINGS:
             if name != "epochs":
                 words += option_words(name, getattr(self.settings, name))
-        return f"a step of train.py with {' '.join(words)}"
+        return " ".join(words)
+
+    @property
+    def step(self) -> str:
+        """What fails, for a message."""
+        return f"a step of train.py with {self.options}"
 
     def train(self, epochs: int) -> None:
         """Train up to so many epochs, or until the training has ended."""
@@ -210,6 +218,18 @@ class SmallTraining:
 
 
 Start = Callable[..., SmallTraining]  # with a program, and with other settings by name
+
+
+def check_loss(loss_function: Loss, images: Images) -> None:
+    """ValueError if a loss does not give one number that scores decide."""
+    one_hot = images.one_hot[:2]
+    scores = torch.zeros_like(one_hot, requires_grad=True)
+    loss = loss_function(scores, one_hot)
+    told = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+    if not isinstance(loss, Tensor) or loss.shape != ():
+        raise ValueError(f"it gives {told}, not one number, a tensor of shape ()")
+    if not loss.requires_grad:
+        raise ValueError("it teaches nothing: no gradient of it reaches the scores")
 
 
 def doubts_about_targets(training: SmallTraining) -> list[str]:
