@@ -183,7 +183,9 @@ def resume(
 ) -> None:
     """Bring a new training to where the furthest of the checkpoints that fit was written."""
     furthest = None
-    for path in checkpoints if rank() == 0 else ():
+    if rank() > 0:  # the first process reads for all
+        checkpoints = []
+    for path in checkpoints:
         try:
             checkpoint = fitting_checkpoint(path, identity)
         except InputError as error:

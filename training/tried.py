@@ -100,8 +100,11 @@ def start_trials(
 
 def plain_device(name: str) -> str:
     """The device that a name means where no GPU is in question; empty where torch must say."""
-    has_no_gpu = name == "auto" and not shutil.which("nvidia-smi")
-    return "cpu" if name == "cpu" or has_no_gpu else ""
+    if name == "cpu":
+        return "cpu"
+    if name == "auto" and not shutil.which("nvidia-smi"):
+        return "cpu"
+    return ""
 
 
 # --- what is kept ----------------------------------------------------------------------------
