@@ -18,13 +18,14 @@ from typing import NamedTuple
 
 import numpy as np
 from measure import parse, parser
-from replicas import Key, Training, Trainings, key, read_replicas, train_replicas
+from replicas import Key, Trainings, key, read_replicas, train_replicas
 
 from my_script import STUDIES
 from report.comparison import Comparison, compare_with_base, points
 from report.curves import rise_of, swing_of
 from report.distributions import t_quantile
 from report.noise import noise_of_images, pooled_noise
+from report.results import Result, correct_images
 from report.rules import Chance, End, end_of, overfits
 from report.words import difference_of, with_deviation
 
@@ -46,7 +47,7 @@ SEEDS = 6
 EARLY = 5  # epochs in which a loss falls "early"
 WORDS = {1: "confirmed", -1: "contradicted", 0: "not told apart"}
 
-Measure = Callable[[Training], float]
+Measure = Callable[[Result], float]
 
 
 class Number(NamedTuple):
@@ -69,28 +70,28 @@ NUMBERS = [
 # --- measures of one training ----------------------------------------------------------------
 
 
-def test(result: Training) -> float:
+def test(result: Result) -> float:
     """Test accuracy of the kept weights."""
     return result.accuracy
 
 
-def last(result: Training) -> float:
+def last(result: Result) -> float:
     """Test accuracy of the last epoch's weights."""
     return result.last_accuracy
 
 
-def valid(result: Training) -> float:
+def valid(result: Result) -> float:
     """Validation accuracy of the kept weights."""
-    return result.valid_accuracy
+    return result.valid_accuracy or 0.0
 
 
-def swing(result: Training) -> float:
+def swing(result: Result) -> float:
     """Swing of the validation loss as a share of its mean, which makes losses comparable."""
     losses = result.valid_losses
     return swing_of(losses) / float(losses.mean())
 
 
-def early(result: Training) -> float:
+def early(result: Result) -> float:
     """Training accuracy after the first epochs: the losses' common measure."""
     return float(result.history[EARLY - 1].train_accuracy)
 
@@ -121,9 +122,9 @@ def against(results: Trainings, reference: Key, measure: Measure) -> dict[Key, C
     return compare_with_base(samples_of(results, measure), reference, of_images=of_images)
 
 
-def correct_of(seeds: list[Training]) -> np.ndarray:
+def correct_of(seeds: list[Result]) -> np.ndarray:
     """Which test images each seed gets right, bool (seeds, images)."""
-    return np.stack([result.correct for result in seeds])
+    return np.stack([correct_images(result.folder, result.digest) for result in seeds])
 
 
 def direction(row: Comparison) -> int:
@@ -312,7 +313,7 @@ def rows_of_grid(study: str) -> dict[object, list[Key]]:
     return rows
 
 
-def mean_of(seeds: list[Training], measure: Measure) -> float:
+def mean_of(seeds: list[Result], measure: Measure) -> float:
     """The mean of a measure over seeds."""
     return fmean(measure(result) for result in seeds)
 
