@@ -20,6 +20,7 @@ from images.words import PARTS
 from records.files import digest_of
 
 NAMED_BLANK = 5  # images of a single colour that a message names
+NAMED_GROUPS = 3  # in a message
 FEW = 5  # images of a class in a split: with fewer, one is more than 20 points of its recall
 
 
@@ -149,7 +150,8 @@ def what_is_there(members: np.ndarray, seen: Seen, keys: list[str]) -> str:
         texts.append(f"{blank} of one single colour")
     groups = {keys[number] for number in members} - {""}
     if groups:
-        texts.append(f"groups that stay together: {len(groups)}")
+        some = ", ".join(sorted(groups)[:NAMED_GROUPS])
+        texts.append(f"groups that stay together: {len(groups)} ({some})")
     return ", ".join(texts)
 
 

@@ -180,7 +180,7 @@ def entries_of(studies: dict[str, list[Setting]], answer: Answer) -> list[Entry]
         ({"studies": GRID}, "L1Loss"),
         (
             {"studies": GRID, "changes": {0.1: {"valid": 0.5}}},
-            "hatched: did not learn",
+            "74.1\nnot learned",
         ),
         ({"base": SIX[:1], "studies": RATES}, "0.1"),
     ],

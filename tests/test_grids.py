@@ -283,7 +283,7 @@ def test_the_map_of_a_list_by_a_switch_has_labels(wide_grid):
 
 def test_the_map_of_a_list_by_a_switch_marks_the_base(wide_grid):
     heat_map = map_of(wide_grid.cells, wide_grid.answer)
-    assert [cell.is_base for cell in heat_map.cells] == [False, False, True, False]
+    assert [cell.note == "base" for cell in heat_map.cells] == [False, False, True, False]
 
 
 def test_the_first_setting_of_a_grid_runs_down_its_map():

@@ -164,7 +164,7 @@ def test_folders_of_the_same_names_below_both_classes_are_read_where_the_user_sa
 def test_too_few_groups_are_an_error_that_says_how_many_there_are(tmp_path):
     coin_videos(tmp_path, videos=4)
     with pytest.raises(
-        InputError, match="no picture for test: 16 readable in all, groups that stay together: 2"
+        InputError, match="no picture for test: 16 readable in all, groups that stay together: 2 "
     ):
         load(tmp_path, group=True)
 
