@@ -178,9 +178,14 @@ def carry_out(options: Namespace, planned: Sweep, is_first: bool) -> Ended:
         return sweep.tidy(planned)
     if options.collect:
         return sweep.collect(planned)
-    from report import rounds  # here: numpy takes time, and --help needs none
+    from dataset import describe  # here: numpy takes time, and --help needs none
+    from report import rounds
 
+    screen = screen_of(options)
     device = planned.conditions.device
+    if is_first:
+        print(describe(planned.data), file=screen)
+        print(f"results: {planned.out / 'result'}", file=screen, flush=True)
     if is_first and epochs_of(planned.plan.requested):
         if device == "cpu" or options.dry_run:  # else device_of has tried them on that device
             try_runs("cpu", options.image_size, planned.requested_runs)
@@ -190,7 +195,7 @@ def carry_out(options: Namespace, planned: Sweep, is_first: bool) -> Ended:
     if is_first and not options.until:  # a later round is what seemed to differ
         more = rounds.most_to_confirm(planned)
     chains = commands(planned.plan, options, device)
-    sweep.show_plan(planned, chains, screen_of(options), more)
+    sweep.show_plan(planned, chains, screen, more)
     if options.dry_run:
         sweep.print_lines(chains)
         return Ended(0, [])

@@ -72,15 +72,13 @@ class Ended(NamedTuple):
 
 
 def show_plan(sweep: Sweep, chains: list[list[Step]], screen: TextIO, more: int) -> None:
-    """Say what images there are, what is to be done, and what the store holds besides.
+    """Say what is to be done, and what the store holds besides.
 
     There may be `more` trainings, of settings that seem to differ.
     """
-    from dataset import describe  # here: numpy takes time, and --help needs none
-
     described = words.describe_plan(sweep.plan, sweep.runs, sweep.jobs)
     left = time_left(sweep.plan.requested, sweep.jobs, chains)
-    lines = [describe(sweep.data), f"results: {sweep.out / 'result'}", f"{described}{left}"]
+    lines = [f"{described}{left}"]
     if more:
         trainings = words.counted(more, "more training")
         lines.append(f"and up to {trainings} of settings that seem to differ, to confirm it")
