@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None, answer: PendingTrial | None = None)
         images = Images(data, device, memory_format_of(trial.channels_last))
         with files.places_held(places):
             state = prepare(settings, images)
-            run_identity |= loaded_sources("train.py", ALSO_DECIDE)  # with what that has imported
+            run_identity.update(loaded_sources("train.py", ALSO_DECIDE))  # what that has imported
             # Resume from what an earlier call has left.
             checkpoints = checkpoints_to_try(places, options, run_identity)
             files.resume(state, run_identity, checkpoints, progress)

@@ -116,7 +116,7 @@ def train_and_test(sweep: Sweep, chains: list[list[Step]]) -> Ended:
 
     chains = longest_first(chains)
     with locked(sweep.lock):
-        view.claim(sweep.out, view.places_of(sweep.runs))
+        view.claim(sweep.out, view.all_places(sweep.runs))
         store.keep_sources(sweep.out, sweep.conditions.code)
         remove_leftovers(sweep)
         handed_images = hand_over(sweep.data, *sweep.images[1:])
@@ -182,7 +182,7 @@ def report_so_far(sweep: Sweep, to_do: int, failed: list[str]) -> list[str]:
     """Write the report of what is finished, and the folders of the studies; the answer."""
     said = sweep.report(sweep.plan.trainings, to_do, failed)
     view.write_copies(sweep.out, sweep.plan.trainings)
-    view.settle(sweep.out, sweep.plan.trainings, view.places_of(sweep.runs))
+    view.settle(sweep.out, sweep.plan.trainings, view.all_places(sweep.runs))
     return said
 
 
@@ -192,7 +192,7 @@ def collect(sweep: Sweep) -> Ended:
     page = sweep.out / "result" / "report.html"
     if words.count_finished(trainings) or not page.exists():
         with locked(sweep.lock):
-            view.claim(sweep.out, view.places_of(sweep.runs))
+            view.claim(sweep.out, view.all_places(sweep.runs))
             store.keep_sources(sweep.out, sweep.conditions.code)
             remove_leftovers(sweep)
             lines = report_so_far(sweep, 0, [])

@@ -60,7 +60,7 @@ class Listed(NamedTuple):
 # --- which places ----------------------------------------------------------------------------
 
 
-def places_of(runs: Iterable[Run]) -> list[str]:
+def all_places(runs: Iterable[Run]) -> list[str]:
     """Every place of the view that these runs may come to, from the folder of results on."""
     places = {f"result/{name}" for name in OF_ALL}
     for run in runs:
