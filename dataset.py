@@ -21,7 +21,6 @@ from images.decode import decode_into
 from images.folders import Item, pictures_in
 from images.sources import BUILT_IN, open_source
 from images.values import Scales
-from images.walk import PassedOver
 
 HANDED = "CNN_DECODED_IMAGES"  # set for children, which then need not look at every file
 
@@ -130,8 +129,8 @@ def load_pictures(paths: list[Path], weight: dict[str, Any], skip_bad: bool) -> 
 
     InputError that names the bad ones, unless they are to be skipped and some are good.
     """
-    passed = PassedOver()
-    items = [Item(printable(path), "test", 0, path) for path in pictures_in(paths, passed)]
+    pictures, notes = pictures_in(paths)
+    items = [Item(printable(path), "test", 0, path) for path in pictures]
     size = weight["image_size"]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "images")
@@ -148,7 +147,7 @@ def load_pictures(paths: list[Path], weight: dict[str, Any], skip_bad: bool) -> 
         mean=weight["mean"],
         std=weight["std"],
         warnings=decoded.warnings,
-        notes=passed.notes() + decoded.notes,
+        notes=notes + decoded.notes,
     )
 
 

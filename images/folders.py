@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from console.errors import InputError, printable
 from images.layout import Layout, find_layout
-from images.walk import PassedOver, picture_files
+from images.walk import Folder, passed_over
 from images.words import PARTS
 from records.files import digest_of
 
@@ -79,8 +79,7 @@ def shared_folder(layout: Layout, class_name: str) -> str:
     """The folder below a class's own in which all its pictures lie, images for one; mostly none."""
     folders: set[str] = set()
     for classes in layout.files.values():
-        pictures = classes[class_name]
-        folders.update(folder[len(pictures.root) + 1 :] for folder in pictures.folders)
+        folders |= classes[class_name].folders
     return os.path.commonpath(folders)
 
 
@@ -107,15 +106,20 @@ def state_of(path: str) -> os.stat_result:
         return os.lstat(path)
 
 
-def pictures_in(paths: list[Path], passed: PassedOver) -> list[str]:
-    """Pictures named, and all those in the folders named; InputError if there are none."""
+def pictures_in(paths: list[Path]) -> tuple[list[str], list[str]]:
+    """Pictures named, and all those in the folders named, and what is passed over there.
+
+    InputError if there are none.
+    """
     pictures = []
+    folders: list[Folder] = []
     for path in paths:
         files = [str(path)]
         if path.is_dir():
-            files = list(picture_files(str(path), passed))
+            files = Folder(path).all_pictures()
+            folders += Folder(path).below()
         if not files or not path.exists():
             problem = f"{path} is not there or holds no images"
             raise InputError(f"{problem}; name pictures or their folder")
         pictures += files
-    return pictures
+    return pictures, passed_over(folders, pictures)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from console.errors import InputError
-from images.walk import PassedOver, is_tool_folder, picture_files
+from images.walk import Folder, is_tool_folder, passed_over
 from images.words import ARCHIVES, SPLITS, WORDS, first_word, kinds_in, stem_of, words_in
 
 if TYPE_CHECKING:
@@ -35,56 +35,48 @@ def comma_list(names: Iterable[str]) -> str:
     return ", ".join(shown)
 
 
-def folders_in(path: Path) -> set[str]:
-    """Names of the folders in a folder, whose files may be many."""
-    names = set()
-    for entry in os.scandir(path):
-        if entry.is_dir() and not is_tool_folder(entry.name):
-            names.add(entry.name)
-    return names
-
-
 # --- by their number -------------------------------------------------------------------------
 
 
-def refuse_class_count(path: Path, folders: list[str], words: list[str]) -> NoReturn:
+def refuse_class_count(folder: Folder) -> NoReturn:
     """InputError that says what lies in a folder instead of two classes."""
-    hidden = hidden_folders(path)
-    if folders:
-        count = "1 class folder" if len(folders) == 1 else f"{len(folders)} class folders"
-        holds = f"{count} ({comma_list(folders)}){hidden}"
-        raise InputError(f"{path} holds {holds}; a binary classifier needs exactly 2")
-    if words:
-        begin = f"pictures without class folders, whose names begin with {comma_list(words)}"
+    hidden = hidden_folders(folder)
+    if folder.folders:
+        count = len(folder.folders)
+        counted = "1 class folder" if count == 1 else f"{count} class folders"
+        holds = f"{counted} ({comma_list(folder.folders)}){hidden}"
+        raise InputError(f"{folder.path} holds {holds}; a binary classifier needs exactly 2")
+    if folder.words:
+        words = comma_list(folder.words)
+        begin = f"pictures without class folders, whose names begin with {words}"
         remedy = "put each class into a folder, or let all names begin with two words, as"
         remedy = f"{remedy} cat.1.jpg and dog.1.jpg do, or name the folder above"
-        raise InputError(f"{path} holds {begin}; {remedy}")
-    passed, remedy = passed_in(path, "name the folder of two class folders")
-    raise InputError(f"{path} holds no class folders and no pictures{hidden}{passed}; {remedy}")
+        raise InputError(f"{folder.path} holds {begin}; {remedy}")
+    passed, remedy = passed_in(folder, "name the folder of two class folders")
+    holds = f"no class folders and no pictures{hidden}{passed}"
+    raise InputError(f"{folder.path} holds {holds}; {remedy}")
 
 
-def refuse_empty(path: Path) -> NoReturn:
+def refuse_empty(folder: Folder) -> NoReturn:
     """InputError for a class folder without pictures, which says what lies there."""
-    passed, remedy = passed_in(path, "save them as PNG, TIFF or JPEG")
-    raise InputError(f"class folder {path} holds no pictures{passed}; {remedy}")
+    passed, remedy = passed_in(folder, "save them as PNG, TIFF or JPEG")
+    raise InputError(f"class folder {folder.path} holds no pictures{passed}; {remedy}")
 
 
-def passed_in(path: Path, remedy: str) -> tuple[str, str]:
+def passed_in(folder: Folder, remedy: str) -> tuple[str, str]:
     """What lies below a folder and is no picture, after a semicolon, and what to do about it."""
-    passed = PassedOver()
-    for _ in picture_files(str(path), passed):
-        pass
-    if any(ending in ARCHIVES for ending in passed.files):
+    told = "".join(f"; {note}" for note in passed_over(folder.below(), read=[]))
+    if any(ending in re.split(r"[ ,]", told) for ending in ARCHIVES):
         remedy = "unpack them first"
-    return "".join(f"; {note}" for note in passed.notes()), remedy
+    return told, remedy
 
 
-def hidden_folders(path: Path) -> str:
+def hidden_folders(folder: Folder) -> str:
     """Name the hidden folders in a folder, which might be meant as classes."""
     hidden = []
-    for child in path.iterdir():
-        if is_tool_folder(child.name) and child.is_dir():
-            hidden.append(child.name)
+    for entry in folder.entries:
+        if is_tool_folder(entry.name) and entry.is_dir():
+            hidden.append(entry.name)
     if not hidden:
         return ""
     return f" beside what is passed over ({comma_list(hidden)}: rename to use)"
@@ -167,8 +159,8 @@ def refuse_containers(classes: "dict[str, ClassPictures]", group: bool) -> None:
     first, second = classes.values()
     if first.root == second.root:  # classes are words that names begin with
         return
-    path = Path(first.root).parent
-    names = (Path(first.root).name, Path(second.root).name)
+    path = first.folder.path.parent
+    names = (first.folder.path.name, second.folder.path.name)
     repeated = subfolders_of(first) & subfolders_of(second)
     if len(repeated) > 1 and not group and not are_numbered(repeated):
         why = f"which both hold {comma_list(repeated)}, as splits or copies of a set do"
@@ -189,7 +181,7 @@ def subfolders_of(pictures: "ClassPictures") -> set[str]:
     """Names of all folders below a class that lead to pictures."""
     names: set[str] = set()
     for folder in pictures.folders:
-        names.update(folder[len(pictures.root) + 1 :].split(os.sep))
+        names.update(folder.split(os.sep))
     return names - {""}
 
 
@@ -213,7 +205,7 @@ def two_words_of(pictures: "ClassPictures") -> set[str]:
 
 def table_of(path: Path, first: "ClassPictures", second: "ClassPictures") -> str:
     """The name of a table in a folder that names pictures, but not the folders they lie in."""
-    folders = {Path(first.root).name.lower(), Path(second.root).name.lower()}
+    folders = {first.folder.path.name.lower(), second.folder.path.name.lower()}
     for table in sorted(path.iterdir()):
         if table.suffix.lower() not in TABLES or not table.is_file():
             continue

@@ -1,18 +1,19 @@
-"""The pictures below a folder, and what is passed over on the way.
+"""A folder of images as it lies on the disk: its pictures, and what is passed over.
 
-passed = PassedOver()
-for path in picture_files("photos/cat", passed): ...
-print(passed.notes())
+folder = Folder("photos/cat")
+paths = folder.all_pictures()
+print(passed_over([folder], paths))
 """
 
 import functools
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 from console.errors import printable
-from images.words import kind_of, masks_among
+from images.words import composed, first_word, kind_of, masks_among
 
 # The most usual endings: they need no list of Pillow's, which takes 0.06 s to be made.
 ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
@@ -28,92 +29,137 @@ TOOL_FOLDERS = (
     "lost+found",
     "system volume information",
 )
-NAMED_KINDS = 10  # how many kinds of files, and of folders, a line names
+NAMED_KINDS = 15  # of files and folders that a line names
 
 
-class PassedOver:
-    """Counts what is not read: files by their ending, folders by their name.
+class Folder:
+    """A folder, which is listed once, when it is first asked for what lies in it."""
 
-    `first_names` are of files whose ending does not say enough.
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @cached_property
+    def entries(self) -> list[os.DirEntry[str]]:
+        """All that lies here, in a fixed order; OSError if it cannot be listed."""
+        return sorted(os.scandir(self.path), key=lambda entry: entry.name)
+
+    @cached_property
+    def folders(self) -> dict[str, "Folder"]:
+        """The folders here by name, without hidden ones and those of tools."""
+        folders = {}
+        for entry in self.entries:
+            if entry.is_dir() and not is_tool_folder(entry.name):
+                folders[entry.name] = Folder(entry.path)
+        return folders
+
+    @cached_property
+    def picture_files(self) -> dict[str, str]:
+        """Paths of all files here by name that are pictures by their ending."""
+        files = {}
+        for entry in self.entries:
+            if is_picture(entry.name) and not entry.is_dir():
+                files[entry.name] = entry.path
+        return files
+
+    @cached_property
+    def masks(self) -> set[str]:
+        """Names of the pictures here that are masks of others."""
+        return masks_among(list(self.picture_files))
+
+    @cached_property
+    def pictures(self) -> dict[str, str]:
+        """Paths of the pictures here by name, without hidden ones and masks."""
+        pictures = {}
+        for name, path in self.picture_files.items():
+            if name not in self.masks and not name.startswith("."):
+                pictures[name] = path
+        return pictures
+
+    @cached_property
+    def words(self) -> dict[str, list[str]]:
+        """Paths of the pictures here by the first word of their name."""
+        words: dict[str, list[str]] = {}
+        for name, path in self.pictures.items():
+            words.setdefault(first_word(name), []).append(path)
+        return words
+
+    def class_names(self) -> list[str]:
+        """Names of the classes that may lie here, in order: of folders, or words."""
+        names = self.folders or self.words
+        return sorted(map(composed, names))
+
+    def has_classes(self) -> bool:
+        """Whether two classes lie here, as folders or as words that file names begin with."""
+        names = self.class_names()
+        return len(names) == 2 and "" not in names
+
+    def entered(self) -> list["Folder"]:
+        """The folders here whose pictures are read, too: not those of masks beside pictures."""
+        kinds = {name: kind_of(name) for name in self.folders}
+        if not self.picture_files and "picture" not in kinds.values():
+            return list(self.folders.values())
+        return [folder for name, folder in self.folders.items() if kinds[name] != "mask"]
+
+    def below(self, seen: set[str] | None = None) -> Iterator["Folder"]:
+        """This folder and those that are entered from it, one that links lead to twice once."""
+        seen = set() if seen is None else seen
+        real_path = os.path.realpath(self.path)
+        if real_path not in seen:
+            seen.add(real_path)
+            yield self
+            for folder in self.entered():
+                yield from folder.below(seen)
+
+    def all_pictures(self) -> list[str]:
+        """Paths of the pictures here and in folders below, in a fixed order."""
+        return [path for folder in self.below() for path in folder.pictures.values()]
+
+    def holds_pictures(self) -> bool:
+        """Whether a picture lies here or below."""
+        return any(folder.pictures for folder in self.below())
+
+
+def passed_over(
+    folders: Iterable[Folder], read: Collection[str], apart: Collection[str] = ()
+) -> list[str]:
+    """One line that tells what lies in folders, or below, and is not read; or none.
+
+    `read` are paths of pictures, `apart` those of folders that are not looked into. Files are
+    counted by their ending, with the first of those whose ending does not say enough.
     """
-
-    def __init__(self) -> None:
-        self.files: Counter[str] = Counter()
-        self.folders: Counter[str] = Counter()
-        self.first_names: dict[str, str] = {}
-
-    def file(self, name: str, why: str = "") -> None:
-        """Count a file that is no picture, or a picture with the reason why it is not read."""
-        ending = printable(ending_of(name))
-        description = f"{why} {ending or 'without ending'}".strip()
-        self.files[description] += 1
-        if description != ending:
-            self.first_names.setdefault(description, f" ({printable(name)})")
-
-    def folder(self, name: str) -> None:
-        """Count a folder."""
-        self.folders[printable(name)] += 1
-
-    def notes(self) -> list[str]:
-        """One line that tells what was passed over, or none."""
-        texts = []
-        for description, count in self.files.most_common(NAMED_KINDS):
-            texts.append(f"{count} {description}{self.first_names.get(description, '')}")
-        for name, count in self.folders.most_common(NAMED_KINDS):
-            times = f" ({count} times)" if count > 1 else ""
-            texts.append(f"folder {name}{times}")
-        if not texts:
-            return []
-        more = len(self.files) + len(self.folders) - len(texts)
-        if more > 0:
-            texts.append(f"{more} kinds more")
-        return [f"passed over: {', '.join(texts)}"]
-
-
-def picture_files(root: str, passed: PassedOver) -> Iterator[str]:
-    """Walk a folder, nested ones too, in a fixed order; hidden files and folders are passed over.
-
-    A folder that links lead to more than once, a loop of them for one, counts once.
-    """
-    seen = set()
-    for folder, subfolders, names in os.walk(root, onerror=raise_error, followlinks=True):
-        real_path = os.path.realpath(folder)
-        if real_path in seen:
-            subfolders.clear()
-            continue
-        seen.add(real_path)
-        has_pictures = holds_pictures_by_name(subfolders, names)
-        entered = []
-        for name in sorted(subfolders):
-            if is_tool_folder(name) or (has_pictures and kind_of(name) == "mask"):
-                passed.folder(name)
+    files: Counter[str] = Counter()
+    names: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    is_read = set(read).__contains__
+    for folder in folders:
+        entered = {str(inner.path) for inner in folder.entered()} - set(apart)
+        for entry in folder.entries:
+            if is_read(entry.path) or entry.path in entered:
+                continue
+            if entry.is_dir():
+                names[printable(entry.name)] += 1
             else:
-                entered.append(name)
-        subfolders[:] = entered  # which os.walk enters next
-        masks = masks_among(names)
-        for name in sorted(names):
-            if is_read(name, passed, masks):
-                yield os.path.join(folder, name)
+                what = what_it_is(entry.name, folder)
+                files[what] += 1
+                if not what.startswith("."):
+                    examples.setdefault(what, f" ({printable(entry.name)})")
+    texts = [f"{count} {what}{examples.get(what, '')}" for what, count in files.most_common()]
+    for name, count in names.most_common():
+        times = f" ({count} times)" if count > 1 else ""
+        texts.append(f"folder {name}{times}")
+    if len(texts) > NAMED_KINDS:
+        texts[NAMED_KINDS:] = [f"{len(texts) - NAMED_KINDS} kinds more"]
+    return [f"passed over: {', '.join(texts)}"] if texts else []
 
 
-def holds_pictures_by_name(subfolders: list[str], names: list[str]) -> bool:
-    """Whether pictures lie in a folder, or in one below that is called images."""
-    if any(kind_of(name) == "picture" for name in subfolders):
-        return True
-    return any(map(is_picture, names))
-
-
-def is_read(name: str, passed: PassedOver, masks: set[str]) -> bool:
-    """Whether a file is a picture to be read; counts it if not."""
+def what_it_is(name: str, folder: Folder) -> str:
+    """What a file is that is not read, by its ending."""
+    ending = printable(ending_of(name)) or "without ending"
     if not is_picture(name):
-        passed.file(name)
-    elif name.startswith("."):
-        passed.file(name, "hidden")
-    elif name in masks:
-        passed.file(name, "mask")
-    else:
-        return True
-    return False
+        return ending
+    if name.startswith("."):
+        return f"hidden {ending}"
+    return f"mask {ending}" if name in folder.masks else f"loose {ending}"
 
 
 def is_picture(name: str) -> bool:
@@ -141,13 +187,3 @@ def endings_of_pillow() -> frozenset[str]:
 def is_tool_folder(name: str) -> bool:
     """Whether a folder is hidden or holds what some tool keeps for itself."""
     return name.startswith(".") or name.lower() in TOOL_FOLDERS
-
-
-def raise_error(error: OSError) -> None:
-    """A folder that cannot be listed is an error, not an empty folder."""
-    raise error
-
-
-def holds_pictures(folder: Path) -> bool:
-    """Whether a folder holds a picture at any depth."""
-    return any(True for _ in picture_files(str(folder), PassedOver()))
