@@ -161,10 +161,13 @@ def save_png(figure: Figure, path: Path, digest: str) -> None:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = np.array(canvas.buffer_rgba())[..., :3]
-    image = Image.fromarray(pixels).quantize(PALETTE, Image.Quantize.FASTOCTREE)
-    palette = np.array(image.getpalette()).reshape(-1, 3)
-    palette[palette.min(1) > 250] = 255  # paper stays white
-    image.putpalette(palette.ravel().tolist())
+    image = Image.fromarray(pixels).quantize(PALETTE - 1, Image.Quantize.FASTOCTREE)
+    palette = image.getpalette() or []
+    white = len(palette) // 3
+    indices = np.array(image)
+    indices[(pixels == 255).all(2)] = white  # paper stays white
+    image = Image.fromarray(indices)
+    image.putpalette([*palette, 255, 255, 255])
     about = PngInfo()
     about.add_text("Shows", digest)
     image.save(path, "PNG", pnginfo=about)

@@ -502,3 +502,13 @@ def named_figure(name: str) -> Figure:
     figure = Figure(figsize=(2, 2))
     figure.suptitle(name)
     return figure
+
+
+def test_paper_is_white_beside_pale_colours(tmp_path):
+    rows = []
+    for true, predicted, count in (("a", "a", 7), ("a", "b", 168), ("b", "a", 2), ("b", "b", 173)):
+        rows += [["file", true, predicted, 0.9]] * count
+    write_csv(tmp_path / PREDICTIONS, PREDICTION_COLUMNS, rows)
+    draw_confusion_matrix(tmp_path, ["a", "b"])
+    with Image.open(tmp_path / "confusion_matrix.png") as picture:
+        assert picture.convert("RGB").getpixel((2, 2)) == (255, 255, 255)
