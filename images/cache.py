@@ -6,13 +6,9 @@
 They lie in $XDG_CACHE_HOME/cnn_experiments (~/.cache by default) and can be deleted at any time.
 """
 
-import contextlib
 import mmap
 import shutil
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,10 +19,18 @@ from console.errors import InputError
 from images.decode import decode_into
 from images.folders import Source
 from images.index import make_index
-from records.files import Damaged, digest_of, file_digest, read_record, write_record
+from records.files import (
+    Damaged,
+    digest_of,
+    file_digest,
+    read_record,
+    remove_abandoned,
+    replacing,
+    write_record,
+)
 from records.places import cache_folder
 
-ABANDONED_SECONDS = 86400  # no decoding takes a day: such a folder was left by a kill
+INDEX = "index.json"  # is written last: with it the images are whole
 
 
 class Cached(NamedTuple):
@@ -67,11 +71,10 @@ def open_or_decode(source: Source, image_size: int, skip_bad_images: bool, group
 
 def open_cache(folder: Path, image_size: int) -> Cached | None:
     """Images that an earlier run has decoded; None if there are none, or, told, damaged ones."""
-    if not folder.exists():
+    if not (folder / INDEX).exists():
         return None
     try:
         return read_cache(folder, image_size)
-    # It was renamed into place whole: a file that is missing is damage.
     except (Damaged, FileNotFoundError, PermissionError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         if folder.exists():  # another user made it
@@ -84,7 +87,7 @@ def open_cache(folder: Path, image_size: int) -> Cached | None:
 
 def read_cache(folder: Path, image_size: int) -> Cached:
     """Decoded images as they were written; Damaged or OSError if they are not."""
-    values = read_record(folder / "index.json")
+    values = read_record(folder / INDEX)
     if file_digest(folder / "images") != values.pop("pixels"):
         raise Damaged("its pixels are not as they were written")
     images = open_images(folder / "images", len(values["names"]), image_size)
@@ -106,35 +109,12 @@ def open_images(path: Path, count: int, image_size: int) -> np.ndarray:
 def build_cache(
     folder: Path, source: Source, image_size: int, skip_bad_images: bool, group: bool
 ) -> None:
-    """Decode and split a source's images, for this and every later run."""
-    with building(folder) as unfinished:
-        path = unfinished / "images"
-        decoded = decode_into(path, source.items(), image_size, skip_bad_images)
-        images = open_images(path, len(decoded.items), image_size)
+    """Decode and split a source's images, for this and every later run; the index comes last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(folder.parent.iterdir())
+    with replacing(folder / "images") as unfinished:
+        decoded = decode_into(unfinished, source.items(), image_size, skip_bad_images)
+        images = open_images(unfinished, len(decoded.items), image_size)
         index = make_index(source, decoded, images, group)
-        index["pixels"] = file_digest(path)
-        write_record(unfinished / "index.json", index)
-
-
-@contextlib.contextmanager
-def building(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill; it becomes `folder` if the block ends well."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_half_written(folder.parent)
-    holder = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
-    unfinished = holder / "decoded"
-    unfinished.mkdir()  # readable as the user's other files are, which mkdtemp's are not
-    try:
-        yield unfinished
-        with contextlib.suppress(OSError):  # another program was faster
-            unfinished.rename(folder)
-    finally:
-        shutil.rmtree(holder, ignore_errors=True)
-
-
-def remove_half_written(folder: Path) -> None:
-    """Remove what killed programs had begun to decode."""
-    for old in folder.glob(".building-*"):
-        with contextlib.suppress(OSError):  # it may just have become a cache
-            if time.time() - old.stat().st_mtime > ABANDONED_SECONDS:
-                shutil.rmtree(old)
+        index["pixels"] = file_digest(unfinished)
+    write_record(folder / INDEX, index)

@@ -240,8 +240,6 @@ def decode_into(
         by_name = {good[number].name: extent for number, extent in extents.items()}
         scales = scales_of(by_name, known)
         grey_levels = scale_into(file, unscaled, extents, scales, image_size)
-        file.flush()
-        os.fsync(file.fileno())  # else a power cut could leave the name without the bytes
     notes = scale_notes(by_name, scales)
     if several:
         files = "1 file holds" if len(several) == 1 else f"{len(several)} files hold"
