@@ -86,14 +86,9 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
-def one_name(label: str) -> str:
-    """A label of several values as one name: L1Loss, 0.01 -> L1Loss/0.01."""
-    return label.replace(", ", "/")
-
-
 def listed(names: list[str]) -> str:
-    """Names for a sentence: 16, 64 and 128."""
-    written = [one_name(name) for name in names]
+    """Names for a sentence: 16, 64 and L1Loss/0.01, which is one of several values."""
+    written = [name.replace(", ", "/") for name in names]
     if len(written) == 1:
         return written[0]
     return f"{', '.join(written[:-1])} and {written[-1]}"
@@ -197,7 +192,6 @@ WRITERS = (
     whole,
     number,
     counted,
-    one_name,
     listed,
     seeds_of,
     span,
