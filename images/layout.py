@@ -179,7 +179,7 @@ def is_unlabelled(folder: Folder, classes: list[str]) -> bool:
     known = set(classes) & set(folder.class_names())
     if known or folder.has_classes() or len(folder.folders) > 1:
         return False
-    return folder.holds_pictures()
+    return bool(folder.all_pictures())
 
 
 def unlabelled_note(path: Path, folder: Folder, classes: list[str]) -> str:

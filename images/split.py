@@ -124,15 +124,10 @@ def copy_note(
         return []
     examples = []
     for copies in pictures[:NAMED_COPIES]:
-        labelled = [labelled_name(number, names, labels) for number in copies[:NAMED_COPIES]]
+        labelled = [f"{names[number]} ({labels[number]})" for number in copies[:NAMED_COPIES]]
         examples.append(" = ".join(labelled))
     count = "1 picture"
     if len(pictures) > 1:
         count = f"{len(pictures)} pictures"
     files = sum(map(len, pictures))
     return [f"{what} ({count}, {files} files): {'; '.join(examples)}"]
-
-
-def labelled_name(number: int, names: list[str], labels: Sequence[str] | np.ndarray) -> str:
-    """An image's name with what stands in brackets behind it."""
-    return f"{names[number]} ({labels[number]})"

@@ -114,10 +114,6 @@ class Folder:
         """Paths of the pictures here and in folders below, in a fixed order."""
         return [path for folder in self.below() for path in folder.pictures.values()]
 
-    def holds_pictures(self) -> bool:
-        """Whether a picture lies here or below."""
-        return any(folder.pictures for folder in self.below())
-
 
 def passed_over(
     folders: Iterable[Folder], read: Collection[str], apart: Collection[str] = ()

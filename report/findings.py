@@ -142,13 +142,9 @@ def what_matters(answer: Answer, base: Setting) -> list[Finding]:
     if names[ALIKE]:
         findings.append(Finding("no_difference", {"names": names[ALIKE], "close": answer.close}))
     if names[SAME]:
-        findings.append(Finding("no_change", {"names": names[SAME], "seeds": seeds_alike(answer)}))
+        seeds = min(row.seeds for row in answer.rows.values() if row.verdict == SAME)
+        findings.append(Finding("no_change", {"names": names[SAME], "seeds": seeds}))
     return findings
-
-
-def seeds_alike(answer: Answer) -> int:
-    """How many seeds the settings have at least that kept the weights of the base."""
-    return min(row.seeds for row in answer.rows.values() if row.verdict == SAME)
 
 
 def verdict_of_study(study: list[Setting], rows: Rows) -> str:
