@@ -93,7 +93,8 @@ def load(kind: str, path: Path) -> Values:
         if is_out_of_memory(error):
             raise
         why = f"damaged, or holds code, which is never run ({type(error).__name__})"
-        raise InputError(f"{path} is no {kind} file of this version, {why}; train again") from None
+        remedy = "train again, or name another file"
+        raise InputError(f"{path} is no {kind} file of this version, {why}; {remedy}") from None
     if wrong:
         raise InputError(f"{path} is no {kind} file that a training wrote: {wrong}; train again")
     values["sha256"] = digest_of(written)
